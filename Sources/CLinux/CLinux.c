@@ -1,0 +1,235 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/fs.h>
+#include <linux/memfd.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/types.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+_Static_assert(CLinux_CLONE_NEWUSER == CLONE_NEWUSER && CLinux_CLONE_NEWNS == CLONE_NEWNS, "clone flags");
+_Static_assert(CLinux_O_PATH == O_PATH, "O_PATH");
+_Static_assert(CLinux_RESOLVE_IN_ROOT == RESOLVE_IN_ROOT && CLinux_RESOLVE_BENEATH == RESOLVE_BENEATH, "openat2");
+_Static_assert(CLinux_PR_SET_NO_NEW_PRIVS == PR_SET_NO_NEW_PRIVS && CLinux_PR_CAPBSET_DROP == PR_CAPBSET_DROP, "prctl");
+_Static_assert(CLinux_F_ADD_SEALS == F_ADD_SEALS && CLinux_F_SETPIPE_SZ == F_SETPIPE_SZ, "fcntl");
+
+const unsigned long CLinux_FICLONE = FICLONE;
+
+int CLinux_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve) {
+    struct open_how how = {.flags = flags, .mode = mode, .resolve = resolve};
+    return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+}
+int CLinux_open_tree(int directory, const char *path, unsigned int flags) {
+    return (int)syscall(SYS_open_tree, directory, path, flags);
+}
+int CLinux_move_mount(int from, const char *fromPath, int to, const char *toPath, unsigned int flags) {
+    return (int)syscall(SYS_move_mount, from, fromPath, to, toPath, flags);
+}
+int CLinux_mount_setattr(int directory, const char *path, unsigned int flags, uint64_t set, uint64_t clear) {
+    struct mount_attr attributes = {.attr_set = set, .attr_clr = clear};
+    return (int)syscall(SYS_mount_setattr, directory, path, flags, &attributes, sizeof attributes);
+}
+int CLinux_unshare(int flags) { return unshare(flags); }
+int CLinux_setns(int descriptor, int type) { return setns(descriptor, type); }
+int CLinux_pivot_root(const char *newRoot, const char *oldRoot) {
+    return (int)syscall(SYS_pivot_root, newRoot, oldRoot);
+}
+int CLinux_pidfd_open(pid_t process, unsigned int flags) { return (int)syscall(SYS_pidfd_open, process, flags); }
+int CLinux_pidfd_send_signal(int pidfd, int signal) {
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+int CLinux_waitid_pidfd(int pidfd, int options, int *pid, int *code, int *status, struct rusage *usage) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    int result = (int)syscall(SYS_waitid, 3 /* P_PIDFD */, pidfd, &info, options, usage);
+    *pid = info.si_pid;
+    *code = info.si_code;
+    *status = info.si_status;
+    return result;
+}
+int CLinux_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d) {
+    return (int)syscall(SYS_prctl, option, a, b, c, d);
+}
+int CLinux_memfd_create(const char *name, unsigned int flags) { return (int)syscall(SYS_memfd_create, name, flags); }
+int CLinux_renameat2(int oldDirectory, const char *oldPath, int newDirectory, const char *newPath, unsigned int flags) {
+    return (int)syscall(SYS_renameat2, oldDirectory, oldPath, newDirectory, newPath, flags);
+}
+int CLinux_pipe2(int *descriptors, int flags) { return (int)syscall(SYS_pipe2, descriptors, flags); }
+int CLinux_dup3(int from, int to, int flags) { return (int)syscall(SYS_dup3, from, to, flags); }
+int CLinux_close_range(unsigned int first, unsigned int last, unsigned int flags) {
+    return (int)syscall(SYS_close_range, first, last, flags);
+}
+int CLinux_setresuid(uid_t real, uid_t effective, uid_t saved) {
+    return (int)syscall(SYS_setresuid, real, effective, saved);
+}
+int CLinux_setresgid(gid_t real, gid_t effective, gid_t saved) {
+    return (int)syscall(SYS_setresgid, real, effective, saved);
+}
+int CLinux_setgroups(size_t count, const gid_t *groups) { return (int)syscall(SYS_setgroups, count, groups); }
+int CLinux_fcntl(int descriptor, int command, long argument) { return fcntl(descriptor, command, argument); }
+int CLinux_ioctl(int descriptor, unsigned long request, void *argument) { return ioctl(descriptor, request, argument); }
+ssize_t CLinux_copy_file_range(int from, off_t *fromOffset, int to, off_t *toOffset, size_t length) {
+    return syscall(SYS_copy_file_range, from, fromOffset, to, toOffset, length, 0);
+}
+ssize_t CLinux_flistxattr(int descriptor, char *list, size_t size) { return flistxattr(descriptor, list, size); }
+ssize_t CLinux_fgetxattr(int descriptor, const char *name, void *value, size_t size) {
+    return fgetxattr(descriptor, name, value, size);
+}
+int CLinux_fsetxattr(int descriptor, const char *name, const void *value, size_t size, int flags) {
+    return fsetxattr(descriptor, name, value, size, flags);
+}
+int CLinux_fremovexattr(int descriptor, const char *name) { return fremovexattr(descriptor, name); }
+ssize_t CLinux_llistxattr(const char *path, char *list, size_t size) { return llistxattr(path, list, size); }
+ssize_t CLinux_lgetxattr(const char *path, const char *name, void *value, size_t size) {
+    return lgetxattr(path, name, value, size);
+}
+int CLinux_lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags) {
+    return lsetxattr(path, name, value, size, flags);
+}
+ssize_t CLinux_getdents64(int descriptor, void *buffer, size_t size) {
+    return syscall(SYS_getdents64, descriptor, buffer, size);
+}
+ssize_t CLinux_getrandom(void *buffer, size_t size, unsigned int flags) { return getrandom(buffer, size, flags); }
+int CLinux_setrlimit(int resource, uint64_t soft, uint64_t hard) {
+    struct rlimit64 limit = {.rlim_cur = soft, .rlim_max = hard};
+    return (int)syscall(SYS_prlimit64, 0, resource, &limit, NULL);
+}
+int CLinux_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct data[2] = {
+        {(uint32_t)effective, (uint32_t)permitted, (uint32_t)inheritable},
+        {(uint32_t)(effective >> 32), (uint32_t)(permitted >> 32), (uint32_t)(inheritable >> 32)},
+    };
+    return (int)syscall(SYS_capset, &header, data);
+}
+int CLinux_flock(int descriptor, int operation) { return flock(descriptor, operation); }
+pid_t CLinux_fork(void) { return fork(); }
+int CLinux_peer_credentials(int socket, pid_t *process, uid_t *user, gid_t *group) {
+    struct ucred credentials = {0};
+    socklen_t length = sizeof credentials;
+    int result = getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
+    *process = credentials.pid;
+    *user = credentials.uid;
+    *group = credentials.gid;
+    return result;
+}
+
+enum { maximumDescriptors = 64 };
+
+ssize_t CLinux_send_descriptors(int socket, const void *bytes, size_t length, const int *descriptors, int count) {
+    if (count < 0 || count > maximumDescriptors) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct iovec vector = {.iov_base = (void *)bytes, .iov_len = length};
+    char control[CMSG_SPACE(sizeof(int) * maximumDescriptors)];
+    memset(control, 0, sizeof control);
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+    if (count > 0) {
+        message.msg_control = control;
+        message.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
+        memcpy(CMSG_DATA(header), descriptors, sizeof(int) * (size_t)count);
+    }
+    return sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+
+ssize_t CLinux_receive_descriptors(int socket, void *bytes, size_t length, int *descriptors, int *count) {
+    int capacity = *count;
+    struct iovec vector = {.iov_base = bytes, .iov_len = length};
+    char control[CMSG_SPACE(sizeof(int) * maximumDescriptors)];
+    struct msghdr message = {
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t result = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    *count = 0;
+    if (result < 0) return result;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        int received = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        for (int index = 0; index < received; index++) {
+            int descriptor;
+            memcpy(&descriptor, CMSG_DATA(header) + sizeof(int) * (size_t)index, sizeof(int));
+            if (*count < capacity) descriptors[(*count)++] = descriptor;
+            else close(descriptor);
+        }
+    }
+    return result;
+}
+int CLinux_signalfd(const int *signals, int count) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int index = 0; index < count; index++) sigaddset(&set, signals[index]);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) return -1;
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+int CLinux_next_signal(int descriptor) {
+    struct signalfd_siginfo info;
+    return read(descriptor, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+}
+int CLinux_seccomp_receive(
+    int listener, uint64_t *identity, uint32_t *process, uint32_t *number, uint32_t *architecture, uint64_t *arguments) {
+    // The kernel may know a longer structure than these headers do; it refuses one that is not zeroed.
+    union {
+        struct seccomp_notif request;
+        char room[512];
+    } space;
+    memset(&space, 0, sizeof space);
+    int result = ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &space.request);
+    *identity = space.request.id;
+    *process = space.request.pid;
+    *number = (uint32_t)space.request.data.nr;
+    *architecture = space.request.data.arch;
+    for (int index = 0; index < 6; index++) arguments[index] = space.request.data.args[index];
+    return result;
+}
+int CLinux_seccomp_refuse(int listener, uint64_t identity, int error) {
+    struct seccomp_notif_resp answer = {.id = identity, .val = 0, .error = -error, .flags = 0};
+    return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+}
+int CLinux_sched_setaffinity(const void *mask, size_t bytes) {
+    return (int)syscall(SYS_sched_setaffinity, 0, bytes, mask);
+}
+int CLinux_sched_getaffinity(void *mask, size_t bytes) {
+    return (int)syscall(SYS_sched_getaffinity, 0, bytes, mask);
+}
+int CLinux_major(uint64_t device) { return (int)major(device); }
+int CLinux_minor(uint64_t device) { return (int)minor(device); }
+uint64_t CLinux_makedev(uint32_t major, uint32_t minor) { return makedev(major, minor); }
+int CLinux_loopback_up(void) {
+    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -1;
+    struct ifreq request;
+    memset(&request, 0, sizeof request);
+    memcpy(request.ifr_name, "lo", 3);
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    int result = ioctl(descriptor, SIOCSIFFLAGS, &request);
+    int error = errno;
+    close(descriptor);
+    errno = error;
+    return result;
+}

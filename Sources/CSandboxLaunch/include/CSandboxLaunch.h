@@ -1,0 +1,121 @@
+// What runs between clone(2) and execve(2): no Swift, no allocation, no libc state.
+//
+// The supervisor flattens a launch plan into one block of bytes (this header) and sends it, with the descriptors that
+// it names by index, to the launcher: a small process that lives in the control group of the steps. The launcher
+// clones, and the new process walks the operations in order; the first that fails ends it, and the launcher answers
+// with the index of that operation and its errno.
+#ifndef CSANDBOXLAUNCH_H
+#define CSANDBOXLAUNCH_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+    CSandboxLaunch_magic = 0x434C4F31,
+    CSandboxLaunch_maximumBlock = 160 * 1024,
+    CSandboxLaunch_maximumDescriptors = 16,
+    /// Where the descriptors of a launched init begin; see `cloche-init`.
+    CSandboxLaunch_controlDescriptor = 3,
+    CSandboxLaunch_commandDescriptor = 4,
+};
+
+/// One operation; the comment names its operands. Strings are offsets into the block, 0 is NULL.
+enum CSandboxLaunch_code {
+    CSandboxLaunch_becomeUser = 1,      // number[0] user, number[1] group: setresgid, setresuid, capabilities kept
+    CSandboxLaunch_mount = 2,           // string[0] source, [1] target, [2] type, [3] data; number[0] flags
+    CSandboxLaunch_makeDirectory = 3,   // string[0] path; number[0] mode
+    CSandboxLaunch_pivotRoot = 4,       // string[0] new root: pivot_root(".", "."), old root detached, chdir("/")
+    CSandboxLaunch_setHostName = 5,     // string[0] name
+    CSandboxLaunch_loopbackUp = 6,      // none
+    CSandboxLaunch_setLimit = 7,        // number[0] resource, [1] soft, [2] hard
+    CSandboxLaunch_writeFile = 8,       // string[0] path, [1] text
+    CSandboxLaunch_parentDeath = 9,     // none: SIGKILL when the supervisor ends, and a check that it still lives
+    CSandboxLaunch_newSession = 10,     // none: setsid
+    CSandboxLaunch_place = 11,          // number[0] index of a descriptor, [1] its number from here on, [2] close-on-exec
+    CSandboxLaunch_closeFrom = 12,      // number[0] first descriptor to close
+    CSandboxLaunch_execute = 13,        // number[0] descriptor (already placed) of the init; string[0] its name
+    CSandboxLaunch_setUmask = 14,       // number[0] mask
+    CSandboxLaunch_remount = 15,        // string[0] target; number[0] MS_ flags to set beside those that are locked
+    CSandboxLaunch_linkSymbolic = 16,   // string[0] target, [1] path
+    CSandboxLaunch_joinNamespace = 17,  // number[0] index of a descriptor of a namespace, [1] its CLONE_NEW* flag
+};
+
+struct CSandboxLaunch_operation {
+    uint32_t code;
+    uint32_t string[4];
+    uint32_t padding;
+    uint64_t number[3];
+};
+
+struct CSandboxLaunch_block {
+    uint32_t magic;
+    uint32_t size;          // of the whole block
+    uint32_t namespaces;    // CLONE_NEW* flags
+    uint32_t operations;    // how many follow this header
+};
+
+/// The launcher's answer; the pidfd of the new process comes with it when error is 0.
+struct CSandboxLaunch_answer {
+    int32_t error;          // errno of the failed operation, or 0
+    int32_t operation;      // its index; -1 is clone(2) itself, -2 a block that was not understood
+    int32_t process;        // the process number outside the sandbox
+};
+
+/// Forks the launcher, which serves blocks from `socket` until it is closed. `entries` are `cgroup.procs` files that it
+/// enters first. The caller has a single thread. Returns the launcher's process number, or -1 with errno.
+pid_t CSandboxLaunch_startLauncher(int socket, const int *entries, int entryCount);
+
+// What init reads from its command descriptor. Offsets count from the start of the block.
+enum {
+    CSandboxLaunch_commandMagic = 0x434C4F32,
+    CSandboxLaunch_maximumCommand = 4 * 1024 * 1024,
+    CSandboxLaunch_maximumWords = 16384,
+};
+
+struct CSandboxLaunch_command {
+    uint32_t magic;
+    uint32_t size;
+    uint32_t user, group;           // of the command
+    uint32_t initUser, initGroup;   // of init itself
+    uint64_t capabilities;          // of the command: bounding, permitted, effective and inheritable
+    uint32_t changesIdentity;       // 0 when there is a single id
+    uint32_t controllingTerminal;   // 1: descriptor 0 becomes the controlling terminal
+    uint32_t filterOffset, filterInstructions;          // of the command; struct sock_filter each
+    uint32_t initFilterOffset, initFilterInstructions;  // of init
+    uint32_t filterListens;         // 1: the filter answers some calls by user notification
+    uint32_t directory;             // offset of the working directory
+    uint32_t umask;
+    uint32_t argumentCount, arguments;   // offset of an array of offsets
+    uint32_t variableCount, variables;   // offset of an array of offsets
+    uint32_t candidateCount, candidates; // files to try in order: argument 0 found along PATH
+};
+
+/// What init tells the supervisor.
+enum CSandboxLaunch_messageKind {
+    CSandboxLaunch_started = 1,     // the command executes; descriptors: its pidfd, then the listener if there is one
+    CSandboxLaunch_failed = 2,      // value: CSandboxLaunch_initStage; error: errno
+    CSandboxLaunch_ended = 3,       // value: wait status of the command
+};
+
+enum CSandboxLaunch_initStage {
+    CSandboxLaunch_stageCommand = 1,
+    CSandboxLaunch_stageClone,
+    CSandboxLaunch_stageIdentity,
+    CSandboxLaunch_stageCapabilities,
+    CSandboxLaunch_stageNoNewPrivileges,
+    CSandboxLaunch_stageInitFilter,
+    CSandboxLaunch_stageTerminal,
+    CSandboxLaunch_stageDirectory,
+    CSandboxLaunch_stageFilter,
+    CSandboxLaunch_stageExecute,
+};
+
+struct CSandboxLaunch_message {
+    uint32_t kind;
+    int32_t value;
+    int32_t error;
+    uint32_t padding;
+    uint64_t unroutedDatagrams;     // of `ended`: packets that found no route, from /proc/net/snmp
+};
+
+#endif

@@ -1,0 +1,68 @@
+import LinuxSystem
+import SystemPackage
+
+/// What control groups this process may use: facts that were found by using them.
+package struct CgroupHost: Sendable, Hashable {
+    /// The trees of control groups; version 2 first.
+    package let hierarchies: [CgroupHierarchy]
+    /// Why nothing is known, where the kernel's tables could not be read.
+    package let obstacle: CgroupObstacle?
+
+    /// A host with these trees.
+    init(hierarchies: [CgroupHierarchy], obstacle: CgroupObstacle? = nil) {
+        self.hierarchies = hierarchies.sorted { $0.generation.rawValue > $1.generation.rawValue }
+        self.obstacle = obstacle
+    }
+
+    /// The name of the leaf that this process goes into where its own group must not hold processes.
+    ///
+    /// A service manager may be told to start the service in it (`DelegateSubgroup=`): it is then recognised.
+    package static let homeName = "cloche-host"
+
+    /// The tree that gives groups of runs this controller, or nil where none does.
+    package func hierarchy(for controller: CgroupController) -> CgroupHierarchy? {
+        hierarchies.first { $0.usable.contains(controller) }
+    }
+
+    /// The tree of version 2, where groups can be made in it: with controllers or, on a hybrid host, without.
+    package var unified: CgroupHierarchy? {
+        hierarchies.first { $0.generation == .v2 && !$0.usable.isEmpty }
+    }
+
+    /// Why no group of a run can have this controller; nil where it can.
+    package func obstacle(to controller: CgroupController) -> CgroupObstacle? {
+        guard hierarchy(for: controller) == nil else { return nil }
+        // Where a tree of version 1 has the controller, the one of version 2 cannot: the first is what to mend.
+        let known = hierarchies.reversed().lazy.compactMap { $0.obstacles[controller] }.first
+        return known ?? obstacle
+            ?? CgroupObstacle(
+                reason: "no mounted tree of control groups has the controller \(controller.rawValue)",
+                remedy: "mount the control group file system of version 2 at /sys/fs/cgroup")
+    }
+
+    /// Finds out which control groups this process may use, by making a group in each tree and removing it.
+    ///
+    /// Where version 2 has controllers that are not yet given to child groups, they are enabled. If that needs the
+    /// group that this process is in to be empty, and it alone is in it, it moves into a leaf named `cloche-host`.
+    package static func probe() -> CgroupHost {
+        do throws(SyscallError) {
+            // Machines full of containers have mount tables of some hundred kilobytes.
+            let mountInfo = try Syscall.readFile("/proc/self/mountinfo", limit: 16 << 20)
+            let membership = try Syscall.readFile("/proc/self/cgroup", limit: 1 << 20)
+            return probe(
+                mountInfo: String(decoding: mountInfo, as: UTF8.self),
+                membership: String(decoding: membership, as: UTF8.self))
+        } catch {
+            return CgroupHost(
+                hierarchies: [], obstacle: CgroupObstacle(reason: "\(error)", remedy: "mount /proc"))
+        }
+    }
+
+    /// The same for the texts of `/proc/self/mountinfo` and `/proc/self/cgroup`.
+    package static func probe(
+        mountInfo: String, membership: String, fileSystem: CgroupFileSystem = .kernel
+    ) -> CgroupHost {
+        let membership = CgroupMembership(mountInfo: mountInfo, membership: membership)
+        return CgroupHost(hierarchies: membership.trees.map { CgroupTrial(of: $0, fileSystem: fileSystem).run() })
+    }
+}

@@ -1,0 +1,92 @@
+package import Isolation
+import LinuxSystem
+import SystemPackage
+
+/// The control groups of one run: its limits, its accounting, and the one grip by which all its steps are ended.
+///
+/// A run has a group `cloche-<run>` in each tree that is needed, with two leaves: `steps`, on which memory and the
+/// number of processes are limited, and `supervisor`, on which they are not. Processor time is limited for both
+/// together. Everything is held open, so that a process that gives up its privileges keeps its grip; only `remove()`
+/// needs the privileges of who made the groups.
+///
+/// The end of a value removes the groups that it made, unless a process is in them; it ends no process.
+package struct RunCgroup: ~Copyable, Sendable {
+    /// How the limits on memory, processes and processors are enforced; one entry for each that was set.
+    package let enforcement: [LimitReport]
+
+    let hierarchies: [RunHierarchy]
+    let counters: CgroupCounters
+
+    private init(_ hierarchies: [RunHierarchy], enforcement: [LimitReport]) {
+        self.hierarchies = hierarchies
+        self.enforcement = enforcement
+        counters = CgroupCounters(of: hierarchies)
+    }
+
+    /// No control group at all: nothing is limited or counted, and `enforcement` says why.
+    package static func none(_ host: CgroupHost, limits: ResourceLimits) -> RunCgroup {
+        RunCgroup([], enforcement: CgroupLimit.apply(limits, to: [], host: host))
+    }
+
+    /// Makes the groups of a run and sets their limits, before any process is in them.
+    ///
+    /// `run` is the run's lower-case UUID, possibly with a hyphen and a suffix of letters, digits and hyphens. A limit
+    /// that cannot be set is no error: `enforcement` tells. Where the host has no usable tree, the result is `none`.
+    /// When a group cannot be made, those made before are removed.
+    package static func create(
+        _ host: CgroupHost, run: String, limits: ResourceLimits, fileSystem: CgroupFileSystem = .kernel
+    ) throws(CgroupError) -> RunCgroup {
+        let trees = host.trees(for: limits)
+        let hierarchies = try hierarchies(.make, of: run, in: trees, fileSystem: fileSystem)
+        return RunCgroup(hierarchies, enforcement: CgroupLimit.apply(limits, to: hierarchies, host: host))
+    }
+
+    /// Opens the groups of a run that another process made, to end what is left in them and to remove them.
+    ///
+    /// Trees that have no group of the run are left out. The end of the value removes nothing.
+    package static func open(
+        _ host: CgroupHost, run: String, fileSystem: CgroupFileSystem = .kernel
+    ) throws(CgroupError) -> RunCgroup {
+        RunCgroup(
+            try hierarchies(.open, of: run, in: host.hierarchies.filter { !$0.usable.isEmpty }, fileSystem: fileSystem),
+            enforcement: [])
+    }
+
+    private static func hierarchies(
+        _ origin: RunHierarchy.Origin, of run: String, in trees: [CgroupHierarchy], fileSystem: CgroupFileSystem
+    ) throws(CgroupError) -> [RunHierarchy] {
+        guard let name = CgroupName.group(ofRun: run) else {
+            throw CgroupError("name control group of", String(run.prefix(80)), reason: "the run's name is no UUID")
+        }
+        var hierarchies: [RunHierarchy] = []
+        for tree in trees {
+            do throws(SyscallError) {
+                hierarchies.append(try RunHierarchy(origin, name, in: tree, fileSystem: fileSystem))
+            } catch let error where origin == .open && error.errno == .noSuchFileOrDirectory {
+                continue
+            } catch {
+                throw CgroupError(
+                    "set up control group", tree.parent.appending(name).string, reason: "\(error)", errno: error.errno,
+                    hint: error.errno == .fileExists
+                        ? "the run has control groups already: it is running, or ended without removing them"
+                        : CgroupObstacle(error, generation: tree.generation).remedy)
+            }
+        }
+        return hierarchies
+    }
+
+    /// Whether the run has any control group.
+    package var exists: Bool { !hierarchies.isEmpty }
+}
+
+extension CgroupHost {
+    /// The trees in which a run with these limits gets groups: no more, since each of version 1 costs time to enter.
+    func trees(for limits: ResourceLimits) -> [CgroupHierarchy] {
+        var needed: [CgroupController] = [.memory, .cpuacct]
+        if limits.pids != nil { needed.append(.pids) }
+        if limits.cpus != nil { needed.append(.cpu) }
+        if unified?.canKill != true { needed.append(.freezer) }
+        let used = Set(needed.compactMap { hierarchy(for: $0) } + (unified.map { [$0] } ?? []))
+        return hierarchies.filter(used.contains)
+    }
+}

@@ -1,0 +1,121 @@
+import ArgumentParser
+import Isolation
+import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
+import Policies
+import Runs
+import SystemPackage
+import TerminalOutput
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Options that every command has which prints data.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print one JSON document.")
+    var json = false
+}
+
+/// What commands share: where they write, and the store.
+struct CommandContext {
+    let streams = OutputStreams.standard()
+
+    /// The directory of the store.
+    static func storePath() throws -> FilePath {
+        if let path = environmentVariable("CLOCHE_HOME"), !path.isEmpty {
+            if path.hasPrefix("/") { return FilePath(path) }
+            let here = FilePath(bytes: try Syscall.readLink("/proc/self/cwd"))
+            return here.pushing(FilePath(path)).lexicallyNormalized()
+        }
+        if geteuid() == 0 { return "/var/lib/cloche" }
+        if let data = environmentVariable("XDG_DATA_HOME"), data.hasPrefix("/") { return FilePath(data).appending("cloche") }
+        if let home = environmentVariable("HOME"), home.hasPrefix("/") {
+            return FilePath(home).appending(".local/share/cloche")
+        }
+        throw CommandFailure(
+            .invalidConfiguration, "find the store: neither CLOCHE_HOME nor HOME is set", hint: "set CLOCHE_HOME to a directory")
+    }
+
+    /// Opens the store, after bringing its database to the truth of its run directories.
+    func openStore() throws -> Store {
+        let store = try Store.open(try Self.storePath())
+        try Recovery.reconcile(store)
+        return store
+    }
+
+    /// The environments of a store.
+    func environments(_ store: Store) throws -> EnvironmentProvider {
+        try EnvironmentProvider(store, recipes: environmentVariable("CLOCHE_ENVIRONMENTS").map { FilePath($0) })
+    }
+
+    /// The policy of that name.
+    static func policy(_ name: String) throws -> SandboxPolicy {
+        if let policy = BuiltInPolicies.named(name) { return policy }
+        throw CommandFailure(
+            .notFound, "find the policy `\(name)`: there is none of that name",
+            hint: "there are " + BuiltInPolicies.all.map(\.name).joined(separator: ", "))
+    }
+
+    /// Prints data.
+    func print(_ text: String) throws { try write(text + "\n", to: streams.output) }
+
+    /// Prints a document as JSON.
+    func print(json value: some Encodable) throws {
+        guard let bytes = JSONFile.encode(value) else { throw CommandFailure(.internalFault, "write JSON: a number is not finite") }
+        try write(String(decoding: bytes, as: UTF8.self), to: streams.output)
+    }
+
+    /// Tells something that is not data.
+    func say(_ text: String) { try? streams.error.write(text + "\n") }
+
+    /// Prints a table.
+    func print(_ table: Table) throws { try write(table.rendered(for: streams.output), to: streams.output) }
+
+    private func write(_ text: String, to channel: OutputChannel) throws {
+        do throws(SyscallError) {
+            try channel.write(text)
+        } catch {
+            if let failure = CommandFailure(writing: "standard output", error) { throw failure }
+            throw ExitCode(0)
+        }
+    }
+}
+
+/// A job, a run or a step, as a command's argument names it.
+struct Target {
+    let job: JobRecord
+    let run: RunRecord?
+    let step: StepRecord?
+
+    /// Finds what a reference names.
+    init(_ text: String, in store: Store) throws {
+        let reference = try RunReference(text)
+        job = try store.database.job(reference.job, owner: nil)
+        guard let number = reference.run else {
+            run = nil
+            step = nil
+            return
+        }
+        let record = try store.database.run(number, of: job)
+        run = record
+        guard let name = reference.step else {
+            step = nil
+            return
+        }
+        step = try Self.step(name, store.database.steps(of: record.address))
+    }
+
+    /// The step of that title or uuid, or of a uuid that begins so.
+    static func step(_ name: String, _ steps: [StepRecord]) throws -> StepRecord {
+        let found = steps.filter { $0.title == name || $0.uuid == name }
+        if let step = found.first { return step }
+        let near = steps.filter { $0.uuid.hasPrefix(name) || $0.title.lowercased() == name.lowercased() }
+        if near.count == 1 { return near[0] }
+        throw CommandFailure(
+            .notFound, "find the step `\(name)`: the run has no such step",
+            hint: steps.isEmpty ? "the run has not started" : "its steps are " + steps.map(\.title).joined(separator: ", "))
+    }
+}

@@ -1,0 +1,73 @@
+import Environments
+import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
+import Pipelines
+import SandboxLaunch
+import Snapshots
+import SystemPackage
+import TerminalOutput
+
+/// The one place where errors of the program become failures with words, a hint and an exit code.
+enum Failures {
+    /// The failure that an error means; nil for the argument parser's own.
+    static func failure(_ error: any Error) -> CommandFailure? {
+        switch error {
+        case let error as CommandFailure: error
+        case let error as InvalidDocument: document(error)
+        case let error as DocumentError: CommandFailure(.invalidConfiguration, "\(error)", hint: error.hint)
+        case let error as ParameterError: CommandFailure(.invalidParameters, error.message, hint: error.hint)
+        case let error as JobStorageError: storage(error)
+        case let error as JobScheduling.StoreError: CommandFailure(.invalidConfiguration, error.message, hint: error.hint)
+        case let error as Environments.StoreError: CommandFailure(.invalidConfiguration, "\(error)", hint: error.hint)
+        case let error as BuildError: build(error)
+        case let error as BaseError: CommandFailure(.notFound, "\(error)", hint: error.hint)
+        case let error as ProjectEnvironmentError: CommandFailure(.invalidData, "\(error)", hint: error.hint)
+        case let error as SnapshotError: CommandFailure(.invalidData, "\(error)", hint: error.hint)
+        case let error as InvalidRunReference: CommandFailure(.usage, "\(error)", hint: error.hint)
+        case let error as InvalidJobName: CommandFailure(.usage, "\(error)", hint: error.hint)
+        case let error as LaunchError:
+            CommandFailure(.sandboxSetup, "\(error)", hint: "`cloche system doctor` tells what this host lacks")
+        case let error as SyscallError: system(error)
+        default: nil
+        }
+    }
+
+    private static func document(_ error: InvalidDocument) -> CommandFailure {
+        let problems = error.diagnostics.map { diagnostic in
+            CommandFailure.Problem(
+                diagnostic.message, hint: diagnostic.hint,
+                at: .init(diagnostic.file, line: diagnostic.line, column: diagnostic.column),
+                severity: diagnostic.severity == .error ? .error : .warning)
+        }
+        return CommandFailure(.invalidPipeline, problems, omitted: error.omitted)
+    }
+
+    private static func storage(_ error: JobStorageError) -> CommandFailure {
+        let code: FailureCode =
+            switch error {
+            case .notFound, .noSuchRun: .notFound
+            case .ambiguous: .ambiguous
+            case .nameTaken, .identityTaken: .alreadyExists
+            case .refused, .notEnded, .staleAttempt: .wrongState
+            case .busy: .busy
+            default: .invalidConfiguration
+            }
+        return CommandFailure(code, "\(error)", hint: error.hint)
+    }
+
+    private static func build(_ error: BuildError) -> CommandFailure {
+        if case .cancelled = error { return CommandFailure(.cancelled, "\(error)", exitCode: 130) }
+        return CommandFailure(.failed, "\(error)", hint: error.hint)
+    }
+
+    private static func system(_ error: SyscallError) -> CommandFailure {
+        switch error.errno {
+        case .noSuchFileOrDirectory: CommandFailure(.notFound, "\(error)", hint: "check the name")
+        case .noSpace: CommandFailure(.quotaExceeded, "\(error)", hint: "make room on the disk")
+        case .fileTooLarge: CommandFailure(.invalidData, "\(error)", hint: "the file is larger than anything that is read here")
+        default: CommandFailure(.invalidData, "\(error)", hint: nil)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+import LinuxSystem
+package import SystemPackage
+
+/// Why an environment was not built; the one that was in force still is.
+package enum BuildError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The host names no archive that carries the suite.
+    case noArchive(suite: String)
+    /// A command of a stage failed.
+    case stage(BuildPlan.Stage, CommandOutcome, line: ScriptLine?, log: FilePath?)
+    /// A command could not be started.
+    case executor(BuildPlan.Stage, String)
+    /// It was cancelled.
+    case cancelled
+    /// The store could not be used.
+    case store(StoreError)
+
+    /// A line of a script.
+    package struct ScriptLine: Sendable, Hashable {
+        /// From 1.
+        package let number: Int
+        /// The text, safe to show.
+        package let text: String
+    }
+
+    /// What is wrong, safe to show.
+    package var description: String {
+        switch self {
+        case .noArchive(let suite):
+            return "find packages of `\(suite)`: no source of this host's apt carries that suite"
+        case .stage(let stage, let outcome, let line, _):
+            let how = outcome.verdict ?? "ended with status \(outcome.status)"
+            guard let line else { return "\(stage): \(how)" }
+            return "\(stage): \(how) at line \(line.number): `\(line.text)`"
+        case .executor(let stage, let cause):
+            return "\(stage): \(printable(cause, limit: 500))"
+        case .cancelled:
+            return "build the environment: cancelled"
+        case .store(let error):
+            return error.description
+        }
+    }
+
+    /// What to do about it.
+    package var hint: String? {
+        switch self {
+        case .noArchive(let suite):
+            "name an archive with the suite `\(suite)` in /etc/cloche/debian.sources, in the format of sources.list(5)"
+        case .stage(.fetch, _, _, let log):
+            "see whether `apt-get update` works on this host" + (log.map { "; the log is `\($0)`" } ?? "")
+        case .stage(_, _, _, let log): log.map { "the log is `\($0)`" }
+        case .executor: "`cloche system doctor` tells what this host lacks"
+        case .cancelled: nil
+        case .store(let error): error.hint
+        }
+    }
+}

@@ -1,0 +1,11 @@
+/// What happens during a build, for a live display.
+package enum BuildEvent: Sendable, Hashable {
+    /// Another build of the same environment runs; this one waits for its result.
+    case waiting
+    /// A stage begins: which, its number from 1, and how many there are.
+    case stage(BuildPlan.Stage, number: Int, of: Int)
+    /// Output of the stage, without passwords.
+    case output([UInt8])
+    /// The build in force was made from the same inputs: nothing was built.
+    case unchanged
+}

@@ -1,0 +1,69 @@
+package import SystemPackage
+
+extension BuildPlan {
+    /// The plan for a project's layer: its set-up script on the layers of a base, top first.
+    ///
+    /// The script runs with bash in `/project-dir`, where it finds the project and may write; what it writes there is
+    /// thrown away.
+    package static func project(
+        variables: [String: String], layers: [FilePath], project: FilePath?, configuration: BuildConfiguration,
+        paths: BuildPaths
+    ) -> BuildPlan {
+        var variables = buildVariables(variables, configuration)
+        variables["BASH_ENV"] = BuildConfiguration.inSandbox + "/" + SetupScript.prologFile
+        let command = SandboxCommand(
+            root: .layers(layers, upper: paths.tree, work: paths.work),
+            arguments: ["/bin/bash", BuildConfiguration.inSandbox + "/" + SetupScript.file], variables: variables,
+            workingDirectory: project == nil ? "/" : "/project-dir", binds: [mount(paths)],
+            scratch: project.map { [BuildMount($0, at: "/project-dir")] } ?? [],
+            network: .outbound(reachable: configuration.reachableHosts), timeLimit: .seconds(6 * 3600))
+        let setup = Step(stage: .setup, command: .sandbox(command), output: .log)
+        return BuildPlan(steps: [setup] + cleaning(paths, isBase: false))
+    }
+}
+
+/// How a set-up script is run, and how the line that ended it is found.
+package enum SetupScript {
+    /// The script's file in the configuration.
+    static let file = "setup_script.sh"
+    /// The file that bash reads first.
+    static let prologFile = "prolog.bash"
+
+    /// What bash runs before the script: it restores the environment's own `BASH_ENV` and reports the line at the end.
+    ///
+    /// The script runs as `bash script` would run it: without `set -e`, with its own exit status.
+    static func prolog(bashEnvironment: String?) -> String {
+        let restore: String
+        if let bashEnvironment {
+            let quoted = "'" + bashEnvironment.replacing("'", with: "'\\''") + "'"
+            restore = "export BASH_ENV=\(quoted)\nif [[ -r $BASH_ENV ]]; then . \"$BASH_ENV\"; fi"
+        } else {
+            restore = "unset BASH_ENV"
+        }
+        return """
+            \(restore)
+            __cloche_line=0 __cloche_before=0
+            __cloche_end() {
+                local status=$?
+                trap - DEBUG
+                if [[ $status -ne 0 ]]; then
+                    printf '\\n\(marker)%s with status %s\\n' "$1" "$status" >&2
+                fi
+                return "$status"
+            }
+            trap '__cloche_end "$__cloche_before"' EXIT
+            # bash runs this once more before the EXIT trap: the line before is the one that counts.
+            trap '__cloche_before=$__cloche_line __cloche_line=$LINENO' DEBUG
+
+            """
+    }
+
+    /// The line that ended the script, from the end of its log; the script can forge it, so it only serves a message.
+    static func failedLine(log: [UInt8]) -> Int? {
+        let text = String(decoding: log.suffix(4096), as: UTF8.self)
+        guard let range = text.ranges(of: marker).last else { return nil }
+        return Int(text[range.upperBound...].prefix { $0.isASCII && $0.isNumber }.prefix(9))
+    }
+
+    private static let marker = "cloche: setup_script.sh ended at line "
+}

@@ -1,0 +1,94 @@
+package import SystemPackage
+
+/// The commands that make an environment, in order: a value made from a recipe or a script and nothing else.
+package struct BuildPlan: Sendable, Hashable {
+    /// A part of a build that is shown by name.
+    package enum Stage: Sendable, Hashable, CustomStringConvertible {
+        /// The packages are chosen and fetched, and the essential ones unpacked.
+        case fetch
+        /// The packages' own scripts run.
+        case configure
+        /// A script of the recipe runs.
+        case script(String)
+        /// A project's set-up script runs.
+        case setup
+        /// What does not belong into an environment is removed.
+        case clean
+        /// Packages and sizes are listed.
+        case inspect
+
+        /// The name for people.
+        package var description: String {
+            switch self {
+            case .fetch: "fetch packages"
+            case .configure: "configure packages"
+            case .script(let name): "run \(name)"
+            case .setup: "run setup_script.sh"
+            case .clean: "clean up"
+            case .inspect: "take stock"
+            }
+        }
+    }
+
+    /// What is done with the output of a command.
+    package enum Output: Sendable, Hashable {
+        /// It goes to the log.
+        case log
+        /// Its bytes count setuid and setgid files.
+        case privilegedFiles
+        /// It is the size in bytes, as du(1) writes it.
+        case size
+        /// It is one package and version a line.
+        case packages
+    }
+
+    /// A command in either place.
+    package enum Command: Sendable, Hashable {
+        /// A program of the host.
+        case namespace(NamespaceCommand)
+        /// A program in the sandbox.
+        case sandbox(SandboxCommand)
+    }
+
+    /// One command of the plan.
+    package struct Step: Sendable, Hashable {
+        /// To which part it belongs.
+        package let stage: Stage
+        /// What runs.
+        package let command: Command
+        /// What its output is.
+        package let output: Output
+    }
+
+    /// The commands, each of which runs only if those before it succeeded.
+    package let steps: [Step]
+
+    /// The stages in order, each once.
+    package var stages: [Stage] {
+        steps.reduce(into: []) { stages, step in
+            if stages.last != step.stage { stages.append(step.stage) }
+        }
+    }
+}
+
+/// The paths of a build on the host while it is made.
+package struct BuildPaths: Sendable, Hashable {
+    /// The tree or layer.
+    package let tree: FilePath
+    /// overlayfs's own directory.
+    package let work: FilePath
+    /// The configuration's files.
+    package let configuration: FilePath
+    /// The recipe's files.
+    package let recipe: FilePath
+
+    /// The paths below a staging directory.
+    package init(staging: FilePath) {
+        tree = staging.appending(BuildPaths.treeName)
+        work = staging.appending("work")
+        configuration = staging.appending("configuration")
+        recipe = staging.appending("recipe")
+    }
+
+    static let treeName = "tree"
+}

@@ -1,0 +1,249 @@
+import FoundationEssentials
+import LinuxSystem
+import SystemPackage
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+extension EnvironmentBuilder {
+    /// Makes what is asked for under the lock of its name, or returns what is in force and was made from the same inputs.
+    func build(
+        _ request: BuildRequest, isCancelled: () -> Bool, report: (BuildEvent) -> Void
+    ) throws(BuildError) -> BuildRecord {
+        var waited = false
+        let lock = try stored { () throws(StoreError) in
+            try store.lock(request.name, isCancelled: isCancelled) {
+                waited = true
+                report(.waiting)
+            }
+        }
+        guard let lock else { throw .cancelled }
+        // The lock ends with the descriptor, at the end of this function.
+        defer { _ = lock.number }
+        // A damaged record does not keep its environment from being built again.
+        let current = try? store.current(request.name)
+        if let current, current.inputs == request.draft.inputs, waited || !request.refresh {
+            report(.unchanged)
+            return current
+        }
+        let staged = try stored { () throws(StoreError) in try store.stage() }
+        let directory = staged.directory
+        do throws(BuildError) {
+            return try finish(staged, request, isCancelled: isCancelled, report: report)
+        } catch {
+            let failure = keepingLog(error, request.name, directory)
+            // What cannot be removed now is found again by `removeAbandoned`.
+            try? discard(directory)
+            throw failure
+        }
+    }
+
+    private func finish(
+        _ staged: consuming StagedBuild, _ request: BuildRequest, isCancelled: () -> Bool,
+        report: (BuildEvent) -> Void
+    ) throws(BuildError) -> BuildRecord {
+        var record = request.draft
+        let time = now()
+        record.id = digest(Array("\(record.inputs) \(time) \(staged.directory.lastComponent?.string ?? "")".utf8))
+        record.created = Date(timeIntervalSince1970: Double(time)).formatted(.iso8601)
+        if let prepared = try prepare(request, staged.paths) {
+            let paths = staged.paths
+            try stored { () throws(StoreError) in
+                try store.write(prepared.configuration, below: paths.configuration, mode: 0o644)
+                try store.write(prepared.recipe, below: paths.recipe, mode: 0o755)
+            }
+            let inventory = try run(prepared, log: staged.log, isCancelled: isCancelled, report: report)
+            record.layers.insert(record.id, at: 0)
+            record.size = inventory.size
+            record.privilegedFiles = inventory.privilegedFiles
+            if !inventory.packages.isEmpty { record.packages = inventory.packages }
+        }
+        try remove(tree: staged.paths.work)
+        for folder in [staged.paths.configuration, staged.paths.recipe] { try remove(own: folder) }
+        let result = record
+        try store(staged, result, request.name)
+        return result
+    }
+
+    private func store(
+        _ staged: consuming StagedBuild, _ record: BuildRecord, _ name: EnvironmentName
+    ) throws(BuildError) {
+        do throws(StoreError) {
+            try store.publish(staged, record)
+            try store.putIntoForce(name, record)
+            try store.clearFailure(of: name)
+        } catch {
+            throw .store(error)
+        }
+    }
+
+    private func run(
+        _ prepared: PreparedBuild, log path: FilePath, isCancelled: () -> Bool, report: (BuildEvent) -> Void
+    ) throws(BuildError) -> Inventory {
+        let file = try create(path)
+        defer { _ = file.number }
+        var log = BuildLog(file.number, secrets: prepared.secrets)
+        var inventory = Inventory()
+        let stages = prepared.plan.stages
+        var shown: BuildPlan.Stage?
+        for step in prepared.plan.steps {
+            if shown != step.stage, let index = stages.firstIndex(of: step.stage) {
+                report(.stage(step.stage, number: index + 1, of: stages.count))
+                report(.output(log.write(Array("== \(step.stage)\n".utf8))))
+                shown = step.stage
+            }
+            let outcome = try run(step, &log, &inventory, isCancelled: isCancelled, report: report)
+            let rest = log.finish()
+            if !rest.isEmpty { report(.output(rest)) }
+            if let failure = log.failure { throw .store(.system(failure)) }
+            if isCancelled() { throw .cancelled }
+            guard outcome.succeeded else {
+                let line = step.stage == .setup ? prepared.failedLine(log.tail) : nil
+                throw .stage(step.stage, outcome, line: line, log: path)
+            }
+        }
+        return inventory
+    }
+
+    private func create(_ log: FilePath) throws(BuildError) -> OwnedFileDescriptor {
+        do throws(SyscallError) {
+            return try Syscall.open(log, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+        } catch {
+            throw .store(.system(error))
+        }
+    }
+
+    private func run(
+        _ step: BuildPlan.Step, _ log: inout BuildLog, _ inventory: inout Inventory, isCancelled: () -> Bool,
+        report: (BuildEvent) -> Void
+    ) throws(BuildError) -> CommandOutcome {
+        var collected: [UInt8] = []
+        var hasFailed = false
+        let output = { (bytes: [UInt8]) in
+            if step.output == .log {
+                let visible = log.write(bytes)
+                if !visible.isEmpty { report(.output(visible)) }
+                hasFailed = log.failure != nil
+            } else if collected.count < Inventory.limit {
+                collected += bytes
+            }
+        }
+        let outcome: CommandOutcome
+        do {
+            switch step.command {
+            case .namespace(let command):
+                outcome = try executor.run(command, isCancelled: { hasFailed || isCancelled() }, output: output)
+            case .sandbox(let command):
+                outcome = try executor.run(command, isCancelled: { hasFailed || isCancelled() }, output: output)
+            }
+        } catch {
+            throw .executor(step.stage, "\(error)")
+        }
+        inventory.take(collected, step.output)
+        return outcome
+    }
+
+    private func keepingLog(_ error: BuildError, _ name: EnvironmentName, _ directory: FilePath) -> BuildError {
+        let kept = try? store.keepLog(of: name, directory.appending("build.log"))
+        guard case .stage(let stage, let outcome, let line, _) = error else { return error }
+        return .stage(stage, outcome, line: line, log: kept)
+    }
+
+    /// Removes a staging directory or a build.
+    func discard(_ directory: FilePath) throws(BuildError) {
+        // Without its record it is no build any more, whatever happens next.
+        for name in ["build.json", "build.json.new", "build.log", StagedBuild.lockName] {
+            try removing { () throws(SyscallError) in try Syscall.unlink(directory.appending(name)) }
+        }
+        let paths = BuildPaths(staging: directory)
+        for folder in [paths.configuration, paths.recipe] { try remove(own: folder) }
+        for folder in [paths.work, paths.tree] { try remove(tree: folder) }
+        try removing { () throws(SyscallError) in try Syscall.unlink(directory, directory: true) }
+    }
+
+    /// Removes a directory that was only mounted read-only: all in it belongs to the caller.
+    private func remove(own directory: FilePath) throws(BuildError) {
+        try removing { () throws(SyscallError) in
+            let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            for entry in try Syscall.directoryEntries(opened.number) {
+                let path = directory.pushing(entry.path)
+                guard try Syscall.lstat(path).isDirectory else {
+                    try Syscall.unlink(path)
+                    continue
+                }
+                let inner = try Syscall.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+                for entry in try Syscall.directoryEntries(inner.number) {
+                    try Syscall.unlink(entry.path, at: inner.number)
+                }
+                try Syscall.unlink(path, directory: true)
+            }
+            try Syscall.unlink(directory, directory: true)
+        }
+    }
+
+    /// Removes a directory whose contents belong to ids of the namespace.
+    private func remove(tree: FilePath) throws(BuildError) {
+        guard Syscall.exists(tree) else { return }
+        do {
+            let outcome = try executor.run(
+                BuildPlan.removal(of: tree), isCancelled: { false }, output: { _ in })
+            guard outcome.succeeded else { throw BuildError.stage(.clean, outcome, line: nil, log: nil) }
+        } catch let error as BuildError {
+            throw error
+        } catch {
+            throw .executor(.clean, "\(error)")
+        }
+        try removing { () throws(SyscallError) in try Syscall.unlink(tree, directory: true) }
+    }
+
+    private func removing(_ body: () throws(SyscallError) -> Void) throws(BuildError) {
+        do throws(SyscallError) {
+            try body()
+        } catch  where error.errno == .noSuchFileOrDirectory {
+        } catch {
+            throw .store(.system(error))
+        }
+    }
+
+    private func stored<Value: ~Copyable>(
+        _ body: () throws(StoreError) -> Value
+    ) throws(BuildError) -> Value {
+        do throws(StoreError) {
+            return try body()
+        } catch {
+            throw .store(error)
+        }
+    }
+}
+
+/// What the last commands of a build found out.
+private struct Inventory {
+    /// How many bytes of output are taken.
+    static let limit = 4 << 20
+
+    var size: Int64 = 0
+    var privilegedFiles = 0
+    var packages: [String] = []
+
+    mutating func take(_ bytes: [UInt8], _ output: BuildPlan.Output) {
+        switch output {
+        case .log: break
+        case .privilegedFiles: privilegedFiles += bytes.count { $0 == 0x2E }
+        case .size: size = Int64(String(decoding: bytes.prefix { (0x30...0x39).contains($0) }, as: UTF8.self)) ?? 0
+        case .packages:
+            packages = String(decoding: bytes, as: UTF8.self).split(separator: "\n").prefix(20000).map { String($0) }
+        }
+    }
+}
+
+extension PreparedBuild {
+    /// The line of the script that ended it, as far as the log tells.
+    fileprivate func failedLine(_ log: [UInt8]) -> BuildError.ScriptLine? {
+        guard let number = SetupScript.failedLine(log: log), number > 0 else { return nil }
+        let lines = script.split(separator: 0x0A, omittingEmptySubsequences: false)
+        guard number <= lines.count else { return nil }
+        let text = String(decoding: lines[number - 1], as: UTF8.self)
+        return BuildError.ScriptLine(number: number, text: printable(trimmed(text)))
+    }
+}

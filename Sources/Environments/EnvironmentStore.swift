@@ -1,0 +1,166 @@
+import FoundationEssentials
+package import LinuxSystem
+package import SystemPackage
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The directory of finished environments.
+///
+/// `builds/<id>/{tree,build.json,build.log}` never change. `names/<name>.json` says which build is in force; it is
+/// replaced in one step. A build is made in `staging/<random>` and renamed when it is complete, so that after a crash
+/// there is either a whole build or a staging directory that nobody holds. `failed/<name>` keeps the last failure.
+package struct EnvironmentStore: Sendable, Hashable {
+    /// The directory, such as `<store>/environments`.
+    package let directory: FilePath
+
+    /// Opens the store at a directory, which is made if it is missing and is the caller's alone.
+    package init(directory: FilePath) throws(SyscallError) {
+        self.directory = directory
+        try Syscall.makeDirectories(directory, mode: 0o700)
+        for name in ["builds", "names", "staging", "failed", "locks"] {
+            try Syscall.makeDirectories(directory.appending(name), mode: 0o700)
+        }
+    }
+
+    /// The directory of a build.
+    package func path(of build: String) -> FilePath { directory.appending("builds").appending(build) }
+
+    /// The trees of a build's root file system, top first.
+    package func layers(of record: BuildRecord) -> [FilePath] {
+        record.layers.map { path(of: $0).appending(BuildPaths.treeName) }
+    }
+
+    /// The log of a build.
+    package func log(of record: BuildRecord) -> FilePath { path(of: record.id).appending("build.log") }
+
+    /// The log of the last failed build of a name, if the last build failed.
+    package func failedLog(of name: EnvironmentName) -> FilePath? {
+        let log = directory.appending("failed").appending(name.text).appending("build.log")
+        return Syscall.exists(log) ? log : nil
+    }
+
+    /// The build in force, or nil when the name was never built.
+    package func current(_ name: EnvironmentName) throws(StoreError) -> BuildRecord? {
+        let path = namePath(name)
+        guard Syscall.exists(path) else { return nil }
+        let entry = try decode(CurrentBuild.self, path)
+        return try record(entry.build)
+    }
+
+    /// The record of a build.
+    package func record(_ build: String) throws(StoreError) -> BuildRecord {
+        guard EnvironmentName(build) != nil else { throw .unknownBuild(build) }
+        let path = path(of: build).appending("build.json")
+        guard Syscall.exists(path) else { throw .unknownBuild(build) }
+        return try decode(BuildRecord.self, path)
+    }
+
+    /// The names that have a build in force, in order.
+    package func names() throws(StoreError) -> [EnvironmentName] {
+        try list("names").compactMap { $0.hasSuffix(".json") ? EnvironmentName(String($0.dropLast(5))) : nil }
+    }
+
+    /// Builds that are neither in force, nor a layer of one that is, nor kept, nor a layer of one that is kept.
+    package func unused(keeping: Set<String>) throws(StoreError) -> [String] {
+        var used = keeping
+        for build in keeping { used.formUnion((try? record(build).layers) ?? []) }
+        for name in try names() {
+            guard let record = try current(name) else { continue }
+            used.formUnion([record.id] + record.layers)
+        }
+        return try list("builds").filter { !used.contains($0) }
+    }
+
+    /// Takes a name out of force; its builds stay until they are removed.
+    package func forget(_ name: EnvironmentName) throws(StoreError) {
+        try system { () throws(SyscallError) in
+            if Syscall.exists(namePath(name)) { try Syscall.unlink(namePath(name)) }
+        }
+    }
+}
+
+extension EnvironmentStore {
+    func namePath(_ name: EnvironmentName) -> FilePath {
+        directory.appending("names").appending(name.text + ".json")
+    }
+
+    func list(_ name: String) throws(StoreError) -> [String] {
+        try system { () throws(SyscallError) in
+            let folder = try Syscall.open(directory.appending(name), O_RDONLY | O_DIRECTORY)
+            return try Syscall.directoryEntries(folder.number).map { String(decoding: $0.name, as: UTF8.self) }.sorted()
+        }
+    }
+
+    /// Puts a build into force.
+    func putIntoForce(_ name: EnvironmentName, _ record: BuildRecord) throws(StoreError) {
+        let bytes = try encode(CurrentBuild(build: record.id))
+        try system { () throws(SyscallError) in
+            let names = try Syscall.open(directory.appending("names"), O_RDONLY | O_DIRECTORY)
+            try Syscall.replaceFile(FilePath(name.text + ".json"), at: names.number, bytes, mode: 0o600)
+        }
+    }
+
+    func encode(_ value: some Encodable) throws(StoreError) -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+        do {
+            return Array(try encoder.encode(value)) + [0x0A]
+        } catch {
+            throw .damaged(directory)
+        }
+    }
+
+    private func decode<Value: Decodable>(_ type: Value.Type, _ path: FilePath) throws(StoreError) -> Value {
+        let bytes = try system { () throws(SyscallError) in try Syscall.readFile(path, limit: 16 << 20) }
+        do {
+            return try JSONDecoder().decode(type, from: Data(bytes))
+        } catch {
+            throw .damaged(path)
+        }
+    }
+
+    func system<Value: ~Copyable>(
+        _ body: () throws(SyscallError) -> Value
+    ) throws(StoreError) -> Value {
+        do throws(SyscallError) {
+            return try body()
+        } catch {
+            throw .system(error)
+        }
+    }
+}
+
+/// What `names/<name>.json` holds.
+private struct CurrentBuild: Codable {
+    let build: String
+}
+
+/// Why the store could not be used.
+package enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// A file could not be read or written.
+    case system(SyscallError)
+    /// A file is not what was written there.
+    case damaged(FilePath)
+    /// There is no such build.
+    case unknownBuild(String)
+
+    /// What is wrong, safe to show.
+    package var description: String {
+        switch self {
+        case .system(let error): error.description
+        case .damaged(let path): "read `\(printable(path.string, limit: 4096))`: not a record of a build"
+        case .unknownBuild(let build): "find build `\(printable(build))`: it is not in the store"
+        }
+    }
+
+    /// What to do about it.
+    package var hint: String? {
+        switch self {
+        case .system(let error) where error.errno == .noSpace: "free space with `cloche system prune`"
+        case .system: nil
+        case .damaged, .unknownBuild: "build the environment again with `cloche env build`"
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import SystemPackage
+
+extension SeccompArea {
+    /// Processes, threads, their identity and their limits; what makes namespaces is in `namespaces`.
+    static let processes = SeccompArea(
+        groups: [
+            SeccompGroup(
+                "core-dumps", because: "a core limit other than the run's own can start the host's core handler",
+                opening: .none),
+            SeccompGroup(
+                "execution-domains", because: "unusual execution domains switch off protections of a process",
+                opening: .call),
+        ],
+        rules: [
+            SeccompRule.allow(
+                """
+                fork vfork execve execveat exit exit_group wait4 waitid set_tid_address set_robust_list get_robust_list
+                futex futex_waitv futex_wake futex_wait futex_requeue rseq rseq_slice_yield arch_prctl prctl seccomp
+                landlock_create_ruleset landlock_add_rule landlock_restrict_self
+                getpid getppid gettid getpgid getpgrp setpgid getsid setsid pidfd_open
+                getuid geteuid getgid getegid getgroups getresuid getresgid
+                setuid setgid setgroups setreuid setregid setresuid setresgid setfsuid setfsgid capget capset
+                """),
+            SeccompRule.allow(
+                """
+                sched_yield sched_getaffinity sched_setaffinity sched_getscheduler sched_setscheduler sched_getparam
+                sched_setparam sched_getattr sched_setattr sched_get_priority_max sched_get_priority_min
+                sched_rr_get_interval getpriority setpriority ioprio_get ioprio_set getrusage getrlimit
+                getcpu getrandom uname sysinfo times restart_syscall
+                """),
+            // The kernel's own trampolines make these two; a program that does is stopped by a signal.
+            SeccompRule.allow("uprobe uretprobe"),
+            [
+                SeccompRule("setrlimit", [.refuse(coreLimit, .int(0, coreResource))], otherwise: .allow),
+                SeccompRule(
+                    "prlimit64", [.allow(.null(2)), .refuse(coreLimit, .int(1, coreResource))], otherwise: .allow),
+                personality(extra: 0),
+            ],
+        ])
+
+    private static let coreResource: UInt32 = 4
+    private static let coreLimit = SeccompRefusal(.notPermitted, .notify, group: "core-dumps")
+
+    /// Linux, Linux 32 bit, each with UNAME26, and the question for the present one; and each of the four with `extra`.
+    static func personality(extra: UInt32) -> SeccompRule {
+        let domains: [UInt32] = [0, 8, 0x2_0000, 0x2_0008]
+        let values = domains + (extra == 0 ? [] : domains.map { $0 | extra }) + [0xFFFF_FFFF]
+        let known = SeccompCondition(argument: 0, test: .low(mask: .max, oneOf: values))
+        return SeccompRule(
+            "personality", [.allow(known)],
+            otherwise: .refuse(SeccompRefusal(.notPermitted, .notify, group: "execution-domains")))
+    }
+}

@@ -1,0 +1,96 @@
+/// Which system calls a sandbox may make, as an allow-list: a call without a rule is refused.
+///
+/// A policy names calls, never numbers, so one policy serves every machine. Rules for calls that a machine does not
+/// have are without effect there.
+package struct SeccompPolicy: Sendable, Hashable {
+    /// The policy's name, for reports.
+    package var name: String
+
+    /// The answer to numbers without a rule, above all to calls that are newer than this program.
+    package var unlisted: SeccompRefusal
+
+    /// The reasons that refusals refer to.
+    package private(set) var groups: [SeccompGroup.ID: SeccompGroup]
+
+    /// The rules by the name of their call.
+    package private(set) var rules: [String: SeccompRule]
+
+    /// A policy without rules, which refuses every call with `unlisted`.
+    package init(name: String, unlisted: SeccompRefusal, groups: [SeccompGroup]) {
+        self.name = name
+        self.unlisted = unlisted
+        self.groups = Dictionary(groups.map { ($0.id, $0) }) { _, last in last }
+        rules = [:]
+    }
+
+    /// The verdict for a call by name with the registers `arguments`.
+    package func verdict(call: String, arguments: [UInt64]) -> SeccompVerdict {
+        rules[call]?.verdict(for: arguments) ?? .refuse(unlisted)
+    }
+
+    /// The group that explains `refusal`.
+    package func group(of refusal: SeccompRefusal) -> SeccompGroup? { groups[refusal.group] }
+
+    /// The calls that are refused, in some use or in all, for the reason of `group`, sorted.
+    package func calls(refusedBy group: SeccompGroup.ID) -> [String] {
+        rules.values.filter { $0.verdicts.contains { $0.isRefused(by: group) } }.map(\.call).sorted()
+    }
+}
+
+extension SeccompPolicy {
+    /// Adds a group, or replaces the one of that name.
+    package mutating func add(group: SeccompGroup) { groups[group.id] = group }
+
+    /// Adds `newRules`; each replaces the rule that its call had.
+    package mutating func set(_ newRules: [SeccompRule]) {
+        for rule in newRules { rules[rule.call] = rule }
+    }
+
+    /// Allows `call`, except for uses that no policy can open, such as setting set-user-ID bits.
+    ///
+    /// - Throws: `unknownCall`, or `neverOpens` where nothing of the call can be opened.
+    package mutating func allow(call: String) throws(SeccompPolicyError) {
+        try checkName(call)
+        guard let rule = rules[call] else { return set(SeccompRule.allow(call)) }
+        let opened = rule.mapVerdicts { isFixed($0) ? $0 : .allow }
+        guard opened != rule || opened.otherwise == .allow else { throw .neverOpens(call) }
+        set([opened])
+    }
+
+    /// Allows everything that is refused for the reason of `group`.
+    ///
+    /// - Throws: `noSuchGroup`, or `neverOpens` for a group that no policy can open.
+    package mutating func allow(group: SeccompGroup.ID) throws(SeccompPolicyError) {
+        guard let found = groups[group] else { throw .noSuchGroup(group.rawValue) }
+        guard found.opening != .none else { throw .neverOpens(group.rawValue) }
+        open(group: group)
+    }
+
+    /// Refuses `call`, whatever its arguments.
+    ///
+    /// - Throws: `unknownCall` where no machine has such a call.
+    package mutating func refuse(call: String, _ refusal: SeccompRefusal) throws(SeccompPolicyError) {
+        try checkName(call)
+        set(SeccompRule.refuse(call, refusal))
+    }
+
+    /// Allows what is refused for the reason of `group`, and nothing else: other conditions on the same calls stay.
+    mutating func open(group: SeccompGroup.ID) {
+        rules = rules.mapValues { rule in
+            rule.mapVerdicts { $0.isRefused(by: group) ? .allow : $0 }
+        }
+    }
+
+    private func isFixed(_ verdict: SeccompVerdict) -> Bool {
+        guard case .refuse(let refusal) = verdict else { return false }
+        return groups[refusal.group]?.opening == SeccompGroup.Opening.none
+    }
+}
+
+extension SeccompVerdict {
+    /// Whether this is a refusal for the reason of `group`.
+    fileprivate func isRefused(by group: SeccompGroup.ID) -> Bool {
+        guard case .refuse(let refusal) = self else { return false }
+        return refusal.group == group
+    }
+}

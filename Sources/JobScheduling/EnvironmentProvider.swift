@@ -1,0 +1,131 @@
+package import Environments
+import Isolation
+import Jobs
+import LinuxSystem
+import Policies
+import Runs
+import Snapshots
+package import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// The environments of projects: what they need, what is built, and what a job pins.
+package struct EnvironmentProvider {
+    package let store: Store
+    package let environments: EnvironmentStore
+    private let catalogue: BaseCatalogue
+
+    /// Opens the store's environments and the recipes: those of the directory in CLOCHE_ENVIRONMENTS, else those beside
+    /// the program.
+    package init(_ store: Store, recipes: FilePath?) throws {
+        self.store = store
+        environments = try EnvironmentStore(directory: store.path.appending("environments"))
+        let directory: FilePath
+        if let recipes { directory = recipes } else { directory = try Self.recipesBesideProgram() }
+        catalogue = try BaseCatalogue(directory: directory)
+    }
+
+    /// The `Environments` directory of the project that the program was built in, or of its installation.
+    private static func recipesBesideProgram() throws -> FilePath {
+        var directory = FilePath(bytes: try Syscall.readLink("/proc/self/exe")).removingLastComponent()
+        let installed = directory.removingLastComponent().appending("share/cloche/environments")
+        if Syscall.exists(installed) { return installed }
+        while !directory.isEmpty, directory != "/" {
+            let candidate = directory.appending("Environments")
+            if Syscall.exists(candidate.appending(PinnedEnvironments.standard).appending(Base.recipeFile)) { return candidate }
+            directory = directory.removingLastComponent()
+        }
+        throw StoreError(
+            message: "find the recipes of the base environments: there is no `Environments` directory above the program",
+            hint: "name it in CLOCHE_ENVIRONMENTS")
+    }
+
+    /// Names of the bases.
+    package var baseNames: [String] { catalogue.bases.map(\.recipe.name.text) }
+
+    /// What a base is for.
+    package func baseDescription(_ name: String) -> String? {
+        catalogue.bases.first { $0.recipe.name.text == name }?.recipe.description
+    }
+
+    /// The project's environment of that uuid; nil where the project has none of it.
+    package func projectEnvironment(_ uuid: String, project: FilePath) throws -> ProjectEnvironment? {
+        guard let name = EnvironmentName(uuid) else { return nil }
+        let file = project.appending(".orchest/environments").appending(uuid).appending("properties.json")
+        guard Syscall.exists(file) else { return nil }
+        return try Self.read(name, project)
+    }
+
+    private static func read(_ name: EnvironmentName, _ project: FilePath) throws -> ProjectEnvironment {
+        let directory = try Syscall.open(project, O_RDONLY | O_DIRECTORY)
+        return try ProjectEnvironment.read(name, project: directory.number)
+    }
+
+    /// The name under which the builds of a project's environment are kept: the same wherever the project lies.
+    package static func key(_ environment: ProjectEnvironment) -> EnvironmentName? {
+        EnvironmentName("\(environment.name.text)-\(Digest.hexadecimal(Array(environment.baseImage.utf8)).prefix(8))")
+    }
+
+    /// The build in force of a base or of a project's environment, if it is one of these inputs.
+    package func current(_ name: EnvironmentName) throws -> BuildRecord? { try environments.current(name) }
+
+    /// Builds a base unless it is up to date.
+    package func buildBase(
+        _ name: String, refresh: Bool = false, isCancelled: () -> Bool, report: (BuildEvent) -> Void
+    ) throws -> BuildRecord {
+        try builder().build(try catalogue.base(name), refresh: refresh, isCancelled: isCancelled, report: report)
+    }
+
+    /// Builds a project's environment, and before it its base, unless they are up to date.
+    package func build(
+        _ environment: ProjectEnvironment, project: FilePath, refresh: Bool = false, isCancelled: () -> Bool,
+        report: (BuildEvent) -> Void
+    ) throws -> BuildRecord {
+        let base = try catalogue.base(environment.baseImage)
+        let builder = builder()
+        let record = try builder.build(base, isCancelled: isCancelled, report: report)
+        guard let key = Self.key(environment) else {
+            throw StoreError(message: "build the environment: its uuid is no name", hint: nil)
+        }
+        return try builder.build(
+            environment, on: record, recipe: base.recipe, key: key, project: project, refresh: refresh,
+            isCancelled: isCancelled, report: report)
+    }
+
+    private func builder() -> EnvironmentBuilder {
+        var variables: [String: String] = [:]
+        var pointer = environ
+        while let entry = pointer.pointee {
+            let text = String(cString: entry)
+            if let equals = text.firstIndex(of: "=") {
+                variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            }
+            pointer = pointer.advanced(by: 1)
+        }
+        return EnvironmentBuilder(
+            store: environments, executor: SandboxBuildExecutor(identity: store.identity), host: .live,
+            settings: HostSettings(host: .live, variables: variables), digest: Digest.hexadecimal,
+            now: { Int64(Syscall.wallClockSeconds()) })
+    }
+}
+
+/// What a job has pinned, as its runs need it.
+enum PinnedEnvironments {
+    /// The base of projects that have no environment of their own.
+    static let standard = "python"
+
+    static func resolve(
+        _ pins: [String: JobDocument.Environment], in store: Store
+    ) throws -> [RunSpec.Environment] {
+        let environments = try EnvironmentStore(directory: store.path.appending("environments"))
+        return try pins.sorted { $0.key < $1.key }.map { uuid, pin in
+            let record = try environments.record(pin.build)
+            return RunSpec.Environment(
+                uuid: uuid, name: pin.name, build: pin.build,
+                layers: environments.layers(of: record).map(\.string), variables: record.variables,
+                interpreters: record.interpreters)
+        }
+    }
+}

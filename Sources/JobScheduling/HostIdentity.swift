@@ -1,0 +1,73 @@
+package import Isolation
+import LinuxSystem
+import Runs
+package import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// The choice of the ids that runs of a store have outside; made once, then kept in `identity.json`.
+package enum HostIdentity {
+    /// First id of the range for a service as root for whom /etc/subuid has none: far above the ids of people and of
+    /// the ranges that distributions hand out, and below 2^31, beyond which some programs misread ids.
+    private static let builtInBase: UInt32 = 1_900_544_000
+
+    /// The identity of a store: read from it, or chosen now and written.
+    package static func stored(in store: FilePath) throws(StoreError) -> IdentityMap {
+        let file = store.appending("identity.json")
+        if let bytes = try? Syscall.readFile(file, limit: 65536) {
+            guard let identity = JSONFile.decode(IdentityMap.self, bytes) else {
+                throw StoreError(
+                    message: "open the store `\(store)`: `identity.json` is damaged",
+                    hint: "restore it from a backup: the files of the store belong to the ids in it")
+            }
+            return identity
+        }
+        let identity = choose()
+        do throws(SyscallError) {
+            let directory = try Syscall.open(store, O_RDONLY | O_DIRECTORY)
+            try Syscall.replaceFile("identity.json", at: directory.number, JSONFile.encode(identity) ?? [], mode: 0o600)
+        } catch {
+            throw StoreError(message: "write the store's identity: \(error)", hint: "see whether the disk is full")
+        }
+        return identity
+    }
+
+    /// The best identity that this user can have on this host.
+    package static func choose() -> IdentityMap {
+        let user = geteuid()
+        let group = getegid()
+        if user == 0 { return .ownerRange(base: range("/etc/subuid", names: ["cloche"]) ?? builtInBase) }
+        let names = [userName(user), String(user)].compactMap { $0 }
+        if let users = range("/etc/subuid", names: names), let groups = range("/etc/subgid", names: names),
+            Syscall.exists("/usr/bin/newuidmap"), Syscall.exists("/usr/bin/newgidmap")
+        {
+            return .userRange(user: user, group: group, subordinateUsers: users, subordinateGroups: groups)
+        }
+        return .single(user: user, group: group, inside: IdentityMap.user)
+    }
+
+    /// The first range of 65536 ids of one of the names: lines `name:first:count` (subuid(5)).
+    private static func range(_ path: String, names: [String]) -> UInt32? {
+        guard let bytes = try? Syscall.readFile(FilePath(path), limit: 1 << 20) else { return nil }
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
+            guard fields.count == 3, names.contains(String(fields[0])), let first = UInt32(fields[1]),
+                let count = UInt32(fields[2]), count >= 65536, first <= UInt32.max - 65536
+            else { continue }
+            return first
+        }
+        return nil
+    }
+
+    /// The name of a user in /etc/passwd itself: the program is linked statically, without name services.
+    private static func userName(_ user: UInt32) -> String? {
+        guard let bytes = try? Syscall.readFile("/etc/passwd", limit: 16 << 20) else { return nil }
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
+            if fields.count >= 3, UInt32(fields[2]) == user { return String(fields[0]) }
+        }
+        return nil
+    }
+}

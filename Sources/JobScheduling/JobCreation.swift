@@ -1,0 +1,222 @@
+package import Isolation
+import JobStorage
+package import Jobs
+import LinuxSystem
+package import Pipelines
+import Runs
+package import Snapshots
+package import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// What a user asks of a new job.
+package struct JobRequest: Sendable {
+    /// The pipeline's file, where its author works.
+    package var pipeline: FilePath
+    /// The job's name; nil makes one from the pipeline's.
+    package var name: String?
+    /// A parameters file beside the one that belongs to the pipeline.
+    package var parametersFile: FilePath?
+    /// Numbers of the grid to leave out, or to take alone.
+    package var skip: RunSelection?, only: RunSelection?
+    /// Values for a single run instead of a grid.
+    package var overrides: [ParameterOverride]
+    /// Whether only one run is asked for: no parameters file is looked for.
+    package var isSingle = false
+    package var variables: [String: String]
+    package var policy: SandboxPolicy
+    package var options: JobOptions
+
+    /// Asks for the whole grid of a pipeline.
+    package init(pipeline: FilePath, policy: SandboxPolicy) {
+        self.pipeline = pipeline
+        self.policy = policy
+        overrides = []
+        variables = [:]
+        options = JobOptions()
+    }
+}
+
+/// A request that has been looked through: the project, its pipeline, and the runs that would be made.
+package struct JobPlan: Sendable {
+    package let project: FilePath
+    /// The pipeline's path in the project.
+    package let pipelinePath: String
+    package let pipeline: Pipeline
+    package let grid: ParameterGrid
+    /// Numbers of the grid's combinations that are taken, in order.
+    package let selected: [Int]
+    /// Values for a single run that replace those of the grid.
+    package let overrides: [ParameterOverride]
+    package let warnings: [Diagnostic]
+
+    /// The parameters of the run with that number in the job.
+    package func parameters(_ number: Int) -> Pipelines.RunParameters {
+        grid[selected[number]].setting(overrides, in: pipeline)
+    }
+}
+
+/// Makes jobs: everything is decided and frozen before anything is started.
+package struct JobCreation {
+    private let store: Store
+
+    /// Makes jobs of a store.
+    package init(_ store: Store) { self.store = store }
+
+    /// How many runs a job may have.
+    package static let mostRuns = 1_000_000
+
+    /// Finds the project of a pipeline: the nearest directory above it with `.orchest` or `.git`, else its own.
+    package static func project(of pipeline: FilePath) throws -> FilePath {
+        let file = try absolute(pipeline)
+        let own = file.removingLastComponent()
+        var directory = own
+        while !directory.isEmpty {
+            if Syscall.exists(directory.appending(".orchest")) || Syscall.exists(directory.appending(".git")) { return directory }
+            if directory == "/" { break }
+            directory = directory.removingLastComponent()
+        }
+        return own
+    }
+
+    private static func absolute(_ path: FilePath) throws -> FilePath {
+        let location = try Syscall.openLocation(path)
+        return FilePath(bytes: try Syscall.readLink(FilePath("/proc/self/fd/\(location.number)")))
+    }
+
+    /// Reads and checks everything that a job would be made of, from the author's directory, and changes nothing.
+    package static func plan(_ request: JobRequest) throws -> JobPlan {
+        let project = try project(of: request.pipeline)
+        let file = try absolute(request.pipeline)
+        guard let relative = Self.relative(file, to: project) else {
+            throw StoreError(message: "find the project of `\(request.pipeline)`", hint: nil)
+        }
+        return try plan(request, project: project, path: relative, files: ProjectFiles(layers: [project]))
+    }
+
+    private static func plan(
+        _ request: JobRequest, project: FilePath, path: String, files: ProjectFiles
+    ) throws -> JobPlan {
+        let pipeline = try files.pipeline(path)
+        let problems = pipeline.check(against: files.listing())
+        let errors = problems.filter { $0.severity == .error }
+        if !errors.isEmpty { throw InvalidDocument(errors) }
+        let grid = try grid(request, pipeline, path, files)
+        guard let count = grid.count, count <= mostRuns else {
+            throw StoreError(
+                message: "make the runs of the grid: there are \(grid.count.map(String.init) ?? "more than 10^18") combinations",
+                hint: "leave values out, or take a part with --only; at most \(mostRuns) runs are made")
+        }
+        var selected = Array(0..<count)
+        for (selection, option) in [(request.only, "--only"), (request.skip, "--skip")] {
+            guard let selection else { continue }
+            if let missing = selection.firstMissing(of: count) {
+                throw StoreError(
+                    message: "select runs by \(option): there is no run \(missing), only 0 to \(count - 1)",
+                    hint: "see them with `cloche job plan`")
+            }
+        }
+        if let only = request.only { selected = selected.filter { only.contains($0) } }
+        if let skip = request.skip { selected = selected.filter { !skip.contains($0) } }
+        guard !selected.isEmpty else {
+            throw StoreError(message: "make the runs of the grid: no run is left", hint: "see them with `cloche job plan`")
+        }
+        return JobPlan(
+            project: project, pipelinePath: path, pipeline: pipeline, grid: grid, selected: selected,
+            overrides: request.overrides, warnings: pipeline.warnings + problems.filter { $0.severity == .warning })
+    }
+
+    private static func grid(
+        _ request: JobRequest, _ pipeline: Pipeline, _ path: String, _ files: ProjectFiles
+    ) throws -> ParameterGrid {
+        if request.isSingle { return ParameterGrid(defaultsOf: pipeline) }
+        if let file = request.parametersFile {
+            let bytes = try Syscall.readFile(file, limit: 17 << 20)
+            return try ParameterGrid(contentsOf: bytes, file: file.string, for: pipeline)
+        }
+        let beside = Pipeline.parametersFile(for: path)
+        guard let bytes = try files.read(beside) else { return ParameterGrid(defaultsOf: pipeline) }
+        return try ParameterGrid(contentsOf: bytes, file: beside, for: pipeline)
+    }
+
+    private static func relative(_ file: FilePath, to project: FilePath) -> String? {
+        var file = file
+        guard file.removePrefix(project) else { return nil }
+        return file.string
+    }
+
+    /// Environments of the pipeline's steps that the job will pin.
+    package static func environmentUUIDs(_ plan: JobPlan) -> [String] {
+        var seen: [String] = []
+        for step in plan.pipeline.steps {
+            let uuid = step.environment ?? PinnedEnvironments.standard
+            if !seen.contains(uuid) { seen.append(uuid) }
+        }
+        return seen
+    }
+
+    /// Freezes the project, and makes the job with its runs pending. What the job is made of is read again from the
+    /// snapshot: that is what its runs will see.
+    package func create(
+        _ request: JobRequest, pins: [String: JobDocument.Environment], snapshot: Snapshot, project: FilePath
+    ) throws -> JobDocument {
+        let file = try Self.absolute(request.pipeline)
+        guard let path = Self.relative(file, to: project) else {
+            throw StoreError(message: "find the pipeline in its project", hint: nil)
+        }
+        let plan = try Self.plan(request, project: project, path: path, files: ProjectFiles(layers: snapshot.layers))
+        let owner = geteuid()
+        let name: JobName
+        if let wanted = request.name {
+            name = try JobName(wanted)
+        } else {
+            let proposal = try (try? JobName(Self.proposal(plan))) ?? JobName("job")
+            name = try store.database.freeName(like: proposal, owner: owner)
+        }
+        let policyBytes = try Self.policyBytes(request.policy)
+        var document = JobDocument(
+            uuid: .random(), name: name, owner: owner, created: Timestamp(seconds: Syscall.wallClockSeconds()),
+            project: .init(path: project.string, name: project.lastComponent?.string ?? "project"),
+            pipeline: .init(path: path, uuid: plan.pipeline.uuid, name: plan.pipeline.name),
+            snapshot: snapshot.identity.description,
+            policy: .init(name: request.policy.name, digest: Digest.hexadecimal(policyBytes)),
+            parameters: .init(
+                grid: plan.grid.json.text(pretty: false, sortedKeys: false), selection: RunNumbers(plan.selected),
+                singleRun: plan.overrides.isEmpty ? nil : plan.parameters(0).json.text(pretty: false, sortedKeys: false)))
+        document.environments = pins
+        document.variables = request.variables
+        document.options = request.options
+        // The document first: a job in the database always has one; one without a row is found by a rebuild.
+        try store.write(document)
+        do {
+            try store.database.insert(document, runCount: plan.selected.count) { number in
+                let parameters = plan.parameters(number)
+                let label = plan.overrides.isEmpty ? plan.grid.label(at: plan.selected[number], limit: 200) : ""
+                return Jobs.RunParameters(label: label, json: parameters.json.text(pretty: false, sortedKeys: false))
+            }
+        } catch {
+            try removeDocument(document.uuid)
+            throw error
+        }
+        return document
+    }
+
+    private func removeDocument(_ job: JobID) throws(SyscallError) {
+        let parent = try Syscall.open(store.path.appending("jobs"), O_RDONLY | O_DIRECTORY)
+        try TreeRemoval.remove(directory: parent.number, name: FilePath(job.description))
+    }
+
+    private static func proposal(_ plan: JobPlan) -> String {
+        let name = plan.pipeline.name.isEmpty ? plan.pipelinePath : plan.pipeline.name
+        return String(name.lowercased().map { $0.isLetter || $0.isNumber ? $0 : "-" }.prefix(60))
+    }
+
+    private static func policyBytes(_ policy: SandboxPolicy) throws -> [UInt8] {
+        guard let bytes = JSONFile.encode(policy) else {
+            throw StoreError(message: "write the job's policy", hint: nil)
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,62 @@
+import LinuxSystem
+import Runs
+import Snapshots
+import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// The Python module and the notebook runner, as every sandbox sees them.
+///
+/// They come beside the program. Each store gets a copy of its own, since the program's directory may be unreadable for
+/// the ids of sandboxes; the copy is named by a digest of what it holds and never changes.
+enum PythonSupport {
+    /// The directory with the copy for this program.
+    static func install(in store: Store) throws -> FilePath {
+        let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
+        let source = own.removingLastComponent().appending("cloche_Runs.resources").appending("python")
+        var files: [(path: String, bytes: [UInt8])] = []
+        try collect(source, "", into: &files)
+        let content = files.sorted { $0.path < $1.path }.flatMap { file in
+            Array("\(file.path)\0\(file.bytes.count)\0".utf8) + file.bytes
+        }
+        let digest = Digest.hexadecimal(content)
+        let parent = store.path.appending("support")
+        let target = parent.appending("python-" + digest.prefix(16))
+        if Syscall.exists(target) { return target }
+        try Syscall.makeDirectories(parent, mode: 0o755)
+        let staging = parent.appending("staging-\(getpid())")
+        for file in files {
+            let path = staging.appending(file.path)
+            try Syscall.makeDirectories(path.removingLastComponent(), mode: 0o755)
+            try Syscall.writeFile(path, file.bytes, mode: 0o644)
+        }
+        // Another process may have been faster; its copy is the same.
+        if (try? Syscall.rename(staging, to: target, replacing: false)) == nil {
+            try removeStaging(in: parent)
+            guard Syscall.exists(target) else { throw SyscallError("rename", target.string, errno: .ioError) }
+        }
+        return target
+    }
+
+    private static func removeStaging(in parent: FilePath) throws(SyscallError) {
+        let opened = try Syscall.open(parent, O_RDONLY | O_DIRECTORY)
+        try TreeRemoval.remove(directory: opened.number, name: FilePath("staging-\(getpid())"))
+    }
+
+    private static func collect(
+        _ directory: FilePath, _ prefix: String, into files: inout [(path: String, bytes: [UInt8])]
+    ) throws(SyscallError) {
+        let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+        for entry in try Syscall.directoryEntries(opened.number) {
+            let name = String(decoding: entry.name, as: UTF8.self)
+            let status = try Syscall.lstat(FilePath(name), at: opened.number)
+            if status.isDirectory, name != "__pycache__" {
+                try collect(directory.appending(name), prefix + name + "/", into: &files)
+            } else if status.isRegular, name.hasSuffix(".py") {
+                files.append((prefix + name, try Syscall.readFile(FilePath(name), at: opened.number, limit: 1 << 20)))
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+import Environments
+import Isolation
+import JobStorage
+import Jobs
+import LinuxSystem
+import Pipelines
+import Policies
+import Runs
+import Snapshots
+import SystemPackage
+
+/// What all runs of a job have in common, read once: makes the directory of each run.
+struct RunPreparation {
+    private let store: Store
+    private let document: JobDocument
+    private let pipeline: Pipeline
+    private let projectLayers: [FilePath]
+    private let environments: [RunSpec.Environment]
+    private let policy: SandboxPolicy
+    private let python: FilePath
+
+    init(_ store: Store, job: JobID) throws {
+        self.store = store
+        document = try store.document(job)
+        guard let identity = SnapshotIdentity(document.snapshot) else {
+            throw StoreError(message: "read the job's snapshot: `\(document.snapshot)` is no identity", hint: nil)
+        }
+        projectLayers = try store.snapshots.snapshot(identity).layers
+        pipeline = try ProjectFiles(layers: projectLayers).pipeline(document.pipeline.path)
+        environments = try PinnedEnvironments.resolve(document.environments, in: store)
+        guard let policy = BuiltInPolicies.named(document.policy.name) else {
+            throw StoreError(message: "read the job's policy: there is no policy `\(document.policy.name)`", hint: nil)
+        }
+        self.policy = document.limited(policy)
+        python = try PythonSupport.install(in: store)
+    }
+
+    /// Rows for the steps of a run that begins.
+    func stepRecords(attempt: Int) -> [String: StepRecord] {
+        var records: [String: StepRecord] = [:]
+        for (position, step) in pipeline.steps.enumerated() {
+            records[step.uuid] = StepRecord(uuid: step.uuid, title: step.displayName, position: position, attempt: attempt)
+        }
+        return records
+    }
+
+    /// Makes the run's directory, unless an earlier attempt has.
+    func prepare(_ run: RunRecord) throws -> RunDirectory {
+        let directory = store.runDirectory(run.address)
+        if Syscall.exists(directory.path.appending("spec.json")) { return directory }
+        let parameters = try Pipelines.RunParameters(json: try JSONValue(parsing: run.parameters.json))
+        let definition = try parameters.apply(to: pipeline)
+        try directory.create(spec(run), pipeline: definition.text(pretty: true, sortedKeys: true))
+        return directory
+    }
+
+    private func spec(_ run: RunRecord) -> RunSpec {
+        RunSpec(
+            job: document.uuid.description, run: run.uuid.description, index: run.address.number,
+            jobName: document.name.description, projectUUID: document.projectUUID, pipelineUUID: pipeline.uuid,
+            identity: store.identity, environments: environments, projectLayers: projectLayers.map(\.string),
+            data: store.data.string, python: python.string, policy: policy, variables: document.variables,
+            steps: pipeline.steps.map { step in
+                RunSpec.Step(
+                    uuid: step.uuid, title: step.title, file: step.resolvedFile.sandboxPath,
+                    environment: step.environment ?? PinnedEnvironments.standard, parents: step.incomingConnections)
+            },
+            parallelSteps: pipeline.settings.maxStepsParallelism ?? 0)
+    }
+}
+
+extension JobDocument {
+    /// The policy with what the job asked for on top.
+    func limited(_ policy: SandboxPolicy) -> SandboxPolicy {
+        var policy = policy
+        if let seconds = options.timeoutSeconds { policy.limits.wallTime = .seconds(seconds) }
+        return policy
+    }
+
+    /// An identity for the project, for steps that ask: the same for the same project directory.
+    var projectUUID: String {
+        var first: UInt64 = 0xCBF2_9CE4_8422_2325
+        var second: UInt64 = 0x9E37_79B9_7F4A_7C15
+        for byte in project.path.utf8 {
+            first = (first ^ UInt64(byte)) &* 0x100_0000_01B3
+            second = (second ^ UInt64(byte)) &* 0x1000_0000_01B3 &+ first
+        }
+        let digits = [first, second].map { value in
+            let text = String(value, radix: 16)
+            return String(repeating: "0", count: 16 - text.count) + text
+        }.joined()
+        let part = { (from: Int, to: Int) in String(Array(digits)[from..<to]) }
+        return "\(part(0, 8))-\(part(8, 12))-4\(part(13, 16))-8\(part(17, 20))-\(part(20, 32))"
+    }
+}

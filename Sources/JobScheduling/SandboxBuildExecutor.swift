@@ -1,0 +1,162 @@
+package import Environments
+package import Isolation
+import Jobs
+import LinuxSystem
+import Policies
+import Runs
+import SandboxRuntime
+import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Carries out the commands of builds in sandboxes, each in a supervisor's process of its own.
+package struct SandboxBuildExecutor: BuildExecutor {
+    private let identity: IdentityMap
+
+    /// An executor for a store's identity.
+    package init(identity: IdentityMap) {
+        // Without a range a build is root of a namespace that has only one id.
+        self.identity = identity.hasRange ? identity : .single(user: geteuid(), group: getegid(), inside: 0)
+    }
+
+    package func run(
+        _ command: NamespaceCommand, isCancelled: () -> Bool, output: ([UInt8]) -> Void
+    ) throws -> CommandOutcome {
+        try give(command.directory)
+        let request = NamespaceProgram(
+            identity: identity, arguments: command.arguments, variables: command.variables,
+            directory: .init(source: command.directory.string, target: NamespaceCommand.mountPoint),
+            binds: command.binds.map { .init(source: $0.source.string, target: $0.target.string) })
+        return try execute("namespace", request, limit: command.timeLimit, isCancelled, output)
+    }
+
+    package func run(
+        _ command: SandboxCommand, isCancelled: () -> Bool, output: ([UInt8]) -> Void
+    ) throws -> CommandOutcome {
+        let (lowers, upper, work) = try root(command.root)
+        var stage = StageSpec(environments: [.init(layers: lowers)])
+        stage.persistentRoot = .init(directory: upper.removingLastComponent().string, upper: try name(upper), work: try name(work))
+        var policy = BuiltInPolicies.build
+        policy.limits.wallTime = command.timeLimit
+        switch command.network {
+        case .none: policy.network = .none
+        case .outbound(let hosts): stage.outbound = .init(reachable: HostAddresses.resolve(hosts))
+        }
+        var sandbox = SandboxSpec(policy: policy, arguments: command.arguments, variables: command.variables)
+        sandbox.keepsRoot = true
+        sandbox.directory = command.workingDirectory.string
+        for (mounts, scratch) in [(command.binds, false), (command.scratch, true)] {
+            for mount in mounts {
+                let index = stage.binds.count
+                stage.binds.append(.init(source: mount.source.string, readOnly: true))
+                sandbox.mounts.append(.init(scratch ? .scratchOver(index) : .bind(index), at: mount.target.string))
+            }
+        }
+        let request = OneSandbox(
+            identity: identity, stage: stage, sandbox: sandbox, name: JobID.random().description)
+        return try execute("command", request, limit: command.timeLimit + .seconds(30), isCancelled, output)
+    }
+
+    private func name(_ path: FilePath) throws -> String {
+        guard let name = path.lastComponent else { throw SyscallError("open", path.string, errno: .invalidArgument) }
+        return name.string
+    }
+
+    private func root(_ root: SandboxCommand.Root) throws -> (lowers: [String], upper: FilePath, work: FilePath) {
+        switch root {
+        case .tree(let tree):
+            let work = tree.removingLastComponent().appending("overlay-work")
+            try make(work)
+            return ([], tree, work)
+        case .layers(let layers, let upper, let work):
+            try make(upper)
+            try make(work)
+            return (layers.map(\.string), upper, work)
+        }
+    }
+
+    private func make(_ directory: FilePath) throws {
+        try Syscall.makeDirectories(directory, mode: 0o755)
+        try give(directory)
+    }
+
+    /// Gives a directory to root of the namespace, where the caller may; else the namespace takes it.
+    private func give(_ directory: FilePath) throws {
+        guard geteuid() == 0, let user = identity.outsideUser(0), let group = identity.outsideGroup(0) else { return }
+        let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        let owner = try Syscall.fstat(opened.number).user
+        if identity.users.contains(where: { owner &- $0.outside < $0.count }) { return }
+        try Syscall.changeOwner(of: opened.number, user: user, group: group)
+    }
+
+    private func execute(
+        _ mode: String, _ request: some Encodable, limit: Duration, _ isCancelled: () -> Bool,
+        _ output: ([UInt8]) -> Void
+    ) throws -> CommandOutcome {
+        guard let bytes = JSONFile.encode(request) else { throw SyscallError("encode", mode, errno: .invalidArgument) }
+        let memory = try Syscall.sealedMemory(name: "request", bytes: bytes, executable: false)
+        _ = lseek(memory.number, 0, SEEK_SET)
+        let pipe = try Syscall.pipe()
+        let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
+        let number = try HostProcess.spawn(
+            own.removingLastComponent().appending("cloche-supervisor"), ["cloche-supervisor", mode],
+            descriptors: [
+                (memory.number, SupervisorMain.requestDescriptor), (pipe.writing.number, 1), (pipe.writing.number, 2),
+            ])
+        let process = try ProcessHandle(opening: number)
+        let reading = pipe.takeReading()
+        let deadline = Syscall.monotonicSeconds() + Double(limit.components.seconds)
+        var stopping: Double?
+        var late = false
+        while true {
+            let ready = try Syscall.poll([reading.number], milliseconds: 200)
+            if !ready.isEmpty {
+                let bytes = try Syscall.read(reading.number, upTo: 65536)
+                if bytes.isEmpty { break }
+                output(bytes)
+            }
+            let now = Syscall.monotonicSeconds()
+            if stopping == nil, isCancelled() || now > deadline {
+                late = now > deadline
+                stopping = now
+                try process.signal(SIGTERM)
+            } else if let since = stopping, now > since + 5 {
+                try process.signal(SIGKILL)
+            }
+        }
+        let end = try process.wait()?.end
+        let verdict = late ? "it took longer than \(limit.components.seconds) seconds" : nil
+        switch end {
+        case .exited(let status): return CommandOutcome(status: status, verdict: verdict)
+        case .signalled(let signal): return CommandOutcome(status: 128 + signal, verdict: verdict)
+        case nil: return CommandOutcome(status: 125, verdict: verdict)
+        }
+    }
+}
+
+/// Addresses of hosts, asked of the host's own resolver: this program is linked without name services.
+enum HostAddresses {
+    /// IPv4 addresses of the names; one that cannot be resolved is left out.
+    static func resolve(_ hosts: Set<String>) -> [String] {
+        var addresses: Set<String> = []
+        for host in hosts.sorted().prefix(64) where !host.hasPrefix("-") {
+            for line in ((try? ask(host)) ?? "").split(separator: "\n") {
+                if let address = line.split(separator: " ").first { addresses.insert(String(address)) }
+            }
+        }
+        return addresses.sorted()
+    }
+
+    private static func ask(_ host: String) throws(SyscallError) -> String {
+        let pipe = try Syscall.pipe()
+        let process = try HostProcess.spawn(
+            "/usr/bin/getent", ["getent", "ahostsv4", host], descriptors: [(pipe.writing.number, 1)])
+        let handle = try ProcessHandle(opening: process)
+        let reading = pipe.takeReading()
+        let bytes = try Syscall.readAll(reading.number, limit: 65536)
+        _ = try handle.wait()
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

@@ -1,0 +1,121 @@
+package import Isolation
+package import JobStorage
+package import Jobs
+import LinuxSystem
+package import Runs
+package import Snapshots
+package import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// A directory of jobs, runs, snapshots and environments, and the identity under which its runs execute.
+package struct Store: Sendable {
+    package let path: FilePath
+    package let identity: IdentityMap
+    /// The database: an index over the directories, and the queue.
+    package let database: JobDatabase
+    package let snapshots: SnapshotStore
+
+    /// Opens the store at `path`, made if it is missing; its directory belongs to the caller alone.
+    package static func open(_ path: FilePath) throws(StoreError) -> Store {
+        do throws(SyscallError) {
+            try Syscall.makeDirectories(path, mode: 0o700)
+            for name in ["jobs", "runs", "data", "data/shared", "environments", "snapshots", "policies"] {
+                try Syscall.makeDirectories(path.appending(name), mode: name == "data/shared" ? 0o755 : 0o700)
+            }
+        } catch {
+            throw StoreError(path, error)
+        }
+        let identity = try HostIdentity.stored(in: path)
+        do throws(SyscallError) {
+            if geteuid() == 0, let user = identity.outsideUser(IdentityMap.user), let group = identity.outsideGroup(IdentityMap.user) {
+                try Syscall.changeOwner(path.appending("data").appending("shared"), user: user, group: group)
+            }
+        } catch {
+            throw StoreError(path, error)
+        }
+        let database: JobDatabase
+        do throws(JobStorageError) {
+            database = try JobDatabase(path: path.appending("cloche.db").string)
+        } catch {
+            throw StoreError(message: "open the store `\(path)`: \(error)", hint: error.hint)
+        }
+        do throws(SnapshotError) {
+            return Store(path: path, identity: identity, database: database, snapshots: try SnapshotStore(store: path))
+        } catch {
+            throw StoreError(message: "open the store `\(path)`: \(error)", hint: error.hint)
+        }
+    }
+
+    /// Where a job's own document is.
+    package func jobDirectory(_ job: JobID) -> FilePath { path.appending("jobs").appending(job.description) }
+
+    /// The directories of a job's runs.
+    package func runsDirectory(_ job: JobID) -> FilePath { path.appending("runs").appending(job.description) }
+
+    /// The directory of a run.
+    package func runDirectory(_ run: RunAddress) -> RunDirectory {
+        RunDirectory(runsDirectory(run.job).appending(String(run.number)))
+    }
+
+    /// What runs see at `/data`.
+    package var data: FilePath { path.appending("data").appending("shared") }
+
+    /// Who owns what is captured for runs: the author's id inside, where the caller may give it away.
+    package var authorOwner: FileOwner? {
+        guard geteuid() == 0, let user = identity.outsideUser(IdentityMap.user),
+            let group = identity.outsideGroup(IdentityMap.user)
+        else { return nil }
+        return FileOwner(user: user, group: group)
+    }
+
+    /// The job's document.
+    package func document(_ job: JobID) throws(StoreError) -> JobDocument {
+        let file = jobDirectory(job).appending("job.json")
+        do {
+            return try JobDocument(bytes: try Syscall.readFile(file, limit: 64 << 20))
+        } catch {
+            throw StoreError(
+                message: "read the job's document `\(file)`: \(error)", hint: "restore it from a backup, or remove the job")
+        }
+    }
+
+    /// Writes the job's document so that after a crash the old or the new one is there.
+    package func write(_ document: JobDocument) throws(StoreError) {
+        let directory = jobDirectory(document.uuid)
+        do {
+            try Syscall.makeDirectories(directory, mode: 0o700)
+            let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+            try Syscall.replaceFile("job.json", at: opened.number, try document.bytes(), mode: 0o600)
+        } catch {
+            throw StoreError(message: "write the job's document in `\(directory)`: \(error)", hint: "see whether the disk is full")
+        }
+    }
+}
+
+/// The store cannot be used, or not for this.
+package struct StoreError: Error, Sendable, CustomStringConvertible {
+    package let message: String
+    package let hint: String?
+
+    /// Records a problem: what, a colon, and why.
+    package init(message: String, hint: String?) {
+        self.message = message
+        self.hint = hint
+    }
+
+    init(_ path: FilePath, _ error: SyscallError) {
+        let hint =
+            switch error.errno {
+            case .noSpace: "make room, or name another directory in CLOCHE_HOME"
+            case .readOnlyFileSystem: "name a writable directory in CLOCHE_HOME"
+            case .permissionDenied, .notPermitted: "name a directory of your own in CLOCHE_HOME"
+            default: "see whether `\(path)` is a directory that you may write to"
+            }
+        self.init(message: "open the store `\(path)`: \(error)", hint: hint)
+    }
+
+    package var description: String { message }
+}

@@ -1,0 +1,124 @@
+import GRDB
+package import Isolation
+package import Jobs
+
+extension JobDatabase {
+    /// Takes the next pending run for execution, as its next attempt; nil when there is none to take.
+    ///
+    /// Nothing is taken while `limit` runs of all jobs are running, nor beyond a job's own limit. Of several jobs,
+    /// one with the fewest running runs comes first, then the oldest; so a short job never waits for a long one to
+    /// end. Of one job, the run with the lowest number comes first.
+    package func claimNextRun(
+        of job: JobID? = nil,
+        limit: Int,
+        at time: Timestamp
+    ) throws(JobStorageError) -> RunRecord? {
+        try writing { database in
+            let claim = try database.cachedStatement(sql: Self.claim)
+            let values: StatementArguments = [
+                "job": job?.description, "limit": limit, "time": time.milliseconds,
+            ]
+            guard let row = try Row.fetchOne(claim, arguments: values) else { return nil }
+            let run = try RunRecord(row: row)
+            // The statement above is the start itself: only the job's own state may have to follow.
+            let start = "UPDATE jobs SET state = 'running', started_ms = coalesce(started_ms, ?) WHERE uuid = ?"
+            let statement = try database.cachedStatement(sql: start + " AND state = 'pending'")
+            try statement.execute(arguments: [time.milliseconds, run.address.job.description])
+            return run
+        }
+    }
+
+    /// The run that would be claimed next, regardless of the limits.
+    package func nextPendingRun(of job: JobID? = nil) throws(JobStorageError) -> RunRecord? {
+        try reading { database in
+            let sql = """
+                SELECT \(RunRecord.columns) FROM runs JOIN jobs ON jobs.id = runs.job
+                WHERE jobs.id = (
+                    SELECT id FROM jobs WHERE state IN ('pending', 'running') AND pending > 0 AND cancelled_ms IS NULL
+                        AND (:job IS NULL OR uuid = :job)
+                    ORDER BY running, id LIMIT 1
+                ) AND runs.state = 'pending'
+                ORDER BY runs.number LIMIT 1
+                """
+            return try Row.fetchOne(database, sql: sql, arguments: ["job": job?.description]).map(RunRecord.init(row:))
+        }
+    }
+
+    /// Notes that the executor of a running run makes the attempt of that number, which is never lowered.
+    package func beginAttempt(_ attempt: Int, of run: RunAddress) throws(JobStorageError) {
+        try writing { database in
+            let record = try Self.record(of: run, in: database)
+            guard record.state == .running, attempt >= record.attempt else {
+                throw JobStorageError.staleAttempt(run, attempt: attempt, newest: record.attempt)
+            }
+            let sql = """
+                UPDATE runs SET attempt = ?
+                WHERE number = ? AND job = (SELECT id FROM jobs WHERE uuid = ?)
+                """
+            try database.execute(sql: sql, arguments: [attempt, run.number, run.job.description])
+        }
+    }
+
+    /// Ends an attempt with its verdict, and gives the run as it is then: ended, or pending for another attempt.
+    ///
+    /// - Throws: `notFound`, `noSuchRun`, `staleAttempt` when a newer attempt has begun, or `refused` when the run is
+    ///   not running.
+    @discardableResult
+    package func finish(
+        _ run: RunAddress,
+        attempt: Int,
+        verdict: Verdict,
+        at time: Timestamp
+    ) throws(JobStorageError) -> RunRecord {
+        try writing { database in
+            let newest = try Self.record(of: run, in: database).attempt
+            guard attempt == newest else {
+                throw JobStorageError.staleAttempt(run, attempt: attempt, newest: newest)
+            }
+            return try Self.apply(.end(verdict.cause), verdict: verdict, to: run, at: time, in: database)
+        }
+    }
+
+    /// Writes what is known of steps; what is known from a newer attempt stays.
+    package func record(_ steps: [StepRecord], of run: RunAddress) throws(JobStorageError) {
+        if steps.isEmpty { return }
+        try writing { database in
+            let row = try Self.rowOfRun(run, in: database)
+            for step in steps { try Self.write(step, ofRow: row, in: database) }
+        }
+    }
+
+    static func write(_ step: StepRecord, ofRow run: Int64, in database: Database) throws {
+        let statement = try database.cachedStatement(
+            sql: """
+                INSERT INTO steps (run, uuid, title, position, attempt, state, verdict, usage, started_ms, finished_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (run, uuid) DO UPDATE SET title = excluded.title, position = excluded.position,
+                    attempt = excluded.attempt, state = excluded.state, verdict = excluded.verdict,
+                    usage = excluded.usage, started_ms = excluded.started_ms, finished_ms = excluded.finished_ms
+                WHERE excluded.attempt >= steps.attempt
+                """
+        )
+        try statement.execute(arguments: [
+            run, step.uuid, step.title, step.position, step.attempt, step.state.rawValue, try jsonText(step.verdict),
+            try jsonText(step.usage), step.started?.milliseconds, step.finished?.milliseconds,
+        ])
+    }
+
+    private static let claim = """
+        UPDATE runs SET state = 'running', attempt = attempt + 1, started_ms = :time, is_cancelled = 0
+        WHERE id = (
+            SELECT candidate.id FROM runs AS candidate
+            WHERE candidate.state = 'pending' AND candidate.job = (
+                SELECT jobs.id FROM jobs
+                WHERE jobs.state IN ('pending', 'running') AND jobs.pending > 0 AND jobs.cancelled_ms IS NULL
+                    AND (jobs.max_parallel IS NULL OR jobs.running < jobs.max_parallel)
+                    AND (:job IS NULL OR jobs.uuid = :job)
+                    AND (SELECT coalesce(sum(busy.running), 0) FROM jobs AS busy WHERE busy.running > 0) < :limit
+                ORDER BY jobs.running, jobs.id LIMIT 1
+            )
+            ORDER BY candidate.number LIMIT 1
+        )
+        RETURNING \(RunRecord.columns)
+        """
+}

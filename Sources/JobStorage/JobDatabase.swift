@@ -1,0 +1,131 @@
+import GRDB
+import Glibc
+
+/// The index of all jobs, runs and steps, and the queue of runs, in one SQLite file.
+///
+/// Every method is one transaction: it happens whole or not at all, also when the process is killed. Any number of
+/// processes may use one file at once; they wait for each other. Methods block the calling thread, so none is for
+/// the cooperative pool.
+package final class JobDatabase: Sendable {
+    /// What is looked at when a database is opened.
+    package enum OpeningCheck: Sendable {
+        /// Its format only.
+        case format
+        /// Its format, and every page of it.
+        case everyPage
+    }
+
+    /// How a transaction is written.
+    enum Durability: String {
+        /// A power failure may undo it; the run directories tell it again.
+        case whenWritten = "NORMAL"
+        /// It outlives a power failure.
+        case synced = "FULL"
+    }
+
+    /// The file.
+    package let path: String
+
+    private let queue: DatabaseQueue
+
+    /// Opens the database at `path`, which is made if it is not there; its directory must exist.
+    package init(path: String, check: OpeningCheck = .format) throws(JobStorageError) {
+        self.path = path
+        queue = try Self.waiting(path: path) { try DatabaseQueue(path: path, configuration: Self.configuration) }
+        // Before anything is written: the file may be of a newer version, or none of ours.
+        try checkFormat()
+        // SQLite does not wait for locks when it changes the journal, so this may need several tries.
+        try Self.waiting(path: path) {
+            try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = WAL") }
+        }
+        try migrate()
+        if check == .everyPage { try checkEveryPage() }
+    }
+
+    /// Closes the database; every use of it from then on fails.
+    package func close() throws(JobStorageError) {
+        try Self.waiting(path: path) { try queue.close() }
+    }
+
+    /// Reads in one consistent state.
+    func reading<Result>(_ body: (Database) throws -> Result) throws(JobStorageError) -> Result {
+        try Self.waiting(path: path) { try queue.read(body) }
+    }
+
+    /// Writes in one transaction; an error undoes all of it. `body` is called again when another process was faster.
+    func writing<Result>(
+        _ durability: Durability = .whenWritten,
+        _ body: (Database) throws -> Result
+    ) throws(JobStorageError) -> Result {
+        try Self.waiting(path: path) {
+            try queue.inDatabase { database in
+                try database.execute(sql: "PRAGMA synchronous = \(durability.rawValue)")
+                var result: Result?
+                // Immediate, so that waiting happens before anything was read that could become stale.
+                try database.inTransaction(.immediate) {
+                    result = try body(database)
+                    return .commit
+                }
+                guard let result else { throw JobStorageError.busy(path: path) }
+                return result
+            }
+        }
+    }
+
+    private static var configuration: Configuration {
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(10)
+        configuration.label = "cloche.jobs"
+        return configuration
+    }
+
+    /// Calls `body` until it meets no lock of another process, for half a minute at most.
+    private static func waiting<Result>(
+        path: String,
+        _ body: () throws -> Result
+    ) throws(JobStorageError) -> Result {
+        let deadline = ContinuousClock.now + .seconds(30)
+        var pause: UInt32 = 1000
+        while true {
+            do {
+                return try body()
+            } catch let error as JobStorageError {
+                throw error
+            } catch let error as DatabaseError where error.isLock && ContinuousClock.now < deadline {
+                usleep(pause)
+                pause = min(pause * 2, 100_000)
+            } catch {
+                throw JobStorageError(error, path: path)
+            }
+        }
+    }
+}
+
+extension DatabaseError {
+    /// Whether another process, or a change by one, was in the way.
+    fileprivate var isLock: Bool {
+        resultCode == .SQLITE_BUSY || resultCode == .SQLITE_LOCKED || resultCode == .SQLITE_PROTOCOL
+    }
+}
+
+extension JobStorageError {
+    /// What an error of the database library means for its user.
+    init(_ error: any Error, path: String) {
+        guard let error = error as? DatabaseError else {
+            // Rows that do not fit their types: the schema forbids them, so the file was changed by something else.
+            self = .corrupted(path: path, detail: "\(error)")
+            return
+        }
+        let detail = error.message ?? "result \(error.resultCode.rawValue)"
+        switch error.resultCode {
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB, .SQLITE_FORMAT, .SQLITE_CONSTRAINT, .SQLITE_ERROR, .SQLITE_SCHEMA:
+            self = .corrupted(path: path, detail: detail)
+        case .SQLITE_BUSY, .SQLITE_LOCKED, .SQLITE_PROTOCOL:
+            self = .busy(path: path)
+        case .SQLITE_FULL:
+            self = .full(path: path)
+        default:
+            self = .unusable(path: path, detail: detail)
+        }
+    }
+}

@@ -1,0 +1,113 @@
+import GRDB
+import Isolation
+import Jobs
+
+/// One job within a transaction: its record, and how changes of its life are written.
+struct JobTransaction {
+    private let database: Database
+    private let time: Timestamp
+    private let sequence: Int64
+    private var record: JobRecord
+    private var life: JobLifecycle
+
+    /// Begins to change `job` at `time`.
+    init(_ job: JobID, at time: Timestamp, in database: Database) throws {
+        self.init(try JobDatabase.record(of: job, in: database), at: time, in: database)
+    }
+
+    /// Begins to change the job of `record` at `time`.
+    init(_ record: JobRecord, at time: Timestamp, in database: Database) {
+        self.database = database
+        self.time = time
+        self.record = record
+        sequence = record.sequence
+        life = record.lifecycle
+    }
+
+    /// What the job is called.
+    var name: JobName { record.name }
+
+    /// Lets `event` happen to the job.
+    mutating func apply(_ event: JobEvent) throws -> JobState {
+        do {
+            let consequence = try life.apply(event)
+            if event == .cancel { record.cancelled = time }
+            try carryOut(consequence, after: nil)
+        } catch let refusal as RefusedTransition {
+            throw JobStorageError.refused(record.name.description, refusal)
+        }
+        try write()
+        return life.state
+    }
+
+    /// Lets `change` happen to a run of the job, with the verdict that caused it, and gives the run as it is then.
+    mutating func apply(_ change: RunChange, verdict: Verdict?, to run: RunRecord) throws -> RunRecord {
+        var changed = run
+        var runLife = run.lifecycle
+        do {
+            let consequence = try life.apply(change, to: &runLife)
+            changed.lifecycle = runLife
+            changed.verdict = runLife.state.isFinal ? verdict : nil
+            changed.finished = runLife.state.isFinal ? time : nil
+            // The run first: what follows for the others must not meet it as it was.
+            try write(changed)
+            try carryOut(consequence, after: run.address.number)
+        } catch let refusal as RefusedTransition {
+            throw JobStorageError.refused("\(record.name)/\(run.address.number)", refusal)
+        }
+        try write()
+        return changed
+    }
+
+    private func carryOut(_ consequence: JobConsequence?, after failed: Int?) throws {
+        switch consequence {
+        case nil:
+            return
+        case .cancelRuns:
+            try endPendingRuns(as: .cancelled, Verdict(.cancelled, "the job was cancelled before the run started"))
+            try database.execute(
+                sql: "UPDATE runs SET is_cancelled = 1 WHERE job = ? AND state IN ('running', 'cancelled')",
+                arguments: [sequence]
+            )
+        case .skipPendingRuns:
+            let detail = failed.map { ["failed_run": Verdict.Fact.integer(Int64($0))] } ?? [:]
+            let summary = "another run of the job failed before the run started"
+            try endPendingRuns(as: .skipped, Verdict(.dependencyFailed, summary, detail: detail))
+        }
+    }
+
+    private func endPendingRuns(as state: RunState, _ verdict: Verdict) throws {
+        try database.execute(
+            sql: "UPDATE runs SET state = ?, verdict = ?, finished_ms = ? WHERE job = ? AND state = 'pending'",
+            arguments: [state.rawValue, try jsonText(verdict), time.milliseconds, sequence]
+        )
+    }
+
+    private func write(_ run: RunRecord) throws {
+        let statement = try database.cachedStatement(
+            sql: """
+                UPDATE runs SET state = ?, is_cancelled = ?, failures = ?, losses = ?, verdict = ?, finished_ms = ?
+                WHERE job = ? AND number = ?
+                """
+        )
+        let life = run.lifecycle
+        try statement.execute(arguments: [
+            life.state.rawValue, life.isCancelled, life.failures, life.losses, try jsonText(run.verdict),
+            run.finished?.milliseconds, sequence, run.address.number,
+        ])
+    }
+
+    private mutating func write() throws {
+        let hasStarted = record.started != nil || life.state == .running
+        record.started = hasStarted ? record.started ?? time : nil
+        record.finished = life.state.isFinal ? record.finished ?? time : nil
+        record.cancelled = life.isCancelled ? record.cancelled ?? time : nil
+        let statement = try database.cachedStatement(
+            sql: "UPDATE jobs SET state = ?, started_ms = ?, finished_ms = ?, cancelled_ms = ? WHERE id = ?"
+        )
+        try statement.execute(arguments: [
+            life.state.rawValue, record.started?.milliseconds, record.finished?.milliseconds,
+            record.cancelled?.milliseconds, sequence,
+        ])
+    }
+}

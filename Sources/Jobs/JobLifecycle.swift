@@ -1,0 +1,122 @@
+/// The life of one job and its runs as a value: events in, the new state or a refusal out.
+///
+/// End states are final, except that a retry of one of its runs takes the job up again. When its last run ends, a job
+/// becomes `cancelled` if that was asked for, else `failed` if any run failed, else `succeeded`. Runs that were
+/// cancelled one by one do not make it fail; a job without any other run was cancelled.
+package struct JobLifecycle: Sendable, Hashable {
+    /// Where the job is.
+    package private(set) var state: JobState
+    /// How many runs are in which state.
+    package private(set) var counts: JobCounts
+    /// Whether somebody has asked for the end of the job.
+    package private(set) var isCancelled: Bool
+    /// What the author asked for.
+    package let options: JobOptions
+
+    /// A job in that state.
+    package init(state: JobState, counts: JobCounts, isCancelled: Bool = false, options: JobOptions = JobOptions()) {
+        self.state = state
+        self.counts = counts
+        self.isCancelled = isCancelled
+        self.options = options
+    }
+
+    /// The life of a job of which `will` was asked, and whose runs are in these states.
+    package init(will: JobWill, counts: JobCounts, options: JobOptions) {
+        let hasStarted = counts.pending < counts.total
+        let state: JobState =
+            if will.confirmed == nil && will.cancelled == nil {
+                .draft
+            } else if will.paused != nil {
+                .paused
+            } else {
+                hasStarted ? .running : .pending
+            }
+        self.init(state: state, counts: counts, isCancelled: will.cancelled != nil, options: options)
+        settle()
+    }
+
+    /// Lets `event` happen; the caller carries out the consequence together with the change.
+    package mutating func apply(_ event: JobEvent) throws(RefusedTransition) -> JobConsequence? {
+        if isCancelled, !state.isFinal, event != .cancel { throw .jobBeingCancelled }
+        switch (state, event) {
+        case (.draft, .confirm):
+            state = .pending
+            settle()
+        case (.pending, .pause), (.running, .pause):
+            state = .paused
+        case (.paused, .resume):
+            state = counts.pending == counts.total ? .pending : .running
+            settle()
+        case (.draft, .cancel), (.pending, .cancel), (.running, .cancel), (.paused, .cancel):
+            isCancelled = true
+            counts.cancelled += counts.pending
+            counts.pending = 0
+            // A draft has nothing that could settle it later.
+            if state == .draft { state = .pending }
+            settle()
+            return .cancelRuns
+        case (_, .confirm), (_, .pause), (_, .resume), (_, .cancel):
+            throw .job(state, event)
+        }
+        return nil
+    }
+
+    /// Lets `change` happen to one of the job's runs; the caller carries out the consequence together with it.
+    package mutating func apply(
+        _ change: RunChange,
+        to run: inout RunLifecycle
+    ) throws(RefusedTransition) -> JobConsequence? {
+        try checkAllowed(change, state: run.state)
+        let before = run.state
+        // Whoever asked for the end of the job asked for the end of each of its runs.
+        if isCancelled, before == .running { try run.apply(.cancel, retries: 0) }
+        try run.apply(change, retries: options.retries)
+        counts.move(from: before, to: run.state)
+        var consequence: JobConsequence?
+        switch change {
+        case .start:
+            if state == .pending { state = .running }
+        case .retry:
+            if state.isFinal { state = counts.running > 0 ? .running : .pending }
+            isCancelled = false
+        case .end, .cancel:
+            if run.state == .failed, options.stopOnFailure, counts.pending > 0 {
+                counts.skipped += counts.pending
+                counts.pending = 0
+                consequence = .skipPendingRuns
+            }
+            settle()
+        }
+        return consequence
+    }
+
+    private func checkAllowed(_ change: RunChange, state runState: RunState) throws(RefusedTransition) {
+        switch (change, state) {
+        case (.start, .pending), (.start, .running):
+            if isCancelled { throw .jobBeingCancelled }
+        case (.retry, _):
+            if isCancelled, !state.isFinal { throw .jobBeingCancelled }
+        case (.start, _):
+            throw .runOfJob(state, change)
+        case (.end, .draft), (.end, .succeeded), (.end, .failed), (.end, .cancelled):
+            if runState == .running { throw .runOfJob(state, change) }
+        case (.end, _), (.cancel, _):
+            break
+        }
+    }
+
+    /// Ends the job when none of its runs is left to wait for.
+    private mutating func settle() {
+        guard !state.isFinal, state != .draft, counts.pending == 0, counts.running == 0 else { return }
+        if isCancelled {
+            state = .cancelled
+        } else if counts.failed > 0 {
+            state = .failed
+        } else if counts.succeeded == 0, counts.cancelled > 0 {
+            state = .cancelled
+        } else {
+            state = .succeeded
+        }
+    }
+}

@@ -1,0 +1,59 @@
+package import Isolation
+
+/// What the database knows of a job.
+package struct JobRecord: Sendable, Hashable {
+    /// Its place in the order of creation; a page of older jobs begins below it.
+    package var sequence: Int64
+    /// Its identity.
+    package var uuid: JobID
+    /// What its author calls it.
+    package var name: JobName
+    /// The user id of its owner.
+    package var owner: UInt32
+    /// Where it is in its life.
+    package var state: JobState
+    /// How many runs it has in which state, deleted ones included.
+    package var counts: JobCounts
+    /// How many of its runs were deleted.
+    package var removed: Int
+    /// Where its project came from.
+    package var project: JobDocument.Project
+    /// The file of its pipeline, from the project's directory.
+    package var pipelinePath: String
+    /// What its pipeline is called.
+    package var pipelineName: String
+    /// What its policy is called.
+    package var policyName: String
+    /// What its author asked for beside its runs.
+    package var options: JobOptions
+    /// When it was made.
+    package var created: Timestamp
+    /// When its first run started.
+    package var started: Timestamp?
+    /// When it ended; set exactly in the end states.
+    package var finished: Timestamp?
+    /// When it was cancelled; it ends when its running runs have stopped.
+    package var cancelled: Timestamp?
+
+    /// The record of a new job without runs.
+    package init(sequence: Int64, document: JobDocument) {
+        self.sequence = sequence
+        uuid = document.uuid
+        name = document.name
+        owner = document.owner
+        state = document.will.confirmed == nil ? .draft : .pending
+        counts = JobCounts()
+        removed = 0
+        project = document.project
+        pipelinePath = document.pipeline.path
+        pipelineName = document.pipeline.name
+        policyName = document.policy.name
+        options = document.options
+        created = document.created
+    }
+
+    /// The life of the job so far.
+    package var lifecycle: JobLifecycle {
+        JobLifecycle(state: state, counts: counts, isCancelled: cancelled != nil, options: options)
+    }
+}

@@ -1,0 +1,69 @@
+import Isolation
+
+/// The life of one run as a value: changes in, the new state or a refusal out.
+///
+/// ```
+/// pending -start-> running -end-> succeeded | failed | cancelled | skipped
+///    ^  \                |
+///    |   cancel          +- interrupted, or failed with retries left: pending again
+///    +---- retry, from every end but `succeeded`
+/// ```
+package struct RunLifecycle: Sendable, Hashable {
+    /// So many attempts that ended without a word from their supervisor are the last, whatever retries are left: the
+    /// run may well be what ends its supervisors.
+    package static let mostLosses = 2
+
+    /// Where the run is.
+    package private(set) var state: RunState
+    /// Whether somebody has asked for its end.
+    package private(set) var isCancelled: Bool
+    /// How many attempts failed, since the last retry that somebody asked for.
+    package private(set) var failures: Int
+    /// How many of these were lost with their supervisor.
+    package private(set) var losses: Int
+
+    /// A run in that state.
+    package init(state: RunState = .pending, isCancelled: Bool = false, failures: Int = 0, losses: Int = 0) {
+        self.state = state
+        self.isCancelled = isCancelled
+        self.failures = failures
+        self.losses = losses
+    }
+
+    /// Makes the change; `retries` is how many failed attempts are followed by another one.
+    ///
+    /// Cancelling a running run leaves it running until its attempt ends; cancelling it twice is no error.
+    package mutating func apply(_ change: RunChange, retries: Int) throws(RefusedTransition) {
+        switch (state, change) {
+        case (.pending, .start):
+            state = .running
+        case (.running, .end(let cause)):
+            end(cause, retries: retries)
+        case (.pending, .cancel):
+            isCancelled = true
+            state = .cancelled
+        case (.running, .cancel):
+            isCancelled = true
+        case (.failed, .retry), (.cancelled, .retry), (.skipped, .retry):
+            self = RunLifecycle()
+        case (_, .start), (_, .end), (_, .cancel), (_, .retry):
+            throw .run(state, change)
+        }
+    }
+
+    private mutating func end(_ cause: Verdict.Cause, retries: Int) {
+        let next = RunState(after: cause)
+        switch next {
+        case .pending:
+            // An attempt that was interrupted after somebody asked for the run's end has done what was asked.
+            state = isCancelled ? .cancelled : .pending
+        case .failed:
+            failures += 1
+            if cause == .supervisorLost { losses += 1 }
+            let isLast = failures > retries || losses >= Self.mostLosses || isCancelled
+            state = isLast ? .failed : .pending
+        case .running, .succeeded, .cancelled, .skipped:
+            state = next
+        }
+    }
+}

@@ -1,0 +1,47 @@
+package import Isolation
+
+/// What distinguishes one run of a job from the others.
+package struct RunParameters: Sendable, Hashable {
+    /// The values that differ between the runs, in one short line for lists.
+    package var label: String
+    /// JSON text of the parameters with which the run is executed.
+    package var json: String
+
+    /// Makes parameters.
+    package init(label: String, json: String) {
+        self.label = label
+        self.json = json
+    }
+}
+
+/// What the database knows of a run.
+package struct RunRecord: Sendable, Hashable {
+    /// Its job and number.
+    package var address: RunAddress
+    /// What distinguishes it.
+    package var parameters: RunParameters
+    /// Where it is in its life.
+    package var lifecycle: RunLifecycle
+    /// The number of its newest attempt, from 1; 0 before the first.
+    package var attempt: Int
+    /// With what it ended; nil before its end.
+    package var verdict: Verdict?
+    /// When its newest attempt began.
+    package var started: Timestamp?
+    /// When it ended; set exactly in the end states.
+    package var finished: Timestamp?
+
+    /// The record of a run that has not started.
+    package init(address: RunAddress, parameters: RunParameters) {
+        self.address = address
+        self.parameters = parameters
+        lifecycle = RunLifecycle()
+        attempt = 0
+    }
+
+    /// Its identity.
+    package var uuid: RunID { address.id }
+
+    /// Where it is in its life.
+    package var state: RunState { lifecycle.state }
+}

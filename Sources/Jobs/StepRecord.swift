@@ -1,0 +1,49 @@
+package import Isolation
+
+/// What the database knows of a step of a run, in the newest attempt that said something of it.
+package struct StepRecord: Sendable, Hashable {
+    /// The identity of the step in its pipeline.
+    package var uuid: String
+    /// What the step is called.
+    package var title: String
+    /// Its place in the order of the pipeline, from 0.
+    package var position: Int
+    /// The attempt that this is about.
+    package var attempt: Int
+    /// Where the step is in its life.
+    package var state = RunState.pending
+    /// With what it ended; nil before its end.
+    package var verdict: Verdict?
+    /// When its command was started.
+    package var started: Timestamp?
+    /// When it ended.
+    package var finished: Timestamp?
+    /// What it used; nil where that was not measured.
+    package var usage: RunEvent.Usage?
+
+    /// The record of a step that has not started.
+    package init(uuid: String, title: String, position: Int, attempt: Int) {
+        self.uuid = uuid
+        self.title = title
+        self.position = position
+        self.attempt = attempt
+    }
+
+    /// Takes over what `event` says of this step; other events change nothing.
+    package mutating func apply(_ event: RunEvent) {
+        switch event.occurrence {
+        case .stepStarted(uuid):
+            state = .running
+            started = event.time
+            finished = nil
+            verdict = nil
+        case .stepEnded(uuid, let verdict, let usage):
+            state = RunState(after: verdict.cause)
+            finished = state.isFinal ? event.time : nil
+            self.verdict = verdict
+            self.usage = usage
+        case .runStarted, .stepStarted, .stepEnded, .runEnded:
+            break
+        }
+    }
+}

@@ -1,0 +1,71 @@
+package import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Programs of the host, started by posix_spawn(3): never by a fork of this process.
+package enum HostProcess {
+    /// Starts a program in a process group of its own, with /dev/null as standard input unless `descriptors` says else.
+    ///
+    /// `descriptors` are pairs of a number here and the number there; every other descriptor of ours is close-on-exec.
+    /// The environment is the caller's unless `variables` are given.
+    package static func spawn(
+        _ program: FilePath, _ arguments: [String], descriptors: [(here: CInt, there: CInt)] = [],
+        variables: [String]? = nil
+    ) throws(SyscallError) -> Int32 {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        if !descriptors.contains(where: { $0.there == 0 }) {
+            posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        }
+        // In two steps by high numbers, so that no pair overwrites the source of another.
+        for (index, pair) in descriptors.enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, pair.here, 200 + CInt(index))
+        }
+        for (index, pair) in descriptors.enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, 200 + CInt(index), pair.there)
+            posix_spawn_file_actions_addclose(&actions, 200 + CInt(index))
+        }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var defaults = sigset_t()
+        sigfillset(&defaults)
+        var mask = sigset_t()
+        sigemptyset(&mask)
+        posix_spawnattr_setsigdefault(&attributes, &defaults)
+        posix_spawnattr_setsigmask(&attributes, &mask)
+        posix_spawnattr_setpgroup(&attributes, 0)
+        let flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK
+        posix_spawnattr_setflags(&attributes, Int16(flags))
+        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+        words.append(nil)
+        var environment: [UnsafeMutablePointer<CChar>?] = (variables ?? []).map { strdup($0) }
+        environment.append(nil)
+        defer { for word in words + environment { free(word) } }
+        var process: Int32 = 0
+        let error = program.withPlatformString { path in
+            variables == nil
+                ? posix_spawn(&process, path, &actions, &attributes, &words, environ)
+                : posix_spawn(&process, path, &actions, &attributes, &words, &environment)
+        }
+        guard error == 0 else { throw SyscallError("execute", program.string, errno: Errno(rawValue: error)) }
+        return process
+    }
+}
+
+extension SyscallError {
+    /// execve(2): comes back only with the reason why it failed.
+    package static func execute(_ path: String, _ arguments: [String], _ variables: [String]) -> SyscallError {
+        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+        words.append(nil)
+        var environment: [UnsafeMutablePointer<CChar>?] = variables.map { strdup($0) }
+        environment.append(nil)
+        execve(path, &words, &environment)
+        let error = SyscallError.last("execute", path)
+        for word in words + environment { free(word) }
+        return error
+    }
+}

@@ -1,0 +1,96 @@
+import CLinux
+package import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// A system call that a filter refused and that waits for its answer (seccomp_unotify(2)).
+package struct RefusedCall: Sendable, Hashable {
+    /// The kernel's number of this notification.
+    package let identity: UInt64
+    /// The calling thread, as the receiver sees it.
+    package let process: UInt32
+    /// Number of the call, and the architecture that it was made under.
+    package let number: UInt32, architecture: UInt32
+    /// The six arguments as registers.
+    package let arguments: [UInt64]
+}
+
+extension Syscall {
+    /// signalfd(2), non-blocking; the signals become blocked in this thread.
+    package static func signalDescriptor(_ signals: [CInt]) throws(SyscallError) -> OwnedFileDescriptor {
+        OwnedFileDescriptor(adopting: try check("signalfd") { CLinux_signalfd(signals, CInt(signals.count)) })
+    }
+
+    /// The next signal waiting at a signalfd.
+    package static func nextSignal(_ descriptor: CInt) -> CInt? {
+        let signal = CLinux_next_signal(descriptor)
+        return signal > 0 ? signal : nil
+    }
+
+    /// Takes the next refused call from a listener; nil when the caller of it has meanwhile gone.
+    package static func receiveRefusedCall(_ listener: CInt) throws(SyscallError) -> RefusedCall? {
+        var identity: UInt64 = 0
+        var process: UInt32 = 0
+        var number: UInt32 = 0
+        var architecture: UInt32 = 0
+        var arguments = [UInt64](repeating: 0, count: 6)
+        do throws(SyscallError) {
+            _ = try check("seccomp receive") {
+                CLinux_seccomp_receive(listener, &identity, &process, &number, &architecture, &arguments)
+            }
+        } catch where error.errno == .noSuchFileOrDirectory {
+            return nil
+        }
+        return RefusedCall(
+            identity: identity, process: process, number: number, architecture: architecture, arguments: arguments)
+    }
+
+    /// Lets a refused call fail with `error`; that its caller has gone is no failure.
+    package static func refuse(_ call: RefusedCall, at listener: CInt, _ error: Errno) throws(SyscallError) {
+        do throws(SyscallError) {
+            _ = try check("seccomp answer") { CLinux_seccomp_refuse(listener, call.identity, error.rawValue) }
+        } catch where error.errno == .noSuchFileOrDirectory {}
+    }
+
+    /// poll(2): waits until a descriptor is ready; a negative time-out waits for ever. Returns the ready ones.
+    package static func poll(_ descriptors: [CInt], writable: [CInt] = [], milliseconds: Int32) throws(SyscallError)
+        -> [ReadyDescriptor]
+    {
+        var polls = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        polls += writable.map { pollfd(fd: $0, events: Int16(POLLOUT), revents: 0) }
+        // An interruption is reported as nothing ready, so that the caller looks at its clock again.
+        let count = Glibc.poll(&polls, nfds_t(polls.count), milliseconds)
+        if count < 0 {
+            let error = SyscallError.last("poll")
+            if error.errno == .interrupted { return [] }
+            throw error
+        }
+        return polls.enumerated().filter { $0.element.revents != 0 }.map {
+            ReadyDescriptor(number: $0.element.fd, writing: $0.offset >= descriptors.count)
+        }
+    }
+
+    /// clock_gettime(2), CLOCK_MONOTONIC, in seconds.
+    package static func monotonicSeconds() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    /// clock_gettime(2), CLOCK_REALTIME, in seconds since 1970.
+    package static func wallClockSeconds() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}
+
+/// A descriptor that poll(2) reported.
+package struct ReadyDescriptor: Sendable, Hashable {
+    /// Its number.
+    package let number: CInt
+    /// Whether it was waited for in order to write.
+    package let writing: Bool
+}

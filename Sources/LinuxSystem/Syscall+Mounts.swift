@@ -1,0 +1,83 @@
+import CLinux
+package import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+extension Syscall {
+    /// mount(2). `data` of nil is passed as NULL.
+    package static func mount(
+        source: String, target: FilePath, type: String?, flags: UInt = 0, data: String? = nil
+    ) throws(SyscallError) {
+        _ = try check("mount", target.string) {
+            target.withPlatformString { target in
+                Glibc.mount(source, target, type, flags, data)
+            }
+        }
+    }
+
+    /// open_tree(2): a descriptor of a detached copy of the mount at the place that `location` refers to.
+    package static func cloneMount(of location: CInt, recursive: Bool) throws(SyscallError) -> OwnedFileDescriptor {
+        let flags = UInt32(CLinux_OPEN_TREE_CLONE) | UInt32(O_CLOEXEC) | UInt32(CLinux_AT_EMPTY_PATH)
+            | (recursive ? UInt32(CLinux_AT_RECURSIVE) : 0)
+        return OwnedFileDescriptor(adopting: try check("open_tree") { CLinux_open_tree(location, "", flags) })
+    }
+
+    /// move_mount(2): attaches a detached mount at a path.
+    package static func attachMount(_ mount: CInt, at target: FilePath) throws(SyscallError) {
+        _ = try check("move_mount", target.string) {
+            target.withPlatformString {
+                CLinux_move_mount(mount, "", AT_FDCWD, $0, CUnsignedInt(CLinux_MOVE_MOUNT_F_EMPTY_PATH))
+            }
+        }
+    }
+
+    /// mount_setattr(2) on a detached or attached mount.
+    package static func setMountAttributes(
+        _ mount: CInt, _ set: MountAttributes, recursive: Bool
+    ) throws(SyscallError) {
+        let flags = CUnsignedInt(CLinux_AT_EMPTY_PATH) | (recursive ? CUnsignedInt(CLinux_AT_RECURSIVE) : 0)
+        _ = try check("mount_setattr") { CLinux_mount_setattr(mount, "", flags, set.rawValue, 0) }
+    }
+
+    /// umount2(2) with MNT_DETACH.
+    package static func detachMount(_ target: FilePath) throws(SyscallError) {
+        _ = try check("umount2", target.string) { target.withPlatformString { Glibc.umount2($0, CInt(MNT_DETACH)) } }
+    }
+
+    /// pivot_root(2).
+    package static func pivotRoot(_ newRoot: FilePath, _ oldRoot: FilePath) throws(SyscallError) {
+        _ = try check("pivot_root", newRoot.string) {
+            newRoot.withPlatformString { new in oldRoot.withPlatformString { CLinux_pivot_root(new, $0) } }
+        }
+    }
+
+    /// chdir(2).
+    package static func changeDirectory(_ path: FilePath) throws(SyscallError) {
+        _ = try check("chdir", path.string) { path.withPlatformString { Glibc.chdir($0) } }
+    }
+}
+
+/// Attributes of a mount, as mount_setattr(2) numbers them.
+package struct MountAttributes: OptionSet, Sendable, Hashable, Codable {
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// Nothing can be written through it.
+    package static let readOnly = MountAttributes(rawValue: 1)
+    /// setuid bits and file capabilities have no effect.
+    package static let noSetuid = MountAttributes(rawValue: 2)
+    /// Device nodes cannot be opened.
+    package static let noDevices = MountAttributes(rawValue: 4)
+    /// Nothing can be executed.
+    package static let noExecute = MountAttributes(rawValue: 8)
+}
+
+extension Syscall {
+    /// Whether a directory takes an attribute of the `user` namespace (xattr(7)): tried, and taken back.
+    package static func keepsUserAttributes(_ directory: FilePath) -> Bool {
+        guard let opened = try? open(directory, O_RDONLY | O_DIRECTORY) else { return false }
+        guard CLinux_fsetxattr(opened.number, "user.cloche", "1", 1, 0) == 0 else { return false }
+        return CLinux_fremovexattr(opened.number, "user.cloche") == 0
+    }
+}

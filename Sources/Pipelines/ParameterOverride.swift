@@ -1,0 +1,127 @@
+/// One parameter set on the command line, `NAME=JSON` for the pipeline or `STEP.NAME=JSON` for a step.
+///
+/// The value is read by these rules, in this order:
+///
+/// 1. what is JSON is that value: `lr=0.1` a number, `on=true` a truth value, `tags=["a"]` a list, `x="1"` a text;
+/// 2. what begins with `[`, `{` or `"` was meant as JSON: it is an error, told with its place;
+/// 3. what is a number, a truth value or null in another language (`.5`, `1e400`, `007`, `True`, `None`, `nan`) is an
+///    error, because the run would get a text;
+/// 4. everything else is a text as it stands, also when it is empty: `name=abc`, `date=2024-05-01`, `path=`.
+package struct ParameterOverride: Sendable, Hashable {
+    /// The identifier of the step; nil for the pipeline.
+    package let step: String?
+    /// The name of the parameter.
+    package let name: String
+    /// The value.
+    package let value: JSONValue
+
+    /// Reads `NAME=JSON`, a parameter of the pipeline.
+    package init(pipelineArgument text: String) throws(ParameterError) {
+        guard let (name, value) = Self.split(text), !name.isEmpty else {
+            throw ParameterError("\(quoted(text)) is not NAME=VALUE", hint: "write for example `lr=0.1`")
+        }
+        step = nil
+        self.name = name
+        self.value = try Self.value(of: value, name: name)
+    }
+
+    /// Reads `STEP.NAME=JSON`, a parameter of a step of `pipeline`.
+    ///
+    /// The step is an identifier, a title, or the path or name of a file. The name of the parameter begins after the
+    /// first dot that has a step before it, so both titles and names may have dots.
+    package init(stepArgument text: String, in pipeline: Pipeline) throws(ParameterError) {
+        guard let (target, value) = Self.split(text), target.contains(".") else {
+            throw ParameterError("\(quoted(text)) is not STEP.NAME=VALUE", hint: "write for example `train.lr=0.1`")
+        }
+        let names = StepNames(pipeline.steps)
+        for dot in target.indices where target[dot] == "." {
+            let name = String(target[target.index(after: dot)...])
+            let stepName = String(target[..<dot])
+            switch names.find(stepName) {
+            case .none: continue
+            case .many(let steps): throw .ambiguousStep(stepName, steps)
+            case .one(let step):
+                guard !name.isEmpty else {
+                    throw ParameterError("\(quoted(text)) names no parameter after \(quoted(stepName))")
+                }
+                self.step = step.uuid
+                self.name = name
+                self.value = try Self.value(of: value, name: target)
+                return
+            }
+        }
+        let stepName = target.lastIndex(of: ".").map { String(target[..<$0]) } ?? target
+        throw .unknownStep(stepName, among: pipeline.steps)
+    }
+
+    /// Whether the pipeline does not have this parameter yet; the hint names the one that was probably meant.
+    ///
+    /// A new parameter is allowed, since programs may read one that has no default; a message is in order all the same.
+    package func isNew(in pipeline: Pipeline) -> (isNew: Bool, hint: String?) {
+        let parameters = step.map { pipeline.step(uuid: $0)?.parameters ?? JSONObject() } ?? pipeline.parameters
+        guard parameters[name] == nil else { return (false, nil) }
+        return (true, didYouMean(name, among: parameters.keys))
+    }
+
+    private static func split(_ text: String) -> (String, String)? {
+        guard let equals = text.utf8.firstIndex(of: UInt8(ascii: "=")) else { return nil }
+        return (String(text[..<equals]), String(text[text.utf8.index(after: equals)...]))
+    }
+
+    /// The value that `text` means.
+    static func value(of text: String, name: String) throws(ParameterError) -> JSONValue {
+        if isPlainText(text) { return .string(text) }
+        do throws(InvalidDocument) {
+            return try JSONValue(parsing: text)
+        } catch {
+            let first = text.unicodeScalars.first { !$0.properties.isWhitespace }
+            let asText = "for a text write \(printable(name, limit: 40))='\(JSONValue.string(text).text())'"
+            guard let first, !["[", "{", "\""].contains(first) else {
+                let cause = error.diagnostics.first
+                let place = cause?.column.map { " at character \($0)" } ?? ""
+                throw ParameterError(
+                    "the value of \(quoted(name)) is not JSON\(place): \(cause?.message ?? "")",
+                    hint: cause?.hint
+                )
+            }
+            throw ParameterError("the value of \(quoted(name)) is not JSON: \(quoted(text))", hint: asText)
+        }
+    }
+
+    /// Whether `text` stands for itself, by rule 4.
+    static func isPlainText(_ text: String) -> Bool {
+        let trimmed = text.unicodeScalars.drop { $0.properties.isWhitespace }
+        guard let first = trimmed.first else { return true }
+        if ["[", "{", "\""].contains(first) { return false }
+        // Longer words are neither numbers nor truth values; the bound keeps a huge text from being looked at.
+        guard trimmed.count <= JSONNumber.maximumLength else { return true }
+        let word = String(trimmed).trimmingSpaceAtEnd()
+        return Double(word) == nil && !["true", "false", "null", "none"].contains(word.lowercased())
+    }
+}
+
+extension String {
+    fileprivate func trimmingSpaceAtEnd() -> String {
+        var scalars = unicodeScalars[...]
+        while let last = scalars.last, last.properties.isWhitespace { scalars.removeLast() }
+        return String(scalars)
+    }
+}
+
+extension RunParameters {
+    /// These parameters with `overrides` set, later ones over earlier ones.
+    package func setting(_ overrides: [ParameterOverride], in pipeline: Pipeline) -> RunParameters {
+        var run = self
+        for override in overrides {
+            guard let step = override.step else {
+                run.pipeline[override.name] = override.value
+                continue
+            }
+            // A step of the run replaces all parameters of the step, so one override must bring the defaults along.
+            var parameters = run.steps[step] ?? pipeline.step(uuid: step)?.parameters ?? JSONObject()
+            parameters[override.name] = override.value
+            run.steps[step] = parameters
+        }
+        return run
+    }
+}

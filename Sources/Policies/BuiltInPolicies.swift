@@ -1,0 +1,35 @@
+package import Isolation
+
+/// The policies that come with the program.
+package enum BuiltInPolicies {
+    /// For steps: no network, no capabilities, the author's id.
+    package static let standard = SandboxPolicy(
+        name: "default", network: .none, data: .readWrite, identity: .user, limits: limits, seccomp: .steps())
+
+    /// As `default`, with connections to the outside.
+    package static let online = SandboxPolicy(
+        name: "online", network: .outbound, data: .readWrite, identity: .user, limits: limits, seccomp: .steps())
+
+    /// For code of strangers: no network, no `/data`, no filters of its own, no file locks between runs.
+    package static let strict = SandboxPolicy(
+        name: "strict", network: .none, data: .none, identity: .user, limits: limits,
+        seccomp: .strict(.withoutFileLocks))
+
+    /// For building environments: root of the sandbox with what package managers need, and the outside network.
+    package static let build = SandboxPolicy(
+        name: "build", network: .outbound, data: .none, identity: .namespaceRoot,
+        limits: ResourceLimits(
+            memory: .mebibytes(8192), pids: 4096, wallTime: .seconds(2 * 3600), openFiles: 65536,
+            scratch: .mebibytes(4096), output: .mebibytes(256)),
+        seccomp: .build())
+
+    /// Every one, in the order in which they are listed.
+    package static let all = [standard, strict, online, build]
+
+    /// The policy of that name.
+    package static func named(_ name: String) -> SandboxPolicy? { all.first { $0.name == name } }
+
+    private static let limits = ResourceLimits(
+        memory: .mebibytes(4096), pids: 1024, wallTime: .seconds(6 * 3600), openFiles: 65536, scratch: .mebibytes(2048),
+        output: .mebibytes(256))
+}

@@ -1,0 +1,164 @@
+import FoundationEssentials
+package import Isolation
+package import LinuxSystem
+package import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// The directory of a run: its specification, its pipeline, and its attempts.
+///
+/// What a run has written is hostile: everything is read below held descriptors, without following links, bounded.
+package struct RunDirectory: Sendable {
+    package let path: FilePath
+
+    /// Names the directory; it need not exist.
+    package init(_ path: FilePath) { self.path = path }
+
+    /// The largest `spec.json` that is read.
+    private static let specLimit = 16 << 20
+
+    /// Writes a new run's directory: specification and pipeline file.
+    package func create(_ spec: RunSpec, pipeline: String) throws(SyscallError) {
+        try Syscall.makeDirectories(path, mode: 0o755)
+        let directory = try Syscall.open(path, O_RDONLY | O_DIRECTORY)
+        try Syscall.writeFile("pipeline.json", at: directory.number, Array(pipeline.utf8))
+        guard let bytes = JSONFile.encode(spec) else { throw SyscallError("encode", path.string, errno: .invalidArgument) }
+        try Syscall.replaceFile("spec.json", at: directory.number, bytes)
+    }
+
+    /// Reads the specification.
+    package func spec() throws(SyscallError) -> RunSpec {
+        let bytes = try Syscall.readFile(path.appending("spec.json"), limit: Self.specLimit)
+        guard let spec = JSONFile.decode(RunSpec.self, bytes) else {
+            throw SyscallError("read", path.appending("spec.json").string, errno: .invalidArgument)
+        }
+        return spec
+    }
+
+    /// Numbers of the attempts, ascending.
+    package func attempts() -> [Int] {
+        guard let directory = try? Syscall.open(path.appending("attempts"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
+            let entries = try? Syscall.directoryEntries(directory.number)
+        else { return [] }
+        return entries.compactMap { Int(String(decoding: $0.name, as: UTF8.self)) }.sorted()
+    }
+
+    /// An attempt's directory.
+    package func attempt(_ number: Int) -> AttemptDirectory {
+        AttemptDirectory(path.appending("attempts").appending(String(number)))
+    }
+
+    /// The attempt that tells of the run: the highest-numbered one.
+    package func latestAttempt() -> AttemptDirectory? { attempts().last.map { attempt($0) } }
+
+    /// Claims the next attempt by making its directory; its lock is held until the calling process ends.
+    package func claimAttempt() throws(SyscallError) -> (number: Int, directory: AttemptDirectory) {
+        let parent = path.appending("attempts")
+        try Syscall.makeDirectories(parent, mode: 0o755)
+        var number = (attempts().last ?? 0) + 1
+        while true {
+            let claimed = parent.appending(String(number))
+            do throws(SyscallError) {
+                try Syscall.makeDirectory(claimed, mode: 0o755)
+            } catch where error.errno == .fileExists {
+                number += 1
+                continue
+            }
+            let lock = try Syscall.open(claimed.appending("lock"), O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+            try Syscall.flock(lock.number, LOCK_EX | LOCK_NB)
+            _ = lock.release()
+            return (number, AttemptDirectory(claimed))
+        }
+    }
+}
+
+/// The directory of one attempt at a run.
+package struct AttemptDirectory: Sendable {
+    package let path: FilePath
+
+    init(_ path: FilePath) { self.path = path }
+
+    /// Whether a supervisor holds the attempt. An attempt whose lock is not there yet counts as held.
+    package func isHeld() -> Bool {
+        guard let lock = try? Syscall.open(path.appending("lock"), O_RDWR | O_NOFOLLOW | O_NONBLOCK) else { return false }
+        do throws(SyscallError) {
+            try Syscall.flock(lock.number, LOCK_EX | LOCK_NB)
+            return false
+        } catch {
+            return true
+        }
+    }
+
+    /// The attempt's verdict, once there is one.
+    package func verdict() -> Verdict? {
+        guard let bytes = try? Syscall.readFile(path.appending("verdict.json"), limit: 1 << 20) else { return nil }
+        return JSONFile.decode(Verdict.self, bytes)
+    }
+
+    /// Writes the verdict if there is none: the first stands (link(2) never replaces).
+    package func conclude(_ verdict: Verdict) throws(SyscallError) {
+        let directory = try Syscall.open(path, O_RDONLY | O_DIRECTORY)
+        try Self.conclude(verdict, in: directory.number)
+    }
+
+    static func conclude(_ verdict: Verdict, in directory: CInt) throws(SyscallError) {
+        guard let bytes = JSONFile.encode(verdict) else { throw SyscallError("encode", errno: .invalidArgument) }
+        let temporary = FilePath("verdict.json.\(getpid())")
+        try Syscall.writeFile(temporary, at: directory, bytes)
+        let file = try Syscall.open(temporary, at: directory, O_RDONLY)
+        try Syscall.fsync(file.number)
+        do throws(SyscallError) {
+            try Syscall.rename(temporary, at: directory, to: "verdict.json", at: directory, replacing: false)
+        } catch where error.errno == .fileExists {
+            try Syscall.unlink(temporary, at: directory)
+        }
+        try Syscall.fsync(directory)
+    }
+
+    /// The events so far; a torn last line is left out.
+    package func events() -> [RunEvent] {
+        guard let bytes = try? Syscall.readFile(path.appending("events.jsonl"), limit: 64 << 20) else { return [] }
+        return bytes.split(separator: 0x0A).compactMap { JSONFile.decode(RunEvent.self, Array($0)) }
+    }
+
+    /// The log of a step, if it has written one.
+    package func logPath(step: String) -> FilePath { path.appending("logs").appending("\(step).log") }
+
+    /// Metrics that steps logged: the last value of each name, in the order of their first.
+    package func metrics() -> [(name: String, value: Double)] {
+        struct Line: Decodable {
+            var name: String
+            var value: Double
+        }
+        let file = path.appending("exchange").appending("metrics.jsonl")
+        guard let bytes = try? Syscall.readFile(file, limit: 4 << 20) else { return [] }
+        var result: [(name: String, value: Double)] = []
+        for text in bytes.split(separator: 0x0A).prefix(10_000) {
+            guard let line = JSONFile.decode(Line.self, Array(text)), line.name.utf8.count <= 200 else { continue }
+            if let known = result.firstIndex(where: { $0.name == line.name }) {
+                result[known].value = line.value
+            } else {
+                result.append((line.name, line.value))
+            }
+        }
+        return result
+    }
+}
+
+/// JSON of our own documents.
+package enum JSONFile {
+    /// The bytes of a document with sorted keys and a line end; nil for what JSON cannot carry.
+    package static func encode(_ value: some Encodable) -> [UInt8]? {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        guard let data = try? encoder.encode(value) else { return nil }
+        return Array(data) + [0x0A]
+    }
+
+    /// A document's value; nil where the bytes are not one.
+    package static func decode<Value: Decodable>(_ type: Value.Type, _ bytes: [UInt8]) -> Value? {
+        try? JSONDecoder().decode(type, from: Data(bytes))
+    }
+}

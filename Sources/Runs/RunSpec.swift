@@ -1,0 +1,110 @@
+package import Isolation
+
+/// Content of a run's `spec.json`: everything that is needed to execute it, on any node that sees the store.
+package struct RunSpec: Sendable, Hashable, Codable {
+    /// An environment as it is pinned.
+    package struct Environment: Sendable, Hashable, Codable {
+        /// The uuid by which steps name it, and its name for people.
+        package var uuid: String, name: String
+        /// Identity of the build.
+        package var build: String
+        /// Directories of the root file system, topmost first.
+        package var layers: [String]
+        /// Variables of every command in it.
+        package var variables: [String: String]
+        /// Programs by language: `python`, `r`, `julia`, `javascript`, `bash`.
+        package var interpreters: [String: String]
+
+        /// Pins an environment.
+        package init(
+            uuid: String, name: String, build: String, layers: [String], variables: [String: String],
+            interpreters: [String: String]
+        ) {
+            self.uuid = uuid
+            self.name = name
+            self.build = build
+            self.layers = layers
+            self.variables = variables
+            self.interpreters = interpreters
+        }
+    }
+
+    /// A step of the pipeline.
+    package struct Step: Sendable, Hashable, Codable {
+        /// Uuid and title as in the pipeline.
+        package var uuid: String, title: String
+        /// The file's absolute path inside the sandbox.
+        package var file: String
+        /// Uuid of its environment.
+        package var environment: String
+        /// Uuids of the steps that must have succeeded before.
+        package var parents: [String]
+
+        /// Names a step.
+        package init(uuid: String, title: String, file: String, environment: String, parents: [String]) {
+            self.uuid = uuid
+            self.title = title
+            self.file = file
+            self.environment = environment
+            self.parents = parents
+        }
+
+        /// The title, or the file where there is none.
+        package var name: String { title.isEmpty ? file.split(separator: "/").last.map(String.init) ?? uuid : title }
+    }
+
+    package var format = 1
+    /// Identities: of the job, of this run, and the run's number in the job.
+    package var job: String, run: String, index: Int
+    package var jobName: String
+    package var projectUUID: String
+    package var pipelineUUID: String
+    package var identity: IdentityMap
+    package var environments: [Environment]
+    /// Lower directories of the project, topmost first.
+    package var projectLayers: [String]
+    /// Host directory that is shown at `/data`; nil where there is none.
+    package var data: String?
+    /// Host directory with the Python module and the notebook runner.
+    package var python: String
+    package var policy: SandboxPolicy
+    /// Variables of the job.
+    package var variables: [String: String]
+    package var steps: [Step]
+    /// How many steps may run at once; 0 is any number.
+    package var parallelSteps: Int
+
+    /// Makes a specification.
+    package init(
+        job: String, run: String, index: Int, jobName: String, projectUUID: String, pipelineUUID: String,
+        identity: IdentityMap, environments: [Environment], projectLayers: [String], data: String?, python: String,
+        policy: SandboxPolicy, variables: [String: String], steps: [Step], parallelSteps: Int
+    ) {
+        self.job = job
+        self.run = run
+        self.index = index
+        self.jobName = jobName
+        self.projectUUID = projectUUID
+        self.pipelineUUID = pipelineUUID
+        self.identity = identity
+        self.environments = environments
+        self.projectLayers = projectLayers
+        self.data = data
+        self.python = python
+        self.policy = policy
+        self.variables = variables
+        self.steps = steps
+        self.parallelSteps = parallelSteps
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case format, job, run, index
+        case jobName = "job_name"
+        case projectUUID = "project_uuid"
+        case pipelineUUID = "pipeline_uuid"
+        case identity, environments
+        case projectLayers = "project_layers"
+        case data, python, policy, variables, steps
+        case parallelSteps = "parallel_steps"
+    }
+}

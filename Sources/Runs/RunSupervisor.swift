@@ -1,0 +1,234 @@
+import Isolation
+import LinuxSystem
+import Pipelines
+import SandboxLaunch
+import SandboxRuntime
+import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Carries out one attempt at a run, in the supervisor's process: starts steps when their parents have succeeded, relays
+/// their output, and writes what happened.
+final class RunSupervisor {
+    private enum State: Equatable {
+        case pending
+        case running
+        case ended(Verdict)
+    }
+
+    private let spec: RunSpec
+    private let attempt: Int
+    private let supervisor: SandboxSupervisor
+    private let directory: OwnedFileDescriptor
+    private let logs: OwnedFileDescriptor
+    private let events: OwnedFileDescriptor
+    /// The engine's end of the events, where an engine listens.
+    private let mirror: CInt?
+    private var states: [String: State] = [:]
+    private var running: [String: RunningSandbox] = [:]
+    private var failedStep: RunSpec.Step?
+    private var stopReason: SandboxReport.Intervention?
+
+    init(_ spec: RunSpec, attempt: Int, supervisor: SandboxSupervisor, mirror: CInt?) throws(LaunchError) {
+        self.spec = spec
+        self.attempt = attempt
+        self.supervisor = supervisor
+        self.mirror = mirror
+        let step = "prepare the attempt's directory"
+        let root = FilePath(StagePath.writable)
+        directory = try LaunchError.during(step) { () throws(SyscallError) in
+            try Syscall.open(root, O_RDONLY | O_DIRECTORY)
+        }
+        let owner = directory.number
+        // Directories belong to the author's id, so that the author can remove what is in them.
+        logs = try LaunchError.during(step) { () throws(SyscallError) in
+            for (name, mode) in [("logs", UInt32(0o755)), ("exchange", 0o755)] {
+                try Syscall.makeDirectory(FilePath(name), at: owner, mode: mode)
+                try Syscall.changeOwner(FilePath(name), at: owner, user: IdentityMap.user, group: IdentityMap.user)
+            }
+            return try Syscall.open("logs", at: owner, O_RDONLY | O_DIRECTORY)
+        }
+        events = try LaunchError.during(step) { () throws(SyscallError) in
+            try Syscall.open("events.jsonl", at: owner, O_WRONLY | O_CREAT | O_APPEND | O_EXCL, mode: 0o644)
+        }
+        for step in spec.steps { states[step.uuid] = .pending }
+    }
+
+    /// Runs to the end and gives the verdict of the run.
+    func run() throws(LaunchError) -> Verdict {
+        record(.runStarted(attempt: attempt))
+        startReady()
+        while !isFinished {
+            try LaunchError.during("wait for the steps") { () throws(SyscallError) in try supervisor.loop.run() }
+        }
+        let verdict = runVerdict()
+        record(.runEnded(verdict: verdict))
+        try LaunchError.during("write the verdict") { () throws(SyscallError) in
+            try AttemptDirectory.conclude(verdict, in: directory.number)
+        }
+        return verdict
+    }
+
+    /// Ends every step: the run was cancelled, or is interrupted.
+    func stop(_ reason: SandboxReport.Intervention, grace: Double) {
+        if stopReason == nil { stopReason = reason }
+        for sandbox in running.values { sandbox.end(reason, grace: grace) }
+        skipPending()
+        supervisor.loop.stop()
+    }
+
+    private var isFinished: Bool {
+        states.values.allSatisfy { if case .ended = $0 { true } else { false } }
+    }
+
+    private func startReady() {
+        for step in spec.steps where states[step.uuid] == .pending {
+            guard failedStep == nil, stopReason == nil else { break }
+            guard spec.parallelSteps <= 0 || running.count < spec.parallelSteps else { break }
+            let ready = step.parents.allSatisfy {
+                if case .ended(let verdict) = states[$0] { verdict.cause == .succeeded } else { false }
+            }
+            if ready { start(step) }
+        }
+        if failedStep != nil || stopReason != nil { skipPending() }
+        supervisor.loop.stop()
+    }
+
+    private func start(_ step: RunSpec.Step) {
+        do throws(LaunchError) {
+            try launch(step)
+        } catch {
+            ended(step, SandboxReport(setup: error))
+        }
+    }
+
+    private func launch(_ step: RunSpec.Step) throws(LaunchError) {
+        guard let number = spec.environments.firstIndex(where: { $0.uuid == step.environment }) else {
+            throw LaunchError(step: "find the environment of the step", reason: "`\(step.environment)` is not pinned")
+        }
+        let environment = spec.environments[number]
+        let arguments: [String]
+        do throws(StepCommand.Unsupported) {
+            arguments = try StepCommand.arguments(file: step.file, environment: environment)
+        } catch {
+            record(.stepStarted(step: step.uuid))
+            conclude(step, Verdict(.exit, "\(step.name): \(error.reason)", remedy: error.remedy), usage: nil)
+            return
+        }
+        var sandbox = SandboxSpec(
+            environment: number, policy: spec.policy, arguments: arguments,
+            variables: StepCommand.variables(spec, step: step, environment: environment))
+        sandbox.mounts = StepCommand.mounts(spec)
+        sandbox.umask = 0o002
+        sandbox.directory = FilePath(step.file).removingLastComponent().string
+        let log = try LaunchError.during("make the log") { () throws(SyscallError) in
+            try LogWriter(directory: self.logs.number, step: step.uuid)
+        }
+        let output = try LaunchError.during("make a pipe") { () throws(SyscallError) in try Syscall.pipe() }
+        let null = try LaunchError.during("open /dev/null") { () throws(SyscallError) in
+            try Syscall.open("/dev/null", O_RDONLY)
+        }
+        let writing = output.writing.number
+        let reading = output.reading.number
+        let box = OutputEnd()
+        let sandboxed = try supervisor.launch(
+            sandbox, streams: [null.number, writing, writing], outputs: [reading],
+            onOutput: { _, bytes in log.write(bytes) },
+            onEnd: { [weak self] report in
+                box.close()
+                self?.ended(step, report)
+            })
+        box.keep(output.takeReading())
+        states[step.uuid] = .running
+        running[step.uuid] = sandboxed
+        record(.stepStarted(step: step.uuid))
+    }
+
+    private func ended(_ step: RunSpec.Step, _ report: SandboxReport) {
+        running[step.uuid] = nil
+        if !report.denials.isEmpty { write(report.denials, of: step) }
+        var usage = RunEvent.Usage(
+            wallSeconds: report.seconds,
+            cpuSeconds: report.usage.map { $0.userSeconds + $0.systemSeconds }, memoryPeakBytes: report.peakMemory)
+        usage.outputBytes = report.outputBytes
+        conclude(step, report.verdict(of: "step `\(printable(step.name))`", under: spec.policy), usage: usage)
+    }
+
+    private func conclude(_ step: RunSpec.Step, _ verdict: Verdict, usage: RunEvent.Usage?) {
+        var verdict = verdict
+        if verdict.cause == .cancelled, let failedStep, failedStep.uuid != step.uuid {
+            verdict.detail["failed_step"] = .text(failedStep.uuid)
+        }
+        states[step.uuid] = .ended(verdict)
+        record(.stepEnded(step: step.uuid, verdict: verdict, usage: usage))
+        if verdict.cause != .succeeded, failedStep == nil, stopReason == nil {
+            // The first failure ends the run: siblings on other branches too.
+            failedStep = step
+            for sandbox in running.values { sandbox.end(.siblingFailed, grace: 1) }
+        }
+        startReady()
+    }
+
+    private func skipPending() {
+        for step in spec.steps where states[step.uuid] == .pending {
+            let verdict: Verdict
+            if let failedStep {
+                verdict = Verdict(
+                    .dependencyFailed, "step `\(printable(step.name))` was not started: step "
+                        + "`\(printable(failedStep.name))` failed", detail: ["failed_step": .text(failedStep.uuid)])
+            } else {
+                verdict = Verdict(.cancelled, "step `\(printable(step.name))` was not started")
+            }
+            states[step.uuid] = .ended(verdict)
+            record(.stepEnded(step: step.uuid, verdict: verdict, usage: nil))
+        }
+    }
+
+    private func runVerdict() -> Verdict {
+        if stopReason == .interrupted { return Verdict(.interrupted, "the run was interrupted") }
+        if let failedStep, case .ended(var verdict) = states[failedStep.uuid] {
+            verdict.detail["step"] = .text(failedStep.uuid)
+            return verdict
+        }
+        if stopReason != nil { return Verdict(.cancelled, "the run was cancelled") }
+        return Verdict(.succeeded, "all \(spec.steps.count) steps succeeded")
+    }
+
+    private func record(_ occurrence: RunEvent.Occurrence) {
+        let event = RunEvent(occurrence, at: Timestamp(seconds: Syscall.wallClockSeconds()))
+        guard let line = JSONFile.encode(event) else { return }
+        do throws(SyscallError) {
+            try Syscall.writeAll(events.number, line)
+            try Syscall.fsync(events.number)
+        } catch {
+            // A full disk must not keep the verdict from the engine, which gets the same line below.
+        }
+        if let mirror {
+            // An engine that has gone reads the file instead.
+            try? Syscall.writeAll(mirror, line)
+        }
+    }
+
+    private func write(_ denials: [Denial], of step: RunSpec.Step) {
+        struct Line: Encodable {
+            var step: String
+            var denial: Denial
+        }
+        let lines = denials.compactMap { JSONFile.encode(Line(step: step.uuid, denial: $0)) }.flatMap { $0 }
+        // The verdict carries the first ones as well.
+        if let file = try? Syscall.open("denials.jsonl", at: directory.number, O_WRONLY | O_CREAT | O_APPEND, mode: 0o644) {
+            try? Syscall.writeAll(file.number, lines)
+        }
+    }
+}
+
+/// Keeps the reading end of a step's output open until its sandbox has been reported.
+private final class OutputEnd {
+    private var end: OwnedFileDescriptor?
+
+    func keep(_ end: consuming OwnedFileDescriptor) { self.end = consume end }
+
+    func close() { end = nil }
+}

@@ -1,0 +1,101 @@
+import Isolation
+import SandboxRuntime
+
+/// How a step's file becomes a sandboxed command: interpreter, variables, working directory, mounts.
+package enum StepCommand {
+    /// Where the Python module and the notebook runner are inside.
+    package static let pythonDirectory = "/opt/cloche/python"
+    /// Where a step writes what the supervisor reads: metrics.
+    package static let exchangeDirectory = "/run/cloche"
+
+    /// A step that cannot be executed in its environment.
+    package struct Unsupported: Error, Sendable, Hashable {
+        package let reason: String
+        package let remedy: String
+    }
+
+    /// The command of a step's file: by its extension, with the environment's interpreter.
+    package static func arguments(
+        file: String, environment: RunSpec.Environment
+    ) throws(Unsupported) -> [String] {
+        let name = file.split(separator: "/").last.map(String.init) ?? file
+        let suffix = name.contains(".") ? name.split(separator: ".").last.map { $0.lowercased() } ?? "" : ""
+        func interpreter(_ language: String) throws(Unsupported) -> String {
+            if let program = environment.interpreters[language] { return program }
+            throw Unsupported(
+                reason: "environment `\(environment.name)` has no interpreter for \(language)",
+                remedy: "choose an environment with \(language) for the step")
+        }
+        switch suffix {
+        case "py": return [try interpreter("python"), file]
+        case "ipynb": return [try interpreter("python"), "\(pythonDirectory)/cloche_notebook.py", file]
+        case "r": return [try interpreter("r"), file]
+        case "jl": return [try interpreter("julia"), file]
+        case "js": return [try interpreter("javascript"), file]
+        case "sh", "": return [environment.interpreters["bash"] ?? "/bin/bash", file]
+        default:
+            throw Unsupported(
+                reason: "files of type `.\(suffix)` are not supported as steps",
+                remedy: "use .ipynb, .py, .sh, .R, .jl or .js")
+        }
+    }
+
+    /// The whole process environment of a step: the environment's, then the job's, then what Orchest steps rely on.
+    package static func variables(_ spec: RunSpec, step: RunSpec.Step, environment: RunSpec.Environment)
+        -> [String: String]
+    {
+        var variables = [
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home/jovyan",
+            "LANG": "C.UTF-8", "TMPDIR": "/tmp",
+        ]
+        variables.merge(environment.variables) { $1 }
+        variables.merge(spec.variables) { $1 }
+        let path = variables["PYTHONPATH"]
+        variables["PYTHONPATH"] = path.map { "\(pythonDirectory):\($0)" } ?? pythonDirectory
+        variables.merge([
+            "ORCHEST_STEP_UUID": step.uuid, "ORCHEST_SESSION_UUID": spec.run,
+            "ORCHEST_SESSION_TYPE": "noninteractive", "ORCHEST_PIPELINE_UUID": spec.pipelineUUID,
+            "ORCHEST_PIPELINE_PATH": "/pipeline.json", "ORCHEST_PROJECT_UUID": spec.projectUUID,
+            "ORCHEST_METRICS_PATH": "\(exchangeDirectory)/metrics.jsonl", "CLOCHE_JOB": spec.jobName,
+            "CLOCHE_RUN": String(spec.index), "CLOCHE_STEP": step.name,
+        ]) { $1 }
+        return variables
+    }
+
+    /// The stage of a run: environments, project, the attempt's directory, and the binds in the order of `BindIndex`.
+    static func stage(_ spec: RunSpec, runDirectory: String, attempt: String) -> StageSpec {
+        var binds = [
+            StageSpec.Bind(source: spec.python, readOnly: true),
+            StageSpec.Bind(source: "\(runDirectory)/pipeline.json", readOnly: true),
+        ]
+        if let data = spec.data, spec.policy.data != .none {
+            binds.append(StageSpec.Bind(source: data, readOnly: spec.policy.data == .readOnly))
+        }
+        var stage = StageSpec(
+            environments: spec.environments.map { StageSpec.Environment(layers: $0.layers) },
+            project: StageSpec.Project(lowers: spec.projectLayers, upper: "project", work: "work"),
+            writable: attempt, binds: binds)
+        if spec.policy.network == .outbound { stage.outbound = OutboundNetwork.Settings() }
+        return stage
+    }
+
+    static func mounts(_ spec: RunSpec) -> [SandboxSpec.Mount] {
+        var mounts = [
+            SandboxSpec.Mount(.project, at: "/project-dir"), SandboxSpec.Mount(.bind(0), at: pythonDirectory),
+            SandboxSpec.Mount(.bind(1), at: "/pipeline.json"),
+            SandboxSpec.Mount(.writable("exchange"), at: exchangeDirectory),
+        ]
+        if spec.data != nil, spec.policy.data != .none { mounts.append(SandboxSpec.Mount(.bind(2), at: "/data")) }
+        return mounts
+    }
+
+    static func skeleton(_ spec: RunSpec) -> Skeleton {
+        var skeleton = Skeleton.standard(
+            targets: mounts(spec).map { (path: $0.target, directory: $0.target != "/pipeline.json") },
+            hostName: "cloche",
+            resolver: spec.policy.network == .outbound ? OutboundNetwork.resolverFile : "")
+        // A policy without data still has the directory that projects expect: empty, and thrown away.
+        if skeleton.directories["/data"] == nil { skeleton.directories["/data"] = 0o1777 }
+        return skeleton
+    }
+}

@@ -1,0 +1,1 @@
+"""Parts of the programs that execute steps; not for use by steps."""

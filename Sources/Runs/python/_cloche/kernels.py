@@ -1,0 +1,131 @@
+"""Where Jupyter may write, and which kernel executes a notebook."""
+import json
+import os
+import sys
+import tempfile
+
+from _cloche.failure import Failure
+
+# Addresses of UNIX sockets have 108 bytes; the names of the five sockets need the rest.
+LONGEST_DIRECTORY = 80
+# Kernels that are known to speak over UNIX sockets; the others get loopback TCP.
+SOCKET_LANGUAGES = ("python", "r")
+DEFAULT_KERNELS = {"python": ("python3",), "r": ("ir",), "javascript": ("javascript", "jslab", "deno")}
+
+
+def private_directory():
+    """Makes a directory for the sockets and files of the kernel."""
+    directory = tempfile.mkdtemp(prefix="nb-")
+    if len(os.fsencode(directory)) > LONGEST_DIRECTORY and os.access("/tmp", os.W_OK):
+        os.rmdir(directory)
+        directory = tempfile.mkdtemp(prefix="nb-", dir="/tmp")
+    return directory
+
+
+def prepare_jupyter(directory):
+    """Lets Jupyter write below `directory` only, and still find the kernels of the user."""
+    home = os.path.expanduser("~")
+    own_data = os.environ.get("JUPYTER_DATA_DIR") or os.path.join(
+        os.environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share"), "jupyter"
+    )
+    searched = [path for path in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if path]
+    data = os.path.join(directory, "data")
+    # This Python's own kernel comes first: a kernel of that name elsewhere would run another interpreter.
+    _write_kernel(os.path.join(data, "kernels", "python3"))
+    os.environ["JUPYTER_PATH"] = os.pathsep.join([data] + searched + [own_data])
+    os.environ["JUPYTER_DATA_DIR"] = data
+    os.environ["JUPYTER_RUNTIME_DIR"] = os.path.join(directory, "run")
+    os.environ["JUPYTER_CONFIG_DIR"] = os.path.join(directory, "config")
+    os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
+    if "IPYTHONDIR" not in os.environ and not os.path.isdir(os.path.join(home, ".ipython")):
+        os.environ["IPYTHONDIR"] = os.path.join(directory, "ipython")
+    # The kernel would otherwise warn in the log that frozen modules cannot be debugged.
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+
+
+def _write_kernel(directory):
+    os.makedirs(directory)
+    description = {
+        "argv": [
+            sys.executable,
+            "-m",
+            "ipykernel_launcher",
+            "-f",
+            "{connection_file}",
+            # A history file would only be locked and lost.
+            "--HistoryManager.hist_file=:memory:",
+        ],
+        "display_name": "Python 3",
+        "language": "python",
+        "metadata": {},
+    }
+    with open(os.path.join(directory, "kernel.json"), "w", encoding="utf-8") as file:
+        json.dump(description, file)
+
+
+def import_tools():
+    """Returns the packages that execute notebooks, of which an environment may lack any."""
+    try:
+        import jupyter_client
+        import nbclient
+        import nbformat
+        import zmq
+        import zmq.asyncio
+    except ImportError as cause:
+        raise Failure(
+            "this environment cannot run notebooks ({}): add `pip install nbclient ipykernel` to its set-up "
+            "script".format(cause)
+        ) from None
+    return jupyter_client, nbclient, nbformat, zmq
+
+
+def choose_kernel(notebook, specs):
+    """Returns the name and the language of the kernel for a notebook."""
+    kernelspec = notebook.metadata.get("kernelspec") or {}
+    info = notebook.metadata.get("language_info") or {}
+    language = str(kernelspec.get("language") or info.get("name") or "").lower()
+    languages = {name: str(spec.get("language") or "").lower() for name, spec in specs.items()}
+    if language:
+        names = [name for name in DEFAULT_KERNELS.get(language, ()) if name in specs]
+        names += sorted((name for name in specs if languages[name] == language), reverse=True)
+        if not names:
+            raise Failure(
+                "this environment has no kernel for `{}`; it has {}".format(
+                    language[:60], ", ".join(sorted(specs)) or "none"
+                )
+            )
+        name = names[0]
+    elif kernelspec.get("name") in specs:
+        name = kernelspec["name"]
+    elif "python3" in specs:
+        name = "python3"
+    elif len(specs) == 1:
+        name = next(iter(specs))
+    else:
+        raise Failure(
+            "the notebook does not say its language, and this environment has {}".format(
+                ", ".join(sorted(specs)) or "no kernel"
+            )
+        )
+    return name, languages[name]
+
+
+def installed_kernels(jupyter_client):
+    """Returns the descriptions of the kernels that can be started, by name."""
+    found = jupyter_client.kernelspec.KernelSpecManager().get_all_specs()
+    specs = {name: entry["spec"] for name, entry in found.items()}
+    try:
+        import ipykernel  # noqa: F401
+    except ImportError:
+        # Ours would be offered even where it cannot start.
+        specs.pop("python3", None)
+        if not specs:
+            raise Failure(
+                "this environment has no kernel: add `pip install ipykernel` to its set-up script"
+            ) from None
+    return specs
+
+
+def uses_sockets(language, directory):
+    """Tells whether a kernel may listen on UNIX sockets in `directory`."""
+    return language in SOCKET_LANGUAGES and len(os.fsencode(directory)) <= LONGEST_DIRECTORY

@@ -1,0 +1,181 @@
+import CSandboxLaunch
+package import Isolation
+package import LinuxSystem
+package import SystemPackage
+
+/// A failure to start a sandbox: nothing of the command ran.
+package struct LaunchError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What was to be done, to come after "failed to".
+    package let step: String
+    /// Why it failed.
+    package let reason: String
+    /// The number behind the reason, where the kernel gave one.
+    package let errno: Errno?
+
+    /// Records a failure.
+    package init(step: String, reason: String, errno: Errno? = nil) {
+        self.step = step
+        self.reason = reason
+        self.errno = errno
+    }
+
+    /// A failed system call as the reason.
+    package init(step: String, _ error: SyscallError) {
+        self.init(step: step, reason: error.description, errno: error.errno)
+    }
+
+    /// Does something whose failing call becomes the reason why `step` failed.
+    package static func during<Result: ~Copyable>(
+        _ step: String, _ body: () throws(SyscallError) -> Result
+    ) throws(LaunchError) -> Result {
+        do throws(SyscallError) {
+            return try body()
+        } catch {
+            throw LaunchError(step: step, error)
+        }
+    }
+
+    /// One line.
+    package var description: String { "failed to \(step): \(reason)" }
+}
+
+/// The small process that clones sandboxes, inside the control group of the steps.
+package struct Launcher: ~Copyable {
+    private let socket: OwnedFileDescriptor
+    private let process: ProcessHandle
+
+    /// Starts the launcher. The calling process has a single thread. `controlGroupEntries` are open `cgroup.procs`.
+    package init(controlGroupEntries: [CInt]) throws(LaunchError) {
+        let step = "start the launcher"
+        let pair = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.packetSocketPair() }
+        let second = pair.second.number
+        process = try LaunchError.during(step) { () throws(SyscallError) in
+            let number = CSandboxLaunch_startLauncher(second, controlGroupEntries, CInt(controlGroupEntries.count))
+            guard number > 0 else { throw SyscallError.last("fork") }
+            return try ProcessHandle(opening: number)
+        }
+        socket = pair.takeFirst()
+    }
+
+    /// Clones a process that carries out `plan` and then executes init, which starts `command`.
+    ///
+    /// `streams` are lent as standard input, output and error; `extra` may be named by operations of the plan, counted
+    /// from `LaunchPlan.firstExtraDescriptor`.
+    package borrowing func launch(
+        _ plan: LaunchPlan, command: CommandPlan, initProgram: CInt, streams: [CInt], extra: [CInt] = []
+    ) throws(LaunchError) -> LaunchedSandbox {
+        let step = "launch the sandbox"
+        let bytes: [UInt8]
+        let commandBytes: [UInt8]
+        do throws(InvalidLaunchPlan) {
+            bytes = try plan.block(
+                placements: [
+                    (3, 0), (4, 1), (5, 2), (1, Int32(CSandboxLaunch_controlDescriptor)),
+                    (2, Int32(CSandboxLaunch_commandDescriptor)),
+                ], initDescriptor: 0)
+            commandBytes = try command.block()
+        } catch {
+            throw LaunchError(step: step, reason: error.description)
+        }
+        let control = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.packetSocketPair() }
+        let inside = control.second.number
+        let reply = try LaunchError.during(step) { () throws(SyscallError) in
+            let memory = try Syscall.sealedMemory(name: "cloche-command", bytes: commandBytes, executable: false)
+            try Syscall.send(
+                socket.number, bytes, descriptors: [initProgram, inside, memory.number] + streams + extra)
+            return try Syscall.receive(socket.number, upTo: MemoryLayout<CSandboxLaunch_answer>.size)
+        }
+        guard reply.bytes.count == MemoryLayout<CSandboxLaunch_answer>.size else {
+            throw LaunchError(step: step, reason: "the launcher has ended", errno: .brokenPipe)
+        }
+        let answer = reply.bytes.withUnsafeBytes { $0.loadUnaligned(as: CSandboxLaunch_answer.self) }
+        guard answer.error == 0, let pidfd = reply.descriptors.first else {
+            if let pidfd = reply.descriptors.first {
+                // The process that failed is a child of ours: it is reaped here.
+                let failed = ProcessHandle(adopting: OwnedFileDescriptor(adopting: pidfd))
+                _ = try? failed.wait()
+            }
+            throw plan.failure(answer)
+        }
+        return LaunchedSandbox(
+            process: ProcessHandle(adopting: OwnedFileDescriptor(adopting: pidfd)), number: answer.process,
+            control: control.takeFirst())
+    }
+}
+
+/// Process 1 of a sandbox, and the socket on which it reports.
+package struct LaunchedSandbox: ~Copyable {
+    /// Process 1: a child of the supervisor. Its end is the end of the sandbox.
+    package let process: ProcessHandle
+    /// Its number outside, while it has not been waited for.
+    package let number: Int32
+    /// Receives `InitMessage`s.
+    package let control: OwnedFileDescriptor
+}
+
+extension LaunchPlan {
+    /// Index of the first descriptor that a caller of `Launcher.launch` sends beside the standard ones.
+    package static let firstExtraDescriptor = 6
+
+    fileprivate func failure(_ answer: CSandboxLaunch_answer) -> LaunchError {
+        let error = Errno(rawValue: answer.error)
+        let index = Int(answer.operation)
+        if operations.indices.contains(index) {
+            return LaunchError(step: operations[index].description, reason: error.description, errno: error)
+        }
+        if index == -1 { return LaunchError(step: "make the namespaces", reason: error.description, errno: error) }
+        return LaunchError(step: "start process 1 of the sandbox", reason: error.description, errno: error)
+    }
+}
+
+/// What init reports.
+package enum InitMessage: Sendable {
+    /// The command executes. The descriptors belong to the receiver: its pidfd, and the listener for refused calls.
+    case started(number: Int32, pidfd: CInt, listener: CInt?)
+    /// The command does not execute.
+    case failed(step: String, errno: Errno, execution: Bool)
+    /// The command ended with this wait status; `unroutedDatagrams` counts packets that found no network.
+    case ended(ProcessEnd, unroutedDatagrams: UInt64)
+
+    /// Reads one message; nil when init is gone.
+    package static func receive(_ control: CInt) throws(SyscallError) -> InitMessage? {
+        let size = MemoryLayout<CSandboxLaunch_message>.size
+        let packet = try Syscall.receive(control, upTo: size)
+        guard packet.bytes.count == size else { return nil }
+        let message = packet.bytes.withUnsafeBytes { $0.loadUnaligned(as: CSandboxLaunch_message.self) }
+        switch message.kind {
+        case CSandboxLaunch_started.rawValue:
+            guard let pidfd = packet.descriptors.first else { return nil }
+            return .started(
+                number: message.value, pidfd: pidfd,
+                listener: packet.descriptors.count > 1 ? packet.descriptors[1] : nil)
+        case CSandboxLaunch_failed.rawValue:
+            return .failed(
+                step: stepName(UInt32(bitPattern: message.value)), errno: Errno(rawValue: message.error),
+                execution: UInt32(bitPattern: message.value) == CSandboxLaunch_stageExecute.rawValue)
+        case CSandboxLaunch_ended.rawValue:
+            let status = message.value
+            let signal = status & 0x7F
+            return .ended(
+                signal == 0 ? .exited((status >> 8) & 0xFF) : .signalled(signal),
+                unroutedDatagrams: message.unroutedDatagrams)
+        default:
+            return nil
+        }
+    }
+
+    private static func stepName(_ stage: UInt32) -> String {
+        switch stage {
+        case CSandboxLaunch_stageCommand.rawValue: "read the command"
+        case CSandboxLaunch_stageClone.rawValue: "start the command's process"
+        case CSandboxLaunch_stageIdentity.rawValue: "take on the command's user"
+        case CSandboxLaunch_stageCapabilities.rawValue: "give up capabilities"
+        case CSandboxLaunch_stageNoNewPrivileges.rawValue: "forbid new privileges"
+        case CSandboxLaunch_stageInitFilter.rawValue: "load the filter of process 1"
+        case CSandboxLaunch_stageTerminal.rawValue: "take the terminal"
+        case CSandboxLaunch_stageDirectory.rawValue: "enter the working directory"
+        case CSandboxLaunch_stageFilter.rawValue: "load the seccomp filter"
+        default: "execute the command"
+        }
+    }
+}

@@ -1,0 +1,155 @@
+package import Isolation
+package import LinuxSystem
+package import SandboxLaunch
+import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// The way into the user namespace of a run.
+///
+/// The calling process becomes two. The *keeper* stays outside with the caller's rights: it writes the id maps, waits,
+/// and clears away what only it may remove. The *supervisor* goes on in its own user and mount namespace. The death of
+/// either ends the other.
+package enum Confinement {
+    /// Splits the process, which must have a single thread; returns in the supervisor only.
+    ///
+    /// `connected` prepares for an outbound network. `keep` runs in the keeper, with the supervisor's handle and number, and gives the exit status of the keeper.
+    package static func enter(
+        _ identity: IdentityMap, connected: Bool = false, keep: (borrowing ProcessHandle, Int32) -> Int32
+    ) throws(LaunchError) {
+        let step = "enter a user namespace"
+        let ready = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.pipe().release() }
+        let go = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.pipe().release() }
+        let own = getpid()
+        let number = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.fork() }
+        // An end that stayed open in the wrong half would hide the other's death.
+        guard number == 0 else {
+            _ = Glibc.close(ready.writing)
+            _ = Glibc.close(go.reading)
+            runKeeper(identity, number, ready: ready.reading, go: go.writing, keep: keep)
+        }
+        _ = Glibc.close(ready.reading)
+        _ = Glibc.close(go.writing)
+        defer {
+            _ = Glibc.close(ready.writing)
+            _ = Glibc.close(go.reading)
+        }
+        do throws(SyscallError) {
+            try Syscall.setParentDeathSignal(SIGKILL)
+            guard getppid() == own else { _exit(1) }
+            if connected { try OutboundNetwork.prepareDevice() }
+            try Syscall.unshare([.user, .mount])
+            try Syscall.writeAll(ready.writing, [1])
+        } catch {
+            throw namespaceRefused(error)
+        }
+        // The keeper's word: empty when it died, one zero byte when the maps are written, else its error.
+        let word = try LaunchError.during(step) { () throws(SyscallError) in
+            try Syscall.readAll(go.reading, limit: 4096)
+        }
+        guard word == [0] else {
+            throw LaunchError(step: "map user ids", reason: String(decoding: word, as: UTF8.self))
+        }
+    }
+
+    private static func namespaceRefused(_ error: SyscallError) -> LaunchError {
+        let reason =
+            switch error.errno {
+            case .notPermitted, .permissionDenied:
+                "\(error); this host does not let users make user namespaces: see kernel.unprivileged_userns_clone and "
+                    + "kernel.apparmor_restrict_unprivileged_userns"
+            case .noSpace: "\(error); user.max_user_namespaces or a limit of nesting is reached"
+            default: error.description
+            }
+        return LaunchError(step: "enter a user namespace", reason: reason, errno: error.errno)
+    }
+
+    private static func runKeeper(
+        _ identity: IdentityMap, _ number: Int32, ready: CInt, go: CInt,
+        keep: (borrowing ProcessHandle, Int32) -> Int32
+    ) -> Never {
+        // Ctrl-C reaches the supervisor as well, which ends in order; the keeper stays until it has.
+        signal(SIGINT, SIG_IGN)
+        signal(SIGHUP, SIG_IGN)
+        do throws(SyscallError) {
+            let supervisor = try ProcessHandle(opening: number)
+            if try Syscall.read(ready, upTo: 1) == [1] {
+                do throws(SyscallError) {
+                    try IdentityMapping.write(identity, process: number)
+                    try Syscall.writeAll(go, [0])
+                } catch {
+                    try Syscall.writeAll(go, Array(error.description.utf8))
+                }
+            }
+            _ = Glibc.close(go)
+            _ = Glibc.close(ready)
+            exit(keep(supervisor, number))
+        } catch {
+            _exit(125)
+        }
+    }
+}
+
+/// The writing of `uid_map` and `gid_map` (user_namespaces(7)).
+enum IdentityMapping {
+    /// Writes the maps of a process that has just made its user namespace.
+    static func write(_ identity: IdentityMap, process: Int32) throws(SyscallError) {
+        let directory = "/proc/\(process)"
+        switch identity.kind {
+        case .ownerRange:
+            try put("\(directory)/gid_map", lines(identity.groups))
+            try put("\(directory)/uid_map", lines(identity.users))
+        case .userRange:
+            try runHelper("newgidmap", process, identity.groups)
+            try runHelper("newuidmap", process, identity.users)
+        case .single:
+            try put("\(directory)/setgroups", "deny")
+            try put("\(directory)/gid_map", lines(identity.groups))
+            try put("\(directory)/uid_map", lines(identity.users))
+        }
+    }
+
+    private static func lines(_ ranges: [IdentityMap.Range]) -> String {
+        ranges.map(\.line).joined(separator: "\n")
+    }
+
+    private static func put(_ path: String, _ text: String) throws(SyscallError) {
+        let file = try Syscall.open(FilePath(path), O_WRONLY)
+        do throws(SyscallError) {
+            try Syscall.writeAll(file.number, Array(text.utf8))
+        } catch {
+            throw SyscallError("write", path, errno: error.errno)
+        }
+    }
+
+    /// newuidmap(1) and newgidmap(1) are Debian's setuid helpers of package uidmap; they check /etc/subuid.
+    private static func runHelper(
+        _ name: String, _ process: Int32, _ ranges: [IdentityMap.Range]
+    ) throws(SyscallError) {
+        var arguments = [name, String(process)]
+        for range in ranges { arguments += [String(range.inside), String(range.outside), String(range.count)] }
+        let status = try HostCommand.run("/usr/bin/\(name)", arguments)
+        guard status == 0 else { throw SyscallError(name, arguments.dropFirst().joined(separator: " "), errno: .notPermitted) }
+    }
+}
+
+/// Small programs of the host that the runtime itself needs.
+enum HostCommand {
+    /// Runs a program to its end with the caller's standard streams and returns its exit status (128 + signal).
+    static func run(_ path: String, _ arguments: [String]) throws(SyscallError) -> Int32 {
+        var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+        pointers.append(nil)
+        defer { for pointer in pointers { free(pointer) } }
+        var process: Int32 = 0
+        let error = posix_spawn(&process, path, nil, nil, &pointers, environ)
+        guard error == 0 else { throw SyscallError("execute", path, errno: Errno(rawValue: error)) }
+        let handle = try ProcessHandle(opening: process)
+        switch try handle.wait()?.end {
+        case .exited(let status): return status
+        case .signalled(let signal): return 128 + signal
+        case nil: return 125
+        }
+    }
+}

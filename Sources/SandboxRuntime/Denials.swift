@@ -1,0 +1,79 @@
+import Isolation
+import LinuxSystem
+import SeccompFilters
+import SystemPackage
+
+/// One kind of refused call of a sandbox, and how often it was made.
+package struct Denial: Sendable, Hashable, Codable {
+    /// Name of the program, as it calls itself, and its number outside.
+    package var program: String
+    package var process: UInt32
+    /// The call with its arguments in words, such as `socket(AF_NETLINK, SOCK_RAW, 12)`.
+    package var attempt: String
+    /// The name of the errno that it got.
+    package var answer: String
+    /// The rule that refused it, and why.
+    package var rule: String, reason: String
+    /// What would allow it, where a policy can.
+    package var opensWith: String?
+    /// How often at least.
+    package var count: Int
+
+    /// One sentence.
+    package var summary: String {
+        "\(program) (pid \(process)) called \(attempt): refused with \(answer) by \(rule)"
+            + (count > 1 ? "; \(count) times" : "")
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case program, process, attempt, answer, rule, reason
+        case opensWith = "opens_with"
+        case count
+    }
+}
+
+/// Answers refused calls and remembers them, up to a bound; beyond it they are only counted.
+struct DenialRecorder {
+    private static let mostKinds = 64
+
+    private let table: RefusalTable
+    private var order: [String] = []
+    private var kinds: [String: Denial] = [:]
+    private(set) var unrecorded = 0
+
+    init(_ table: RefusalTable) { self.table = table }
+
+    /// What was refused, in the order of its first time.
+    var denials: [Denial] { order.compactMap { kinds[$0] } }
+
+    /// Answers one waiting call. Whatever goes wrong, the call is not carried out.
+    mutating func answerNext(_ listener: CInt) throws(SyscallError) {
+        guard let call = try Syscall.receiveRefusedCall(listener) else { return }
+        let refusal = table.answer(
+            number: call.number, arguments: call.arguments, architecture: call.architecture)
+        try Syscall.refuse(call, at: listener, refusal?.errno ?? .noFunction)
+        guard let refusal else { return }
+        let key = "\(refusal.attempt) \(refusal.group.rawValue)"
+        if kinds[key] != nil {
+            kinds[key]?.count += 1
+        } else if order.count < Self.mostKinds {
+            order.append(key)
+            kinds[key] = Denial(
+                program: Self.programName(call.process), process: call.process, attempt: refusal.attempt,
+                answer: SystemCallErrno.symbol(of: refusal.errno), rule: refusal.group.rawValue,
+                reason: refusal.reason, opensWith: refusal.opensWith, count: 1)
+        } else {
+            unrecorded += 1
+        }
+    }
+
+    /// The program's own name for itself (proc(5), comm): hostile text of at most 15 bytes.
+    private static func programName(_ process: UInt32) -> String {
+        let path = FilePath("\(StagePath.hostProcesses)/\(process)/comm")
+        guard let file = try? Syscall.open(path, 0), let bytes = try? Syscall.read(file.number, upTo: 64) else {
+            return "a program"
+        }
+        let name = String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
+        return String(name.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "?" : Character($0) })
+    }
+}

@@ -1,0 +1,39 @@
+import LinuxSystem
+import SystemPackage
+
+/// What a launch must know of the kernel that it runs on; found by trying, never by version.
+package struct HostFacts: Sendable, Hashable {
+    /// Files and directories of procfs that exist here and are covered in every sandbox.
+    package var maskedFiles: [String]
+    package var maskedDirectories: [String]
+    /// Paths of procfs that exist here and become read-only.
+    package var readOnlyPaths: [String]
+    /// Whether tmpfs keeps `user.*` attributes (since Linux 6.6), which an overlay in a user namespace needs.
+    package var tmpfsKeepsAttributes: Bool
+    /// How many open files a process may have at most; only a privileged one could raise it.
+    package var openFiles: UInt64
+
+    // The lists that container engines agree on, as far as they lie in procfs.
+    private static let files = [
+        "kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "interrupts", "kallsyms",
+        "kpagecount", "kpageflags", "kpagecgroup", "vmallocinfo", "slabinfo", "modules",
+    ]
+    private static let directories = ["acpi", "asound", "scsi", "driver", "tty", "dynamic_debug"]
+    private static let readOnly = ["bus", "fs", "irq", "sys", "sysrq-trigger"]
+
+    /// Looks at the host's procfs, before it is left behind.
+    static func probe() -> HostFacts {
+        HostFacts(
+            maskedFiles: files.filter { Syscall.exists(FilePath("/proc/\($0)")) },
+            maskedDirectories: directories.filter { Syscall.exists(FilePath("/proc/\($0)")) },
+            readOnlyPaths: readOnly.filter { Syscall.exists(FilePath("/proc/\($0)")) },
+            tmpfsKeepsAttributes: false, openFiles: Syscall.hardLimitOfOpenFiles())
+    }
+
+    /// Tries an attribute on the stage's own tmpfs; the calling process stands in it.
+    func withScratch() -> HostFacts {
+        var facts = self
+        facts.tmpfsKeepsAttributes = Syscall.keepsUserAttributes(FilePath(StagePath.scratch))
+        return facts
+    }
+}

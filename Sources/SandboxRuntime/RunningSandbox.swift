@@ -1,0 +1,202 @@
+package import Cgroups
+package import Isolation
+package import LinuxSystem
+package import SandboxLaunch
+package import SeccompFilters
+import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// One sandbox from its launch to its report, driven by an event loop.
+package final class RunningSandbox {
+    /// Where the command's standard streams lead to; they are always pipes or a terminal of ours.
+    package struct Streams {
+        /// Numbers lent to the launch: standard input, output, error.
+        package var inside: [CInt]
+        /// Ends of ours to read from until they end.
+        package var outputs: [CInt]
+
+        /// Names the two sides.
+        package init(inside: [CInt], outputs: [CInt]) {
+            self.inside = inside
+            self.outputs = outputs
+        }
+    }
+
+    private let loop: EventLoop
+    private let launched: LaunchedSandbox
+    private let limits: ResourceLimits
+    private let counters: () -> CgroupUsage?
+    private let before: CgroupUsage?
+    private let started: Double
+    private var recorder: DenialRecorder
+    private var listener: OwnedFileDescriptor?
+    private var listenerNumber: CInt?
+    private var command: ProcessHandle?
+    private var outputs: Set<CInt>
+    private var ending: SandboxReport.Ending?
+    private var intervention: SandboxReport.Intervention?
+    private var unrouted: UInt64 = 0
+    private var outputBytes: Int64 = 0
+    private var timers: [Int] = []
+    private var finished = false
+    private let onOutput: (CInt, [UInt8]) -> Void
+    private let onEnd: (SandboxReport) -> Void
+
+    /// Called once when the command executes.
+    package var onStart: (() -> Void)?
+
+    /// Takes over a launched sandbox. `onOutput` gets what arrives on each of the outputs; `onEnd` gets the report, once.
+    package init(
+        _ launched: consuming LaunchedSandbox, loop: EventLoop, limits: ResourceLimits, refusals: RefusalTable,
+        outputs: [CInt], counters: @escaping () -> CgroupUsage?,
+        onOutput: @escaping (CInt, [UInt8]) -> Void, onEnd: @escaping (SandboxReport) -> Void
+    ) {
+        self.loop = loop
+        self.launched = launched
+        self.limits = limits
+        self.counters = counters
+        self.onOutput = onOutput
+        self.onEnd = onEnd
+        self.outputs = Set(outputs)
+        before = counters()
+        started = Syscall.monotonicSeconds()
+        recorder = DenialRecorder(refusals)
+        loop.watch(self.launched.control.number) { self.readControl() }
+        loop.watch(self.launched.process.number) { self.reap() }
+        for output in outputs { loop.watch(output) { self.readOutput(output) } }
+        if let limit = limits.wallTime {
+            let seconds = Double(limit.components.seconds) + Double(limit.components.attoseconds) / 1e18
+            timers.append(loop.after(seconds) { self.end(.timeLimit) })
+        }
+    }
+
+    /// Ends the command early: SIGTERM, and the end of the whole sandbox when `grace` seconds have not been enough.
+    package func end(_ reason: SandboxReport.Intervention, grace: Double = 5) {
+        guard !finished, ending == nil else { return }
+        if intervention == nil { intervention = reason }
+        guard grace > 0, command != nil else { return kill() }
+        signal(SIGTERM)
+        timers.append(loop.after(grace) { self.kill() })
+    }
+
+    /// Sends a signal to the command, if it runs.
+    package func signal(_ signal: CInt) {
+        // A command that has ended meanwhile is reported as ended.
+        try? command?.signal(signal)
+    }
+
+    /// Ends the sandbox at once.
+    package func kill() {
+        // Process 1 is ours and not yet reaped: the only failure is that it has ended already.
+        try? launched.process.signal(SIGKILL)
+    }
+
+    private func readControl() {
+        guard let message = try? InitMessage.receive(launched.control.number) else {
+            loop.unwatch(launched.control.number)
+            return
+        }
+        switch message {
+        case .started(_, let pidfd, let listenerNumber):
+            command = ProcessHandle(adopting: OwnedFileDescriptor(adopting: pidfd))
+            if let listenerNumber {
+                listener = OwnedFileDescriptor(adopting: listenerNumber)
+                self.listenerNumber = listenerNumber
+                loop.watch(listenerNumber) { self.answerRefusal(listenerNumber) }
+            }
+            if let intervention, intervention != .timeLimit { signal(SIGTERM) }
+            onStart?()
+        case .failed(let step, let errno, let execution):
+            if execution {
+                ending = .notExecuted(missing: errno == .noSuchFileOrDirectory, reason: errno.description)
+            } else {
+                ending = .setup(LaunchError(step: step, reason: errno.description, errno: errno))
+            }
+        case .ended(let end, let unroutedDatagrams):
+            ending = .ended(end)
+            unrouted = unroutedDatagrams
+        }
+    }
+
+    private func answerRefusal(_ number: CInt) {
+        do throws(SyscallError) {
+            try recorder.answerNext(number)
+        } catch {
+            // Without an answer the call would wait for ever; without a listener the kernel refuses it with ENOSYS.
+            loop.unwatch(number)
+            listenerNumber = nil
+            listener = nil
+        }
+    }
+
+    private func readOutput(_ number: CInt) {
+        guard let bytes = try? Syscall.read(number, upTo: 65536), !bytes.isEmpty else {
+            outputs.remove(number)
+            loop.unwatch(number)
+            finishIfDone()
+            return
+        }
+        deliver(number, bytes)
+    }
+
+    private func deliver(_ number: CInt, _ bytes: [UInt8]) {
+        var bytes = bytes[...]
+        if let limit = limits.output?.bytes {
+            bytes = bytes.prefix(Int(max(0, limit - outputBytes)))
+            if outputBytes + Int64(bytes.count) >= limit { end(.outputLimit, grace: 1) }
+        }
+        outputBytes += Int64(bytes.count)
+        if !bytes.isEmpty { onOutput(number, Array(bytes)) }
+    }
+
+    private var reaped = false
+    private var usage: ProcessUsage?
+
+    private func reap() {
+        guard !reaped, let result = try? launched.process.wait(block: false) else { return }
+        reaped = true
+        usage = result.usage
+        loop.unwatch(launched.process.number)
+        // The last words of init may still be in the socket.
+        while ending == nil, let message = try? InitMessage.receive(launched.control.number) {
+            if case .ended(let end, let unroutedDatagrams) = message {
+                ending = .ended(end)
+                unrouted = unroutedDatagrams
+            } else if case .failed(let step, let errno, let execution) = message {
+                ending = execution
+                    ? .notExecuted(missing: errno == .noSuchFileOrDirectory, reason: errno.description)
+                    : .setup(LaunchError(step: step, reason: errno.description, errno: errno))
+            }
+        }
+        loop.unwatch(launched.control.number)
+        if let listenerNumber { loop.unwatch(listenerNumber) }
+        // Who holds an output from outside of the sandbox does not hold its end up.
+        timers.append(loop.after(2) { self.abandonOutputs() })
+        finishIfDone()
+    }
+
+    private func abandonOutputs() {
+        for output in outputs { loop.unwatch(output) }
+        outputs = []
+        finishIfDone()
+    }
+
+    private func finishIfDone() {
+        guard reaped, outputs.isEmpty, !finished else { return }
+        finished = true
+        for timer in timers { loop.cancelTimer(timer) }
+        let after = counters()
+        var report = SandboxReport(
+            ending: ending ?? .lost, intervention: intervention, usage: usage,
+            seconds: Syscall.monotonicSeconds() - started, outputBytes: outputBytes, denials: recorder.denials,
+            unrecordedDenials: recorder.unrecorded, unroutedDatagrams: unrouted, outOfMemoryKills: 0, pidsLimitHits: 0,
+            peakMemory: after?.peakMemory)
+        report.outOfMemoryKills = (after?.oomKills ?? 0) - (before?.oomKills ?? 0)
+        report.pidsLimitHits = (after?.pidsLimitHits ?? 0) - (before?.pidsLimitHits ?? 0)
+        if case .lost = report.ending, intervention != nil { report.ending = .ended(.signalled(SIGKILL)) }
+        onEnd(report)
+    }
+}

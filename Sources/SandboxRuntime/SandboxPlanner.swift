@@ -1,0 +1,200 @@
+package import Isolation
+import SandboxLaunch
+package import SeccompFilters
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Turns a specification into the two plans of a launch. Pure: everything that it decides, it decides from its values.
+package struct SandboxPlanner: Sendable {
+    package let stage: Stage
+    package let identity: IdentityMap
+
+    /// Plans for sandboxes of one stage.
+    package init(stage: Stage, identity: IdentityMap) {
+        self.stage = stage
+        self.identity = identity
+    }
+
+    private static let plainMount = UInt64(MS_NOSUID | MS_NODEV)
+
+    /// The set-up between clone(2) and init, in the order in which each part needs the ones before it.
+    package func launchPlan(_ spec: SandboxSpec) -> LaunchPlan {
+        var operations: [LaunchPlan.Operation] = [.parentDeath]
+        // Everything is made by the namespace's root, where there is one.
+        if identity.hasRange { operations.append(.becomeUser(user: 0, group: 0)) }
+        operations.append(.setUmask(0o022))
+        operations += root(spec)
+        operations += processes()
+        operations += devices(spec)
+        for (number, mount) in spec.mounts.enumerated() { operations += self.mount(mount, number) }
+        operations.append(.setHostName(spec.hostName))
+        if spec.policy.network == .none { operations.append(.loopbackUp) }
+        operations.append(.pivotRoot(StagePath.newRoot))
+        operations += limits(spec.policy.limits)
+        // A change of ids forgets the first one.
+        operations.append(.parentDeath)
+        var namespaces = Self.namespaces
+        if spec.policy.network == .outbound {
+            // The supervisor's prepared network namespace, in which the loopback device is up already.
+            namespaces &= ~Self.networkNamespace
+            operations.insert(
+                .joinNamespace(descriptor: LaunchPlan.firstExtraDescriptor, kind: Self.networkNamespace), at: 0)
+        }
+        return LaunchPlan(namespaces: namespaces, operations: operations)
+    }
+
+    /// Mount, process, network, IPC, host name and control group; the user namespace is the run's.
+    private static let namespaces: UInt32 =
+        0x0002_0000 | 0x2000_0000 | 0x4000_0000 | 0x0800_0000 | 0x0400_0000 | 0x0200_0000
+
+    private static let networkNamespace: UInt32 = 0x4000_0000
+
+    private func root(_ spec: SandboxSpec) -> [LaunchPlan.Operation] {
+        let layers = stage.spec.environments[spec.environment].layers.indices.map {
+            StagePath.layer(spec.environment, $0)
+        }
+        let lowers = ([StagePath.skeleton] + layers).joined(separator: ":")
+        let scratch = StagePath.scratch
+        var size = "mode=0755"
+        if let limit = spec.policy.limits.scratch { size += ",size=\(limit.bytes),nr_inodes=\(max(limit.bytes / 4096, 4096))" }
+        let scratchMount = LaunchPlan.Operation.mount(
+            source: "scratch", target: scratch, type: "tmpfs", flags: Self.plainMount, data: size)
+        if spec.keepsRoot, let kept = stage.spec.persistentRoot {
+            let directory = StagePath.persistentRoot
+            var operations = [
+                scratchMount,
+                overlay(
+                    "lowerdir=\(lowers),upperdir=\(directory)/\(kept.upper),workdir=\(directory)/\(kept.work),userxattr"),
+            ]
+            // What programs leave in these two is not part of the result.
+            for (path, mode) in [("/tmp", "1777"), ("/run", "0755")] {
+                operations.append(
+                    .mount(
+                        source: "private", target: StagePath.newRoot + path, type: "tmpfs", flags: Self.plainMount,
+                        data: "mode=\(mode)"))
+            }
+            if spec.policy.network == .outbound {
+                let file = "/etc/resolv.conf"
+                operations.append(
+                    .mount(
+                        source: StagePath.skeleton + file, target: StagePath.newRoot + file, type: nil,
+                        flags: UInt64(MS_BIND), data: nil))
+            }
+            return operations
+        }
+        return [
+            scratchMount,
+            .makeDirectory("\(scratch)/upper", mode: 0o755),
+            .makeDirectory("\(scratch)/work", mode: 0o755),
+            overlay("lowerdir=\(lowers),upperdir=\(scratch)/upper,workdir=\(scratch)/work,userxattr"),
+        ]
+    }
+
+    private func overlay(_ data: String) -> LaunchPlan.Operation {
+        .mount(source: "root", target: StagePath.newRoot, type: "overlay", flags: Self.plainMount, data: data)
+    }
+
+    private func processes() -> [LaunchPlan.Operation] {
+        let proc = StagePath.newRoot + "/proc"
+        var operations: [LaunchPlan.Operation] = [
+            .mount(
+                source: "proc", target: proc, type: "proc", flags: UInt64(MS_NOSUID | MS_NODEV | MS_NOEXEC), data: nil)
+        ]
+        let bind = UInt64(MS_BIND)
+        for file in stage.facts.maskedFiles {
+            operations.append(
+                .mount(source: "\(StagePath.devices)/null", target: "\(proc)/\(file)", type: nil, flags: bind, data: nil))
+        }
+        for directory in stage.facts.maskedDirectories {
+            let target = "\(proc)/\(directory)"
+            operations.append(
+                .mount(source: StagePath.emptyDirectory, target: target, type: nil, flags: bind, data: nil))
+            operations.append(.remount(target: target, flags: UInt64(MS_RDONLY)))
+        }
+        for path in stage.facts.readOnlyPaths {
+            operations.append(.mount(source: "\(proc)/\(path)", target: "\(proc)/\(path)", type: nil, flags: bind, data: nil))
+            operations.append(.remount(target: "\(proc)/\(path)", flags: UInt64(MS_RDONLY)))
+        }
+        return operations
+    }
+
+    private func devices(_ spec: SandboxSpec) -> [LaunchPlan.Operation] {
+        let dev = StagePath.newRoot + "/dev"
+        var terminals = "newinstance,ptmxmode=0666,mode=0620"
+        if identity.hasRange { terminals += ",gid=5" }
+        var shared = "mode=1777"
+        if let limit = spec.policy.limits.scratch { shared += ",size=\(limit.bytes)" }
+        return [
+            .mount(source: StagePath.devices, target: dev, type: nil, flags: UInt64(MS_BIND | MS_REC), data: nil),
+            .mount(
+                source: "devpts", target: "\(dev)/pts", type: "devpts", flags: UInt64(MS_NOSUID | MS_NOEXEC),
+                data: terminals),
+            .mount(
+                source: "shm", target: "\(dev)/shm", type: "tmpfs",
+                flags: UInt64(MS_NOSUID | MS_NODEV), data: shared),
+        ]
+    }
+
+    private func limits(_ limits: ResourceLimits) -> [LaunchPlan.Operation] {
+        // Of 1 byte, so that not even a handler behind a pipe is started; see core(5).
+        var operations: [LaunchPlan.Operation] = [.setLimit(resource: Int32(RLIMIT_CORE.rawValue), soft: 1, hard: 1)]
+        if let limit = limits.openFiles {
+            let files = min(UInt64(limit), stage.facts.openFiles)
+            operations.append(.setLimit(resource: Int32(RLIMIT_NOFILE.rawValue), soft: files, hard: files))
+        }
+        if let time = limits.cpuTime {
+            let seconds = UInt64(max(1, time.components.seconds))
+            operations.append(.setLimit(resource: Int32(RLIMIT_CPU.rawValue), soft: seconds, hard: seconds + 5))
+        }
+        return operations
+    }
+
+    private func mount(_ mount: SandboxSpec.Mount, _ number: Int) -> [LaunchPlan.Operation] {
+        let target = StagePath.newRoot + mount.target
+        guard case .scratchOver(let index) = mount.source else {
+            let flags = UInt64(MS_BIND | MS_REC)
+            return [.mount(source: source(mount.source), target: target, type: nil, flags: flags, data: nil)]
+        }
+        let upper = "\(StagePath.scratch)/over-\(number)"
+        let work = "\(StagePath.scratch)/over-\(number)-work"
+        return [
+            .makeDirectory(upper, mode: 0o755), .makeDirectory(work, mode: 0o755),
+            .mount(
+                source: "scratch", target: target, type: "overlay", flags: Self.plainMount,
+                data: "lowerdir=\(StagePath.bind(index)),upperdir=\(upper),workdir=\(work),userxattr"),
+        ]
+    }
+
+    private func source(_ source: SandboxSpec.Source) -> String {
+        switch source {
+        case .project: StagePath.project
+        case .bind(let index), .scratchOver(let index): StagePath.bind(index)
+        case .writable(let name): "\(StagePath.writable)/\(name)"
+        }
+    }
+
+    /// What init makes of the command.
+    package func commandPlan(
+        _ spec: SandboxSpec, filter: FilterProgram, initFilter: FilterProgram
+    ) -> CommandPlan {
+        let name = spec.arguments.first ?? ""
+        var plan = CommandPlan(
+            arguments: spec.arguments,
+            candidates: CommandPlan.candidates(for: name, path: spec.variables["PATH"]),
+            variables: spec.variables.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" },
+            directory: spec.directory)
+        let inside: UInt32 = spec.policy.identity == .namespaceRoot ? 0 : IdentityMap.user
+        plan.user = inside
+        plan.group = inside
+        plan.changesIdentity = identity.hasRange
+        plan.capabilities = spec.policy.capabilities
+        plan.filter = filter.bytes
+        plan.filterListens = filter.needsListener
+        plan.initFilter = initFilter.bytes
+        plan.controllingTerminal = spec.controllingTerminal
+        plan.umask = spec.umask
+        return plan
+    }
+}

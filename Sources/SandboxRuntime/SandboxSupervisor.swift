@@ -1,0 +1,116 @@
+package import Cgroups
+package import Isolation
+package import LinuxSystem
+package import SandboxLaunch
+import SeccompFilters
+import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// The heart of a supervisor: a stage, a launcher, an event loop, and the sandboxes that run.
+///
+/// Made in a process that has come through `Confinement.enter`, and used by its single thread.
+package final class SandboxSupervisor {
+    package let loop = EventLoop()
+    package let identity: IdentityMap
+    package let stage: Stage
+    private let planner: SandboxPlanner
+    private let launcher: Launcher
+    private let initProgram: CInt
+    private let initFilter: FilterProgram
+    private let counters: () -> CgroupUsage?
+    private var filters: [SeccompPolicy: FilterProgram] = [:]
+
+    /// Builds the stage, starts the launcher, and takes on the supervisor's own id.
+    ///
+    /// `controlGroupEntries` are open `cgroup.procs` files of the steps; `counters` reads the run's accounting.
+    package init(
+        _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, initProgram: consuming OwnedFileDescriptor,
+        controlGroupEntries: [CInt] = [], counters: @escaping () -> CgroupUsage? = { nil }
+    ) throws(LaunchError) {
+        self.identity = identity
+        self.counters = counters
+        self.initProgram = initProgram.release()
+        stage = try Stage.build(spec, identity: identity, skeleton: skeleton)
+        planner = SandboxPlanner(stage: stage, identity: identity)
+        initFilter = try Self.compile(.initProcess(), mode: .silent)
+        if identity.hasRange {
+            try LaunchError.during("take on the supervisor's own user") { () throws(SyscallError) in
+                try Credentials.become(user: IdentityMap.supervisor, group: IdentityMap.supervisor)
+            }
+        }
+        try LaunchError.during("protect the supervisor") { () throws(SyscallError) in
+            try Syscall.setParentDeathSignal(SIGKILL)
+            try Syscall.setNoNewPrivileges()
+            try Syscall.setDumpable(false)
+        }
+        launcher = try Launcher(controlGroupEntries: controlGroupEntries)
+    }
+
+    /// The program of process 1, in a sealed memory file: read from the directory of the running program.
+    package static func loadInitProgram() throws(LaunchError) -> OwnedFileDescriptor {
+        try LaunchError.during("read the program `cloche-init`") { () throws(SyscallError) in
+            let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
+            let path = own.removingLastComponent().appending("cloche-init")
+            let bytes = try Syscall.readFile(path, limit: 32 << 20)
+            return try Syscall.sealedMemory(name: "cloche-init", bytes: bytes, executable: true)
+        }
+    }
+
+    /// Starts a sandbox. `streams` are lent for the time of the call; `outputs` are watched until they end.
+    package func launch(
+        _ spec: SandboxSpec, streams: [CInt], outputs: [CInt],
+        onOutput: @escaping (CInt, [UInt8]) -> Void, onEnd: @escaping (SandboxReport) -> Void
+    ) throws(LaunchError) -> RunningSandbox {
+        guard spec.policy.network == .none || stage.network != nil else {
+            throw LaunchError(step: "connect the sandbox", reason: "its supervisor has prepared no network")
+        }
+        let filter = try filter(of: spec.policy.seccomp)
+        let command = planner.commandPlan(spec, filter: filter, initFilter: initFilter)
+        let launched = try launcher.launch(
+            planner.launchPlan(spec), command: command, initProgram: initProgram, streams: streams,
+            extra: stage.network.map { [$0] } ?? [])
+        return RunningSandbox(
+            launched, loop: loop, limits: spec.policy.limits, refusals: filter.answers, outputs: outputs,
+            counters: counters, onOutput: onOutput, onEnd: onEnd)
+    }
+
+    private func filter(of policy: SeccompPolicy) throws(LaunchError) -> FilterProgram {
+        if let known = filters[policy] { return known }
+        let program = try Self.compile(policy, mode: .notify)
+        filters[policy] = program
+        return program
+    }
+
+    private static func compile(
+        _ policy: SeccompPolicy, mode: FilterCompiler.Mode
+    ) throws(LaunchError) -> FilterProgram {
+        do throws(FilterCompilerError) {
+            return try FilterCompiler(mode: mode).compile(policy)
+        } catch {
+            throw LaunchError(step: "compile the seccomp policy `\(policy.name)`", reason: "\(error)")
+        }
+    }
+}
+
+extension Skeleton {
+    /// What every sandbox needs: mount points for `targets` (a path and whether it is a directory), and the files that
+    /// name the sandbox itself.
+    package static func standard(targets: [(path: String, directory: Bool)], hostName: String, resolver: String = "")
+        -> Skeleton
+    {
+        var skeleton = Skeleton(
+            directories: ["/proc": 0o755, "/dev": 0o755, "/tmp": 0o1777, "/run": 0o755, "/run/lock": 0o1777],
+            files: [
+                "/etc/hosts": "127.0.0.1 localhost \(hostName)\n::1 localhost \(hostName)\n",
+                "/etc/hostname": hostName + "\n",
+                "/etc/resolv.conf": resolver,
+            ])
+        for target in targets {
+            if target.directory { skeleton.directories[target.path] = 0o755 } else { skeleton.files[target.path] = "" }
+        }
+        return skeleton
+    }
+}

@@ -1,0 +1,98 @@
+import LinuxSystem
+import SandboxLaunch
+import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// The host's directories and files of a stage: opened once with the caller's rights, attached by descriptor.
+struct StageSources {
+    private struct Source {
+        var mount: CInt
+        var target: String
+        var kind: Stage.FileKind
+    }
+
+    private var sources: [Source] = []
+    private var deviceMounts: [String: CInt] = [:]
+    private(set) var bindKinds: [Stage.FileKind] = []
+
+    /// Opens every source and clones its mount, detached and with its final attributes.
+    static func open(_ spec: StageSpec, devices: [String]) throws(LaunchError) -> StageSources {
+        var result = StageSources()
+        for (number, environment) in spec.environments.enumerated() {
+            for (index, layer) in environment.layers.enumerated() {
+                try result.add(layer, StagePath.layer(number, index), [.readOnly, .noSetuid, .noDevices])
+            }
+        }
+        for (index, lower) in (spec.project?.lowers ?? []).enumerated() {
+            try result.add(lower, StagePath.projectLower(index), [.readOnly, .noSetuid, .noDevices])
+        }
+        if let writable = spec.writable { try result.add(writable, StagePath.writable, [.noSetuid, .noDevices]) }
+        if let root = spec.persistentRoot { try result.add(root.directory, StagePath.persistentRoot, [.noSetuid, .noDevices]) }
+        for (index, bind) in spec.binds.enumerated() {
+            let attributes: MountAttributes = bind.readOnly ? [.readOnly, .noSetuid, .noDevices] : [.noSetuid, .noDevices]
+            result.bindKinds.append(try result.add(bind.source, StagePath.bind(index), attributes))
+        }
+        // Mounting procfs in a user namespace needs one that is wholly visible in the same mount namespace.
+        try result.add("/proc", StagePath.hostProcesses, [.noSetuid, .noDevices, .noExecute])
+        for device in devices { result.deviceMounts[device] = try openDevice(device) }
+        return result
+    }
+
+    @discardableResult
+    private mutating func add(
+        _ path: String, _ target: String, _ attributes: MountAttributes
+    ) throws(LaunchError) -> Stage.FileKind {
+        let (mount, kind) = try LaunchError.during("open `\(path)`") { () throws(SyscallError) in
+            let location = try Syscall.openLocation(FilePath(path), resolve: .noMagicLinks)
+            let status = try Syscall.fstat(location.number)
+            guard status.isDirectory || status.isRegular else {
+                throw SyscallError("open", path, errno: .invalidArgument)
+            }
+            let mount = try Syscall.cloneMount(of: location.number, recursive: true)
+            try Syscall.setMountAttributes(mount.number, attributes, recursive: true)
+            return (mount.release(), status.isDirectory ? Stage.FileKind.directory : .file)
+        }
+        sources.append(Source(mount: mount, target: target, kind: kind))
+        return kind
+    }
+
+    /// A device of the host, if it is the one that its name promises (devices.txt of the kernel: major 1 and 5).
+    private static func openDevice(_ name: String) throws(LaunchError) -> CInt {
+        let numbers: [String: UInt64] = [
+            "null": 0x103, "zero": 0x105, "full": 0x107, "random": 0x108, "urandom": 0x109, "tty": 0x500,
+        ]
+        return try LaunchError.during("open the device `/dev/\(name)`") { () throws(SyscallError) in
+            let location = try Syscall.openLocation(FilePath("/dev/\(name)"), resolve: .noSymlinks)
+            let status = try Syscall.fstat(location.number)
+            guard status.mode & S_IFMT == S_IFCHR, status.deviceNumber == numbers[name] else {
+                throw SyscallError("open", "/dev/\(name)", errno: .noSuchAddressOrDevice)
+            }
+            return try Syscall.cloneMount(of: location.number, recursive: false).release()
+        }
+    }
+
+    /// Attaches every source below `root`, a file system that is still empty there.
+    mutating func attach(under root: String) throws(SyscallError) {
+        for source in sources {
+            let target = FilePath(root + source.target)
+            try Syscall.makeDirectories(target.removingLastComponent(), mode: 0o755)
+            switch source.kind {
+            case .directory: try Syscall.makeDirectory(target, mode: 0o755)
+            case .file: try Syscall.writeFile(target, [], mode: 0o644)
+            }
+            try Syscall.attachMount(source.mount, at: target)
+            _ = Glibc.close(source.mount)
+        }
+        sources = []
+    }
+
+    /// Attaches one device.
+    mutating func attachDevice(_ name: String, at target: FilePath) throws(SyscallError) {
+        guard let mount = deviceMounts.removeValue(forKey: name) else { return }
+        try Syscall.attachMount(mount, at: target)
+        _ = Glibc.close(mount)
+    }
+}

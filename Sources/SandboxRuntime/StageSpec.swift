@@ -1,0 +1,94 @@
+import Isolation
+
+/// What the supervisor takes along from the host: everything else it leaves behind before a step starts.
+///
+/// Host paths are opened with the caller's rights, after entering the mount namespace and before the ids change.
+package struct StageSpec: Sendable, Hashable, Codable {
+    /// A root file system: directories stacked read-only, the topmost first.
+    package struct Environment: Sendable, Hashable, Codable {
+        package var layers: [String]
+
+        /// Names the layers of an environment.
+        package init(layers: [String]) { self.layers = layers }
+    }
+
+    /// The project of a run: lower directories, topmost first, under an upper directory inside of `writable`.
+    package struct Project: Sendable, Hashable, Codable {
+        package var lowers: [String]
+        /// Names of the upper and the work directory in the writable directory.
+        package var upper: String, work: String
+
+        /// Names the parts of the project's overlay.
+        package init(lowers: [String], upper: String, work: String) {
+            self.lowers = lowers
+            self.upper = upper
+            self.work = work
+        }
+    }
+
+    /// One more directory or file of the host.
+    package struct Bind: Sendable, Hashable, Codable {
+        package var source: String
+        package var readOnly: Bool
+
+        /// Names a source; a link at its end is followed, as the one who names it sees it.
+        package init(source: String, readOnly: Bool) {
+            self.source = source
+            self.readOnly = readOnly
+        }
+    }
+
+    /// The upper directory of a root that is kept: a build's result.
+    package struct PersistentRoot: Sendable, Hashable, Codable {
+        package var directory: String
+        /// Names of the upper and the work directory in it; they belong to root of the namespace.
+        package var upper: String, work: String
+
+        /// Names the directory and the two in it.
+        package init(directory: String, upper: String, work: String) {
+            self.directory = directory
+            self.upper = upper
+            self.work = work
+        }
+    }
+
+    package var environments: [Environment]
+    package var project: Project?
+    /// The one directory that belongs to the run: attempts, logs, uppers.
+    package var writable: String?
+    package var binds: [Bind]
+    /// What a root that is kept is written to.
+    package var persistentRoot: PersistentRoot?
+    /// The way out for sandboxes whose policy has one; nil makes none.
+    package var outbound: OutboundNetwork.Settings?
+
+    /// Names what a supervisor takes along.
+    package init(
+        environments: [Environment], project: Project? = nil, writable: String? = nil, binds: [Bind] = [],
+        persistentRoot: PersistentRoot? = nil
+    ) {
+        self.environments = environments
+        self.project = project
+        self.writable = writable
+        self.binds = binds
+        self.persistentRoot = persistentRoot
+    }
+}
+
+/// Where things are in the supervisor's own root directory.
+package enum StagePath {
+    /// The directory of the run.
+    package static let writable = "/writable"
+    static let project = "/project"
+    static let skeleton = "/skeleton"
+    static let devices = "/dev"
+    static let hostProcesses = "/host-proc"
+    static let emptyDirectory = "/empty"
+    static let scratch = "/scratch"
+    static let newRoot = "/new"
+    static let persistentRoot = "/persistent"
+
+    static func layer(_ environment: Int, _ index: Int) -> String { "/layers/\(environment)/\(index)" }
+    static func projectLower(_ index: Int) -> String { "/project-layers/\(index)" }
+    static func bind(_ index: Int) -> String { "/binds/\(index)" }
+}

@@ -1,0 +1,22 @@
+package import Isolation
+
+/// A compiled filter: bytes to load, and what to tell about the calls that it hands to its listener.
+package struct FilterProgram: Sendable, Hashable {
+    /// The most instructions that the kernel takes in one filter (BPF_MAXINSNS).
+    package static let greatestLength = 4096
+
+    /// The machine that it is for; calls by another convention end the process.
+    package let architecture: SystemCallArchitecture
+
+    /// An array of `struct sock_filter`, as seccomp(2) takes it; equal policies give equal bytes.
+    package let bytes: [UInt8]
+
+    /// Whether it asks a listener, so that it must be loaded with one.
+    package let needsListener: Bool
+
+    /// The answers for that listener.
+    package let answers: RefusalTable
+
+    /// The number of instructions, for `struct sock_fprog`.
+    package var length: Int { bytes.count / FilterInstruction.size }
+}

@@ -1,0 +1,78 @@
+package import Isolation
+package import SystemPackage
+
+/// One refused call, explained.
+package struct Refusal: Sendable, Hashable {
+    /// What the caller is answered.
+    package let errno: Errno
+
+    /// The call's name, or its number where it has none here.
+    package let call: String
+
+    /// The call as it was made, as far as its registers show: `socket(AF_NETLINK, SOCK_RAW, 12)`.
+    package let attempt: String
+
+    /// The group of the policy that refuses it.
+    package let group: SeccompGroup.ID
+
+    /// One sentence that tells why.
+    package let reason: String
+
+    /// The line of a policy that would allow it, or nil where none does.
+    package let opensWith: String?
+}
+
+/// What a filter's listener answers and records.
+///
+/// A listener sees the same registers as the filter and decides by the same rules. It never follows a pointer, so the
+/// caller cannot change a refusal after the fact.
+package struct RefusalTable: Sendable, Hashable {
+    /// The policy that the filter carries out.
+    package let policy: SeccompPolicy
+
+    /// The machine that the filter is for.
+    package let architecture: SystemCallArchitecture
+
+    /// Answers for the filter of `policy` on `architecture`.
+    package init(policy: SeccompPolicy, architecture: SystemCallArchitecture) {
+        self.policy = policy
+        self.architecture = architecture
+    }
+
+    /// The answer to `call`, or nil where the policy allows it, which a listener sees only when it learns.
+    ///
+    /// A listener that does not learn must refuse all the same, by `unlisted` of the policy: then the filter that asks
+    /// is not the one that these answers are for.
+    package func answer(_ call: SeccompData) -> Refusal? {
+        let name = call.architecture == architecture.auditToken ? table.name(of: call.number) : nil
+        guard let name else { return refusal(policy.unlisted, call) }
+        switch policy.verdict(call: name, arguments: call.arguments) {
+        case .allow: return nil
+        case .refuse(let refusal): return self.refusal(refusal, call)
+        }
+    }
+
+    /// The answer to the call `number` with the registers `arguments`, as `answer(_:)` gives it.
+    package func answer(number: UInt32, arguments: [UInt64], architecture: UInt32) -> Refusal? {
+        answer(SeccompData(architecture: architecture, number: number, arguments: arguments))
+    }
+
+    /// The call with its arguments decoded, as far as they can be read from registers.
+    package func describe(number: UInt32, arguments: [UInt64]) -> String {
+        SystemCallDescription(architecture).describe(number: number, arguments: arguments)
+    }
+
+    private var table: SystemCallTable { .table(for: architecture) }
+
+    private func refusal(_ refusal: SeccompRefusal, _ call: SeccompData) -> Refusal {
+        let group = policy.group(of: refusal)
+        let name = call.architecture == architecture.auditToken ? table.name(of: call.number) : nil
+        return Refusal(
+            errno: refusal.errno,
+            call: name ?? "call \(call.number)",
+            attempt: describe(number: call.number, arguments: call.arguments),
+            group: refusal.group,
+            reason: group?.reason ?? "the policy refuses it",
+            opensWith: name.flatMap { group?.opensWith(call: $0) })
+    }
+}

@@ -1,0 +1,39 @@
+import Crypto
+
+/// The digest of a file's content.
+///
+/// Up to ``wholeLimit`` bytes it is the SHA-256 of the content. Larger files, which are often sparse, are hashed
+/// without their zeros: SHA-256 over each 4,096-byte block that is not all zero (the last may be shorter), in order,
+/// each preceded by its offset as eight bytes, least significant first. Which of the two holds depends on the size
+/// alone, and neither depends on how a file system stores the file.
+package struct ContentDigest: Sendable, Hashable {
+    /// The largest size, in bytes, whose digest is the plain SHA-256.
+    package static let wholeLimit: Int64 = 4 << 30
+
+    /// The unit of the digest of larger files, in bytes.
+    package static let blockSize = 4096
+
+    private let words: SIMD4<UInt64>
+
+    init(_ digest: SHA256.Digest) { self.init(bytes: Array(digest)) }
+
+    /// Takes 32 bytes.
+    init(bytes: some Collection<UInt8>) {
+        precondition(bytes.count == 32, "a SHA-256 has 32 bytes")
+        var words = SIMD4<UInt64>()
+        for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
+        self.words = words
+    }
+
+    /// The 32 bytes.
+    package var bytes: [UInt8] {
+        (0..<32).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> UInt64(56 - $0 % 8 * 8)) }
+    }
+
+    /// The digest of bytes in memory that are at most ``wholeLimit`` long.
+    package init(of content: [UInt8]) {
+        var hash = SHA256()
+        content.withUnsafeBytes { hash.update(bufferPointer: $0) }
+        self.init(hash.finalize())
+    }
+}

@@ -1,0 +1,67 @@
+/// What `snapshot.json` says about a snapshot: how it came about, and its size. None of it is part of the identity.
+package struct SnapshotRecord: Sendable, Hashable {
+    /// When the snapshot was taken, in seconds since 1970.
+    package let created: Int64
+    /// What it was taken of, as the caller named it.
+    package let source: String
+    /// How much it holds.
+    package let counts: TreeCounts
+    /// How many entries ignore rules left out.
+    package let ignored: Int
+    /// How many attributes and mode bits were dropped.
+    package let dropped: Int
+    /// How many devices, sockets, pipes and mounts were skipped.
+    package let skipped: Int
+
+    init(created: Int64, source: String, counts: TreeCounts, notes: CaptureNotes) {
+        self.created = created
+        self.source = source
+        self.counts = counts
+        ignored = notes.count(.ignored)
+        dropped =
+            notes.count(.specialModeBits) + notes.count(.overlayAttribute) + notes.count(.otherAttribute)
+            + notes.count(.attributeNotStored)
+        skipped =
+            notes.count(.device) + notes.count(.socket) + notes.count(.fifo) + notes.count(.mountPoint)
+            + notes.count(.store)
+    }
+
+    /// The document.
+    func json(identity: SnapshotIdentity) -> [UInt8] {
+        var object = FlatJSON()
+        object.set("version", .number(1))
+        object.set("identity", .text(identity.description))
+        object.set("created", .text(UTCTime(seconds: created).description))
+        object.set("source", .text(source))
+        object.set("files", .number(Int64(counts.files)))
+        object.set("directories", .number(Int64(counts.directories)))
+        object.set("links", .number(Int64(counts.links)))
+        object.set("bytes", .number(counts.bytes))
+        object.set("ignored", .number(Int64(ignored)))
+        object.set("dropped", .number(Int64(dropped)))
+        object.set("skipped", .number(Int64(skipped)))
+        return object.bytes
+    }
+
+    /// Reads a document; nil when it is none of these.
+    init?(json bytes: [UInt8]) {
+        guard let object = FlatJSON(parsing: bytes), object.number("version") == 1,
+            let created = object.text("created").flatMap(UTCTime.init), let source = object.text("source"),
+            let files = object.number("files"), let directories = object.number("directories"),
+            let links = object.number("links"), let size = object.number("bytes"),
+            let ignored = object.number("ignored"), let dropped = object.number("dropped"),
+            let skipped = object.number("skipped")
+        else { return nil }
+        self.created = created.seconds
+        self.source = source
+        var counts = TreeCounts()
+        counts.files = Int(files)
+        counts.directories = Int(directories)
+        counts.links = Int(links)
+        counts.bytes = size
+        self.counts = counts
+        self.ignored = Int(ignored)
+        self.dropped = Int(dropped)
+        self.skipped = Int(skipped)
+    }
+}

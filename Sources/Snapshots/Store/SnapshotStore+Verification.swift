@@ -1,0 +1,49 @@
+import LinuxSystem
+import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+extension SnapshotStore {
+    /// Reads a whole snapshot again and compares everything with its manifest; nothing differs in a sound one.
+    ///
+    /// - Throws: ``SnapshotError/Reason/damaged(_:)`` when the manifest itself is not the one of the identity, and the
+    ///   error of a file that cannot be read.
+    package func verify(
+        _ identity: SnapshotIdentity,
+        progress: @escaping @Sendable (CaptureProgress) -> CaptureContinuation = { _ in .proceed }
+    ) throws(SnapshotError) -> [SnapshotDifference] {
+        let expected = try manifest(of: identity)
+        let tree: OwnedFileDescriptor
+        do throws(SyscallError) {
+            tree = try Syscall.open(
+                path(of: identity).appending(Self.treeName.string), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        } catch where error.errno == .noSuchFileOrDirectory {
+            return [SnapshotDifference(path: [UInt8(ascii: ".")], kind: .missing)]
+        } catch {
+            throw .reading(identity.description.utf8, error)
+        }
+        let (actual, notes) = try Self.read(tree: tree.number, monitor: CaptureMonitor(report: progress))
+        let special: [CaptureNote.Kind] = [.device, .socket, .fifo, .mountPoint]
+        let extra = notes.filter { special.contains($0.kind) }.flatMap(\.examples)
+        return SnapshotDifference.between(expected, actual)
+            + extra.map { SnapshotDifference(path: $0, kind: .extra) }
+    }
+
+    /// The manifest that a stored tree has.
+    private static func read(
+        tree: CInt, monitor: CaptureMonitor
+    ) throws(SnapshotError) -> (Manifest, [CaptureNote]) {
+        var options = TreeWalk.Options()
+        options.isCapture = false
+        let survey = try TreeWalk(root: tree, options: options, monitor: monitor).run()
+        monitor.expect(files: survey.files.count, bytes: survey.bytes)
+        let job = TreeJob(survey: survey, source: tree, destination: nil, owner: nil, monitor: monitor)
+        let records = try job.run()
+        var notes = survey.notes
+        notes.add(records.notes)
+        let text = TreeManifest(survey: survey, records: records).write()
+        return (Manifest(canonical: text.bytes), notes.all)
+    }
+}

@@ -1,0 +1,148 @@
+package import LinuxSystem
+package import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// The snapshots of a store, each in a directory named by its identity.
+///
+/// A snapshot directory holds `tree/`, `manifest` and `snapshot.json`, and appears by one rename when all of it is on
+/// the disk: after a crash, a full disk or a stop there is either the whole snapshot or none. Any number of processes
+/// may use a store at once; two that capture the same content end up with one snapshot. All calls block: they belong
+/// on a thread of their own.
+///
+/// Who removes snapshots makes sure beforehand that nothing refers to them.
+package struct SnapshotStore: Sendable {
+    /// The directory of all snapshots.
+    package let directory: FilePath
+
+    static let treeName: FilePath = "tree"
+    static let manifestName: FilePath = "manifest"
+    static let recordName: FilePath = "snapshot.json"
+    static let unsettledName: FilePath = "unsettled"
+    private static let recordLimit = 1 << 20
+
+    /// Opens the snapshots of a store; the directory is made, 0700, when it is missing.
+    package init(store: FilePath) throws(SnapshotError) {
+        directory = store.appending("snapshots")
+        do throws(SyscallError) {
+            try Syscall.makeDirectories(directory, mode: 0o700)
+        } catch {
+            throw .writing(directory.bytes, error)
+        }
+    }
+
+    /// Opens a directory to be captured.
+    package static func open(project: FilePath) throws(SnapshotError) -> OwnedFileDescriptor {
+        do throws(SyscallError) {
+            return try Syscall.open(project, O_RDONLY | O_DIRECTORY)
+        } catch {
+            switch error.errno {
+            case .permissionDenied: throw SnapshotError(project.bytes, .unreadable(error))
+            default: throw SnapshotError(project.bytes, .system(error))
+            }
+        }
+    }
+
+    /// Finds a snapshot that can be used.
+    package func snapshot(_ identity: SnapshotIdentity) throws(SnapshotError) -> Snapshot {
+        let snapshot = try load(identity)
+        try recover(identity)
+        return snapshot
+    }
+
+    private func load(_ identity: SnapshotIdentity) throws(SnapshotError) -> Snapshot {
+        let path = path(of: identity)
+        let bytes: [UInt8]
+        do throws(SyscallError) {
+            bytes = try Syscall.readFile(path.appending(Self.recordName.string), limit: Self.recordLimit)
+        } catch {
+            let isThere = Syscall.exists(path)
+            throw SnapshotError(
+                identity.description.utf8, isThere ? .damaged("its record cannot be read: \(error.errno)") : .notFound)
+        }
+        guard let record = SnapshotRecord(json: bytes) else {
+            throw SnapshotError(identity.description.utf8, .damaged("its record is malformed"))
+        }
+        return snapshot(identity, record: record)
+    }
+
+    /// All snapshots, by identity.
+    package func list() throws(SnapshotError) -> SnapshotListing {
+        let names: [DirectoryEntry]
+        do throws(SyscallError) {
+            let snapshots = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+            names = try Syscall.directoryEntries(snapshots.number)
+        } catch {
+            throw .reading(directory.bytes, error)
+        }
+        var snapshots: [Snapshot] = []
+        var damaged: [SnapshotError] = []
+        for identity in names.compactMap({ SnapshotIdentity(String(decoding: $0.name, as: UTF8.self)) }).sorted() {
+            do throws(SnapshotError) {
+                snapshots.append(try load(identity))
+            } catch where error.reason == .notFound {
+                // Removed since it was listed.
+            } catch {
+                damaged.append(error)
+            }
+        }
+        return SnapshotListing(snapshots: snapshots, damaged: damaged)
+    }
+
+    /// Reads the manifest of a snapshot, and checks it against the identity.
+    package func manifest(of identity: SnapshotIdentity) throws(SnapshotError) -> Manifest {
+        let bytes: [UInt8]
+        do throws(SyscallError) {
+            bytes = try Syscall.readFile(
+                path(of: identity).appending(Self.manifestName.string), limit: Manifest.sizeLimit)
+        } catch {
+            let isThere = Syscall.exists(path(of: identity))
+            throw SnapshotError(
+                identity.description.utf8,
+                isThere ? .damaged("its manifest cannot be read: \(error.errno)") : .notFound)
+        }
+        // The identity first: what follows may then rely on our own format.
+        guard SnapshotIdentity(manifest: bytes) == identity else {
+            throw SnapshotError(identity.description.utf8, .damaged("its manifest does not have this identity"))
+        }
+        do throws(Manifest.ParseError) {
+            return try Manifest(parsing: bytes)
+        } catch {
+            throw SnapshotError(identity.description.utf8, .damaged("its manifest is malformed: \(error)"))
+        }
+    }
+
+    /// Removes a snapshot, also on a full disk; when there is none, nothing happens.
+    ///
+    /// From the first step on the snapshot is gone for all other users. A crash meanwhile leaves only what the next
+    /// capture removes.
+    package func remove(_ identity: SnapshotIdentity) throws(SnapshotError) {
+        do throws(SyscallError) {
+            let staging = try StagingArea(snapshots: directory)
+            let name = TerminatedName(identity.description.utf8)
+            do throws(SyscallError) {
+                try staging.remove(try staging.receive(name))
+            } catch where error.errno == .noSuchFileOrDirectory {
+                return
+            } catch where error.errno == .noSpace || error.errno == .diskQuotaExceeded {
+                // No room for a name in the staging area: without its record the snapshot is gone as well.
+                try? Syscall.unlink(path(of: identity).appending(Self.recordName.string))
+                try TreeRemoval.remove(directory: staging.snapshots.number, name: FilePath(identity.description))
+            }
+        } catch {
+            throw .writing(identity.description.utf8, error)
+        }
+    }
+
+    /// Where a snapshot lies, or would lie.
+    func path(of identity: SnapshotIdentity) -> FilePath { directory.appending(identity.description) }
+
+    func snapshot(_ identity: SnapshotIdentity, record: SnapshotRecord) -> Snapshot {
+        let path = path(of: identity)
+        return Snapshot(
+            identity: identity, record: record, layers: [path.appending(Self.treeName.string)],
+            manifestPath: path.appending(Self.manifestName.string))
+    }
+}

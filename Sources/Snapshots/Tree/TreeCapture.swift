@@ -1,0 +1,99 @@
+import LinuxSystem
+import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Copies a surveyed tree into an empty directory, and tells what the copy holds.
+struct TreeCapture {
+    /// The copy in numbers and as a manifest.
+    struct Result: Sendable {
+        let manifest: Manifest
+        let counts: TreeCounts
+        let notes: CaptureNotes
+    }
+
+    private let source: CInt
+    private let destination: CInt
+    private let owner: FileOwner?
+    private let monitor: CaptureMonitor
+    private var survey: TreeSurvey
+    private var notes = CaptureNotes()
+
+    /// Prepares a copy.
+    ///
+    /// - Parameters:
+    ///   - survey: What to copy.
+    ///   - source: The open directory that was surveyed.
+    ///   - destination: The open, empty directory of the copy.
+    init(survey: TreeSurvey, source: CInt, destination: CInt, owner: FileOwner?, monitor: CaptureMonitor) {
+        self.survey = survey
+        self.source = source
+        self.destination = destination
+        self.owner = owner
+        self.monitor = monitor
+    }
+
+    /// Copies everything. On failure the destination is left half filled, for the caller to remove.
+    consuming func run() throws(SnapshotError) -> Result {
+        try makeDirectories()
+        try makeLinks()
+        monitor.expect(files: survey.files.count, bytes: survey.bytes)
+        let job = TreeJob(
+            survey: survey, source: source, destination: destination, owner: owner, monitor: monitor)
+        let records = try job.run()
+        try finishDirectories()
+        notes.add(survey.notes)
+        notes.add(records.notes)
+        let text = TreeManifest(survey: survey, records: records).write()
+        return Result(manifest: Manifest(canonical: text.bytes), counts: text.counts, notes: notes)
+    }
+
+    private func makeDirectories() throws(SnapshotError) {
+        var cursor = TreeCursor(root: destination)
+        for directory in survey.directories.indices.dropFirst() {
+            do throws(SyscallError) {
+                let parent = try cursor.descriptor(
+                    for: Int(survey.directories[directory].parent), in: survey)
+                try Syscall.makeDirectory(survey.name(of: directory), at: parent, mode: 0o700)
+            } catch {
+                throw .writing(survey.path(ofDirectory: directory), error)
+            }
+        }
+    }
+
+    private func makeLinks() throws(SnapshotError) {
+        var cursor = TreeCursor(root: destination)
+        for link in survey.links {
+            do throws(SyscallError) {
+                let parent = try cursor.descriptor(for: Int(link.directory), in: survey)
+                let name = survey.name(inDirectory: link.directory, at: link.nameStart)
+                try Syscall.symlink(to: TerminatedName(link.target), name, at: parent)
+                if let owner {
+                    try Syscall.changeOwner(name, at: parent, user: owner.user, group: owner.group)
+                }
+                try Syscall.setModificationTime(name, at: parent, link.modified)
+            } catch {
+                throw .writing(survey.path(inDirectory: link.directory, at: link.nameStart), error)
+            }
+        }
+    }
+
+    /// Sets what directories have besides entries, the deepest first: a mode may take away the right to go deeper,
+    /// and each new entry changed the time.
+    private mutating func finishDirectories() throws(SnapshotError) {
+        var cursor = TreeCursor(root: destination, climbs: true)
+        for directory in survey.directories.indices.reversed() {
+            let node = survey.directories[directory]
+            do throws(SyscallError) {
+                let descriptor = try cursor.descriptor(for: directory, in: survey)
+                survey.directories[directory].attributes = try TreeMetadata.apply(
+                    attributes: node.attributes, owner: owner, mode: node.mode, modified: node.modified,
+                    to: descriptor, notes: &notes, path: survey.path(ofDirectory: directory))
+            } catch {
+                throw .writing(survey.path(ofDirectory: directory), error)
+            }
+        }
+    }
+}

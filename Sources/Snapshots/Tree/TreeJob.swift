@@ -1,0 +1,128 @@
+import Dispatch
+import LinuxSystem
+import Synchronization
+
+/// Reads all files of a surveyed tree with two workers, and copies them when there is a destination.
+final class TreeJob: Sendable {
+    /// Two threads hash and copy at the speed of two cores; more would only compete with running pipelines.
+    private static let workers = 2
+    /// Files that a worker takes at once: neighbours, so that it opens a directory once.
+    private static let share = 32
+
+    let survey: TreeSurvey
+    /// The open directory that is read.
+    let source: CInt
+    /// The open directory that is filled; nil to read only.
+    let destination: CInt?
+    /// Who owns what is written; nil leaves it to the caller of the process.
+    let owner: FileOwner?
+    let monitor: CaptureMonitor
+
+    init(survey: TreeSurvey, source: CInt, destination: CInt?, owner: FileOwner?, monitor: CaptureMonitor) {
+        self.survey = survey
+        self.source = source
+        self.destination = destination
+        self.owner = owner
+        self.monitor = monitor
+    }
+
+    /// What was found in the files.
+    struct Result: Sendable {
+        /// Records by share; file `n` is in share `n / 32`.
+        fileprivate(set) var shares: [[FileRecord]]
+        var notes = CaptureNotes()
+        /// For files that are further names: the file that has the content.
+        fileprivate(set) var firstNames: [Int32: Int32] = [:]
+
+        subscript(file: Int) -> FileRecord {
+            get { shares[file / TreeJob.share][file % TreeJob.share] }
+            set { shares[file / TreeJob.share][file % TreeJob.share] = newValue }
+        }
+    }
+
+    /// What the workers of one run share.
+    private final class Board: Sendable {
+        struct State {
+            var next = 0
+            var result: Result
+            var failure: SnapshotError?
+        }
+
+        let state: Mutex<State>
+        private let count: Int
+
+        init(count: Int) {
+            self.count = count
+            state = Mutex(State(result: Result(shares: Array(repeating: [], count: count))))
+        }
+
+        /// The next share to work on; nil when all are taken or one has failed.
+        func take() -> Int? {
+            state.withLock { state in
+                guard state.failure == nil, state.next < count else { return nil }
+                defer { state.next += 1 }
+                return state.next
+            }
+        }
+    }
+
+    /// Reads everything; blocks until it is done.
+    func run() throws(SnapshotError) -> Result {
+        let count = (survey.files.count + Self.share - 1) / Self.share
+        let board = Board(count: count)
+        if count > 1 {
+            DispatchQueue.concurrentPerform(iterations: Self.workers) { _ in self.work(board) }
+        } else {
+            work(board)
+        }
+        var (result, failure) = board.state.withLock { ($0.result, $0.failure) }
+        if let failure { throw failure }
+        try linkGroups(&result)
+        return result
+    }
+
+    private func work(_ board: Board) {
+        var worker = FileWorker(job: self)
+        while let share = board.take() {
+            do throws(SnapshotError) {
+                let records = try records(ofShare: share, worker: &worker)
+                board.state.withLock { $0.result.shares[share] = records }
+            } catch {
+                monitor.stop()
+                board.state.withLock { $0.failure = $0.failure ?? error }
+            }
+        }
+        let notes = worker.notes
+        board.state.withLock { $0.result.notes.add(notes) }
+    }
+
+    private func records(ofShare share: Int, worker: inout FileWorker) throws(SnapshotError) -> [FileRecord] {
+        var records: [FileRecord] = []
+        let first = share * Self.share
+        for file in first..<min(first + Self.share, survey.files.count) {
+            // Files with several names follow when all others are done.
+            records.append(survey.files[file].group < 0 ? try worker.process(file) : .absent)
+        }
+        return records
+    }
+
+    /// Reads each file with several names once, and makes the further names.
+    private func linkGroups(_ result: inout Result) throws(SnapshotError) {
+        var worker = FileWorker(job: self)
+        for group in survey.groups where group.files.count > 1 {
+            let named = group.files.map { (file: Int($0), path: survey.path(ofFile: Int($0))) }
+            var first: Int?
+            for (file, _) in named.sorted(by: { $0.path.lexicographicallyPrecedes($1.path) }) {
+                if let first, try worker.link(file, to: first, group: group) {
+                    result[file].state = .furtherName
+                    result.firstNames[Int32(file)] = Int32(first)
+                    continue
+                }
+                // Also a file that replaced one of the names since the survey.
+                result[file] = try worker.process(file)
+                if result[file].state == .content { first = first ?? file }
+            }
+        }
+        result.notes.add(worker.notes)
+    }
+}

@@ -1,0 +1,281 @@
+// cloche-init: process 1 of one step's sandbox.
+//
+// It starts process 2, the command; gives up every privilege and limits itself to a dozen system calls before the
+// command may execute anything; reaps; and ends when the command ends, which ends whatever else runs in the sandbox.
+// It is executed from a sealed memory file, statically linked, so nothing of the host can be reached through it.
+//
+//   descriptor 3: a packet socket to the supervisor (messages of CSandboxLaunch.h); its end is the end of the sandbox
+//   descriptor 4: a sealed memory file with a CSandboxLaunch_command
+#define _GNU_SOURCE
+#include "CSandboxLaunch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { control = CSandboxLaunch_controlDescriptor };
+
+static const struct CSandboxLaunch_command *command;
+static char *arguments[CSandboxLaunch_maximumWords + 1];
+static char *variables[CSandboxLaunch_maximumWords + 1];
+static char stack[64 * 1024] __attribute__((aligned(16)));
+
+// Shared between init and process 2 until that executes.
+static volatile int childThread, mayGo, failedStage, failedError, listener = -1;
+
+static void tell(uint32_t kind, int value, int error, uint64_t unrouted, const int *descriptors, int count) {
+    struct CSandboxLaunch_message message = {
+        .kind = kind, .value = value, .error = error, .unroutedDatagrams = unrouted};
+    struct iovec vector = {.iov_base = &message, .iov_len = sizeof message};
+    char space[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8)));
+    struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1};
+    if (count > 0) {
+        memset(space, 0, sizeof space);
+        header.msg_control = space;
+        header.msg_controllen = CMSG_SPACE((size_t)count * sizeof(int));
+        struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN((size_t)count * sizeof(int));
+        memcpy(CMSG_DATA(rights), descriptors, (size_t)count * sizeof(int));
+    }
+    while (sendmsg(control, &header, MSG_NOSIGNAL) < 0 && errno == EINTR) {}
+}
+
+static _Noreturn void fail(int stage, int error) {
+    tell(CSandboxLaunch_failed, stage, error, 0, NULL, 0);
+    _exit(125);
+}
+
+static int futex(volatile int *word, int operation, int value) {
+    return (int)syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
+}
+
+static const char *text(uint32_t offset) { return (const char *)command + offset; }
+
+static int words(uint32_t count, uint32_t array, char **into) {
+    if (count > CSandboxLaunch_maximumWords || array % 4 || array + (uint64_t)count * 4 > command->size) return 0;
+    const uint32_t *offsets = (const uint32_t *)text(array);
+    for (uint32_t index = 0; index < count; index++) {
+        if (offsets[index] >= command->size) return 0;
+        into[index] = (char *)text(offsets[index]);
+    }
+    into[count] = NULL;
+    return 1;
+}
+
+static void readCommand(void) {
+    struct stat status;
+    if (fstat(CSandboxLaunch_commandDescriptor, &status) < 0) fail(CSandboxLaunch_stageCommand, errno);
+    if (status.st_size < (off_t)sizeof *command || status.st_size > CSandboxLaunch_maximumCommand)
+        fail(CSandboxLaunch_stageCommand, E2BIG);
+    void *map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, CSandboxLaunch_commandDescriptor, 0);
+    if (map == MAP_FAILED) fail(CSandboxLaunch_stageCommand, errno);
+    command = map;
+    if (command->magic != CSandboxLaunch_commandMagic || command->size != (uint64_t)status.st_size ||
+        ((const char *)map)[status.st_size - 1] != 0 || command->directory >= command->size ||
+        command->argumentCount == 0 || command->candidateCount == 0 ||
+        command->candidates % 4 || command->candidates + (uint64_t)command->candidateCount * 4 > command->size ||
+        command->filterOffset + (uint64_t)command->filterInstructions * 8 > command->size ||
+        command->initFilterOffset + (uint64_t)command->initFilterInstructions * 8 > command->size ||
+        !words(command->argumentCount, command->arguments, arguments) ||
+        !words(command->variableCount, command->variables, variables))
+        fail(CSandboxLaunch_stageCommand, EBADMSG);
+    close(CSandboxLaunch_commandDescriptor);
+}
+
+static int setCapabilities(uint64_t set) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    uint32_t low = (uint32_t)set, high = (uint32_t)(set >> 32);
+    struct __user_cap_data_struct data[2] = {{low, low, 0}, {high, high, 0}};
+    return (int)syscall(SYS_capset, &header, data);
+}
+
+static int dropBounding(uint64_t keep) {
+    for (unsigned long capability = 0; capability < 64; capability++) {
+        if (keep & (1ULL << capability)) continue;
+        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) {
+            // The kernel knows no capability beyond its last one.
+            return errno == EINVAL && capability > 37 ? 0 : -1;
+        }
+    }
+    return 0;
+}
+
+static int becomeUser(uint32_t user, uint32_t group) {
+    if (syscall(SYS_setgroups, 0, NULL) < 0) return -1;
+    if (syscall(SYS_setresgid, group, group, group) < 0) return -1;
+    return (int)syscall(SYS_setresuid, user, user, user);
+}
+
+static int loadFilter(uint32_t offset, uint32_t instructions, unsigned int flags) {
+    struct sock_fprog program = {
+        .len = (unsigned short)instructions, .filter = (struct sock_filter *)text(offset)};
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+}
+
+static _Noreturn void commandFailed(int stage, int error) {
+    failedError = error;
+    failedStage = stage;
+    _exit(stage == CSandboxLaunch_stageExecute && error == ENOENT ? 127 : 126);
+}
+
+// Process 2, on its own stack in init's memory: it touches nothing but its own credentials and the words above.
+static int becomeCommand(void *unused) {
+    (void)unused;
+    // Until init has given up its privileges this process does nothing; then init only waits, so errno is this one's.
+    while (!mayGo) futex(&mayGo, FUTEX_WAIT, 0);
+    // Signals that the launcher ignores would stay ignored across execve(2).
+    for (int number = 1; number < 65; number++) {
+        struct sigaction standard = {.sa_handler = SIG_DFL};
+        sigaction(number, &standard, NULL);
+    }
+    if (setsid() < 0) commandFailed(CSandboxLaunch_stageTerminal, errno);
+    if (command->controllingTerminal && ioctl(0, TIOCSCTTY, 0) < 0)
+        commandFailed(CSandboxLaunch_stageTerminal, errno);
+    if (dropBounding(command->capabilities) < 0) commandFailed(CSandboxLaunch_stageCapabilities, errno);
+    if (command->changesIdentity && becomeUser(command->user, command->group) < 0)
+        commandFailed(CSandboxLaunch_stageIdentity, errno);
+    if (setCapabilities(command->capabilities) < 0) commandFailed(CSandboxLaunch_stageCapabilities, errno);
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+        commandFailed(CSandboxLaunch_stageCapabilities, errno);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) commandFailed(CSandboxLaunch_stageNoNewPrivileges, errno);
+    umask((mode_t)command->umask);
+    if (chdir(text(command->directory)) < 0) commandFailed(CSandboxLaunch_stageDirectory, errno);
+    char directory[4096];
+    // A directory outside of the root would be told as "(unreachable)...".
+    if (syscall(SYS_getcwd, directory, sizeof directory) < 0 || directory[0] != '/')
+        commandFailed(CSandboxLaunch_stageDirectory, ENOENT);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    int result = loadFilter(
+        command->filterOffset, command->filterInstructions,
+        command->filterListens ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0);
+    if (result < 0) commandFailed(CSandboxLaunch_stageFilter, errno);
+    if (command->filterListens) listener = result;
+    // The first error that says more than "not there" is the one to report, as a shell does it.
+    int error = ENOENT;
+    const uint32_t *candidates = (const uint32_t *)text(command->candidates);
+    for (uint32_t index = 0; index < command->candidateCount; index++) {
+        if (candidates[index] >= command->size) continue;
+        execve(text(candidates[index]), arguments, variables);
+        if (errno != ENOENT && errno != ENOTDIR && error == ENOENT) error = errno;
+    }
+    commandFailed(CSandboxLaunch_stageExecute, error);
+}
+
+// Counts of /proc/net/snmp that grow when something is sent although there is no network.
+static uint64_t unroutedDatagrams(int snmp) {
+    char buffer[4096];
+    ssize_t length = snmp < 0 ? -1 : pread(snmp, buffer, sizeof buffer - 1, 0);
+    if (length <= 0) return 0;
+    buffer[length] = 0;
+    // Two lines begin with "Ip:", names first, values second, in the same order.
+    char *names = strstr(buffer, "Ip:");
+    char *values = names ? strstr(names + 3, "\nIp:") : NULL;
+    if (!values) return 0;
+    values += 4;
+    names += 3;
+    for (;;) {
+        names += strspn(names, " ");
+        values += strspn(values, " ");
+        size_t nameLength = strcspn(names, " \n"), valueLength = strcspn(values, " \n");
+        if (nameLength == 0 || valueLength == 0) return 0;
+        if (nameLength == 11 && memcmp(names, "OutNoRoutes", 11) == 0) {
+            uint64_t number = 0;
+            for (size_t index = 0; index < valueLength; index++) number = number * 10 + (uint64_t)(values[index] - '0');
+            return number;
+        }
+        names += nameLength;
+        values += valueLength;
+    }
+}
+
+static int reap(pid_t child, int *status) {
+    int ended = 0;
+    for (;;) {
+        int one;
+        pid_t process = waitpid(-1, &one, WNOHANG);
+        if (process == 0 || (process < 0 && errno != EINTR)) return ended;
+        if (process == child) {
+            *status = one;
+            ended = 1;
+        }
+    }
+}
+
+int main(void) {
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return 125;
+    readCommand();
+    syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+    int snmp = open("/proc/net/snmp", O_RDONLY | O_CLOEXEC);
+    if (signals < 0) fail(CSandboxLaunch_stageClone, errno);
+
+    int pidfd = -1;
+    childThread = 1;
+    pid_t child = clone(
+        becomeCommand, stack + sizeof stack,
+        CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD, NULL, &pidfd, NULL,
+        (pid_t *)&childThread);
+    if (child < 0) fail(CSandboxLaunch_stageClone, errno);
+
+    // From here on init is poorer than the command: another id, no capability, a filter of its own.
+    if (dropBounding(0) < 0) fail(CSandboxLaunch_stageCapabilities, errno);
+    if (command->changesIdentity && becomeUser(command->initUser, command->initGroup) < 0)
+        fail(CSandboxLaunch_stageIdentity, errno);
+    if (setCapabilities(0) < 0) fail(CSandboxLaunch_stageCapabilities, errno);
+    // A change of ids clears the signal of the parent's death.
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) fail(CSandboxLaunch_stageIdentity, errno);
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) fail(CSandboxLaunch_stageIdentity, errno);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(CSandboxLaunch_stageNoNewPrivileges, errno);
+    if (loadFilter(command->initFilterOffset, command->initFilterInstructions, 0) < 0)
+        fail(CSandboxLaunch_stageInitFilter, errno);
+    mayGo = 1;
+    futex(&mayGo, FUTEX_WAKE, 1);
+    // The kernel clears the word when process 2 leaves this memory: by execve(2), or by its end.
+    for (int thread = childThread; thread != 0; thread = childThread) futex(&childThread, FUTEX_WAIT, thread);
+
+    if (failedStage) fail(failedStage, failedError);
+    int descriptors[2] = {pidfd, listener};
+    tell(CSandboxLaunch_started, child, 0, 0, descriptors, listener >= 0 ? 2 : 1);
+    close(pidfd);
+    if (listener >= 0) close(listener);
+    // Descriptors 0 to 2 are the command's; init keeps no end of them open.
+    close(0);
+    close(1);
+    close(2);
+
+    struct pollfd polls[2] = {{.fd = control, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+    for (;;) {
+        int status;
+        if (reap(child, &status)) {
+            tell(CSandboxLaunch_ended, status, 0, unroutedDatagrams(snmp), NULL, 0);
+            _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+        }
+        if (poll(polls, 2, -1) < 0 && errno != EINTR) _exit(125);
+        if (polls[0].revents) _exit(125);
+        struct signalfd_siginfo signal;
+        while (read(signals, &signal, sizeof signal) > 0) {}
+    }
+}

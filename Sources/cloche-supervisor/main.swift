@@ -1,0 +1,13 @@
+import Glibc
+import Runs
+import SystemPackage
+
+// The process that owns one run. It is started by the engine, not by people.
+let arguments = CommandLine.arguments
+if arguments.count == 3, arguments[1] == "run" {
+    SupervisorMain.run(FilePath(arguments[2]))
+}
+if arguments.count == 2, arguments[1] == "command" { SupervisorMain.command() }
+if arguments.count == 2, arguments[1] == "namespace" { SupervisorMain.namespace() }
+_ = "usage: cloche-supervisor run DIRECTORY | command | namespace\n".withCString { write(2, $0, strlen($0)) }
+exit(64)

@@ -1,0 +1,45 @@
+import Testing
+
+@testable import TerminalOutput
+
+@Suite struct DisplayWidthTests {
+    @Test(arguments: [
+        ("plain", 5), ("", 0), ("é", 1), ("e\u{301}", 1), ("日本", 4), ("한글", 4), ("\u{1112}\u{1161}\u{11AB}", 2),
+        ("ｆｕｌｌ", 8), ("ﾊﾝ", 2), ("👍", 2), ("👍🏽", 2), ("👩‍👩‍👧‍👦", 2), ("🇩🇪", 2), ("❤", 1), ("❤️", 2), ("☎️", 2),
+        ("✓✗●○⊘–…│", 8), ("क्ष", 2), ("שלום", 4), ("𠀀", 2), ("\u{3099}", 0), ("#️⃣", 2), ("㉈", 1),
+    ])
+    func `a text is as wide as terminals draw it`(text: String, width: Int) {
+        #expect(displayWidth(text) == width)
+    }
+
+    @Test(arguments: [
+        ("abcdef", 6, "abcdef"), ("abcdef", 5, "abcd…"), ("abcdef", 1, "…"), ("abcdef", 0, ""), ("日本語", 6, "日本語"),
+        ("日本語", 5, "日本…"), ("日本語", 4, "日…"), ("日本語", 2, "…"), ("e\u{301}e\u{301}e\u{301}", 2, "e\u{301}…"),
+        ("👩‍👩‍👧‍👦👍", 3, "👩‍👩‍👧‍👦…"),
+    ])
+    func `a text is cut between characters`(text: String, width: Int, expected: String) {
+        #expect(fitted(text, width: width) == expected)
+    }
+
+    @Test func `an ellipsis never needs more than there is`() {
+        #expect(fitted("abcdef", width: 2, ellipsis: "...") == "..")
+    }
+
+    @Test func `a tower of marks becomes one replacement character`() {
+        let tower = "a" + String(repeating: "\u{301}", count: 5000)
+        #expect(fitted(tower + "b", width: 10) == "\u{FFFD}b")
+    }
+}
+
+@Suite struct PrintableTests {
+    @Test(arguments: [
+        ("plain text", "plain text"), ("naïve 日本 👩‍💻 ❤️", "naïve 日本 👩‍💻 ❤️"), ("a\nb\r\tc", #"a\nb\r\tc"#),
+        ("\u{1B}[31m", #"\u{1b}[31m"#), ("\u{9B}2J", #"\u{9b}2J"#), ("\u{0}\u{7F}", #"\u{0}\u{7f}"#),
+        ("\u{202E}x\u{2066}", #"\u{202e}x\u{2066}"#), ("\u{200B}\u{FEFF}\u{2028}", #"\u{200b}\u{feff}\u{2028}"#),
+        ("\u{E0041}", #"\u{e0041}"#),
+    ])
+    func `what could deceive becomes visible`(text: String, expected: String) {
+        #expect(printable(text) == expected)
+        #expect(printable(printable(text)) == expected)
+    }
+}
