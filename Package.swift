@@ -13,7 +13,8 @@ let strict: [SwiftSetting] = [
 /// One file that needs no library of the host, and starts in a fraction of the time.
 let statically: [LinkerSetting] = [
     .unsafeFlags(["-static-executable", "-use-ld=lld"]), .linkedLibrary("_FoundationCollections"),
-    .linkedLibrary("_FoundationCShims"),
+    .linkedLibrary("_FoundationCShims"), .linkedLibrary("_FoundationICU"),
+    .linkedLibrary("FoundationInternationalization"), .linkedLibrary("CoreFoundation"), .linkedLibrary("stdc++"),
 ]
 
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")

@@ -93,7 +93,7 @@ struct Target {
     /// Finds what a reference names.
     init(_ text: String, in store: Store) throws {
         let reference = try RunReference(text)
-        job = try store.database.job(reference.job, owner: nil)
+        job = try store.database.job(matching: reference.job)
         guard let number = reference.run else {
             run = nil
             step = nil

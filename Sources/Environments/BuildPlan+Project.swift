@@ -44,15 +44,16 @@ package enum SetupScript {
             \(restore)
             __cloche_line=0 __cloche_before=0
             __cloche_end() {
-                local status=$?
+                local status=$? line=$1
                 trap - DEBUG
+                if [[ $3 -gt 0 ]]; then line=$2; fi
                 if [[ $status -ne 0 ]]; then
-                    printf '\\n\(marker)%s with status %s\\n' "$1" "$status" >&2
+                    printf '\\n\(marker)%s with status %s\\n' "$line" "$status" >&2
                 fi
                 return "$status"
             }
-            trap '__cloche_end "$__cloche_before"' EXIT
-            # bash runs this once more before the EXIT trap: the line before is the one that counts.
+            trap '__cloche_end "$__cloche_before" "$__cloche_line" "${#FUNCNAME[@]}"' EXIT
+            # bash runs this once more before the EXIT trap, except in functions: the line before is the one that counts.
             trap '__cloche_before=$__cloche_line __cloche_line=$LINENO' DEBUG
 
             """

@@ -2,7 +2,7 @@ import CLinux
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// One name or relative path for the `at` calls, borrowed from an array of names that each end in NUL.
@@ -41,7 +41,9 @@ package struct TerminatedName: Sendable {
 }
 
 extension Syscall {
-    /// openat2(2), close-on-exec. `mode` counts only when a file is created.
+    /// openat2(2), close-on-exec.
+    ///
+    /// `mode` counts only when a file is created.
     package static func open(
         _ name: TerminatedName, at directory: CInt, _ flags: CInt, mode: UInt32 = 0, resolve: PathResolution = []
     ) throws(SyscallError) -> OwnedFileDescriptor {
@@ -216,7 +218,7 @@ extension Syscall {
                 let used = try check("flistxattr") { count }
                 return list.prefix(used).split(separator: 0).map { $0.map { UInt8(bitPattern: $0) } }
             }
-        } catch where error.errno == .notSupported || error.errno == .notSupportedOnSocket {
+        } catch  where error.errno == .notSupported || error.errno == .notSupportedOnSocket {
             return []
         }
     }

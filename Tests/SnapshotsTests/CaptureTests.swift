@@ -18,7 +18,8 @@ import Testing
             try Syscall.setModificationTime(scratch.at("project/data"), seconds: 1_000_000_000, nanoseconds: 7)
             let report = try scratch.capture()
             let tree = report.snapshot.layers[0]
-            #expect(try report.paths(scratch.store()) == [".", "dangling", "data", "data/a.csv", "empty", "out", "run.sh"])
+            #expect(
+                try report.paths(scratch.store()) == [".", "dangling", "data", "data/a.csv", "empty", "out", "run.sh"])
             for name in ["run.sh", "data", "data/a.csv", "empty", "out", "dangling", "."] {
                 let (source, copy) = (try scratch.status("project/" + name), try Syscall.lstat(tree.appending(name)))
                 #expect(source.mode == copy.mode && source.modified == copy.modified, "\(name)")
@@ -94,7 +95,8 @@ import Testing
             let project = try scratch.open("project")
             for name in ["a", "z/b", "z.txt"] {
                 try Syscall.link(
-                    TerminatedName("z/first".utf8), at: project.number, to: TerminatedName(name.utf8), at: project.number)
+                    TerminatedName("z/first".utf8), at: project.number, to: TerminatedName(name.utf8),
+                    at: project.number)
             }
             try Syscall.link(
                 TerminatedName("z/first".utf8), at: project.number, to: TerminatedName("../outside".utf8),
@@ -167,7 +169,9 @@ import Testing
                 if progress.path == Array("log".utf8) { append(1) }
                 return .proceed
             })
-            #expect(try Syscall.lstat(report.snapshot.layers[0].appending("log")).size == scratch.status("project/log").size)
+            #expect(
+                try Syscall.lstat(report.snapshot.layers[0].appending("log")).size == scratch.status("project/log").size
+            )
             #expect(try scratch.store().verify(report.snapshot.identity).isEmpty)
         }
     }
@@ -193,7 +197,9 @@ import Testing
             try scratch.write("project/code.py", "x")
             let report = try scratch.capture()
             #expect(
-                try report.paths(scratch.store()) == [".", ".gitignore", ".orchest", ".orchest/pipelines", ".orchest/pipelines/p", "code.py"])
+                try report.paths(scratch.store()) == [
+                    ".", ".gitignore", ".orchest", ".orchest/pipelines", ".orchest/pipelines/p", "code.py",
+                ])
             #expect(report.snapshot.record.ignored == 3)
             let whole = try scratch.capture { $0.appliesIgnoreRules = false }
             #expect(try whole.paths(scratch.store()).contains("build/big"))

@@ -60,7 +60,8 @@ import Testing
             for _ in 0..<3000 {
                 var damaged = sound
                 for _ in 0..<Int.random(in: 1...4, using: &random) {
-                    damaged[Int.random(in: 0..<damaged.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+                    damaged[Int.random(in: 0..<damaged.count, using: &random)] = UInt8.random(
+                        in: 0...255, using: &random)
                 }
                 _ = try? GitIndex(bytes: damaged)
             }

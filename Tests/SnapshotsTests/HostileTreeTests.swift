@@ -24,7 +24,8 @@ import Testing
     @Test func `names of any bytes are kept`() throws {
         try Scratch.with { scratch in
             let names: [[UInt8]] = [
-                [0xFF, 0xFE], Array("new\nline".utf8), Array("\u{1B}[31mred".utf8), [UInt8](repeating: 0xFF, count: 255),
+                [0xFF, 0xFE], Array("new\nline".utf8), Array("\u{1B}[31mred".utf8),
+                [UInt8](repeating: 0xFF, count: 255),
                 Array("back\\slash".utf8), Array(" space ".utf8), Array("-rf".utf8), Array("\u{202E}gnp".utf8),
             ]
             for name in names { try scratch.write(bytes: Array("project/".utf8) + name, name) }
@@ -93,7 +94,10 @@ import Testing
             let request = CaptureRequest(project: project.number, source: "p")
             let report = try store.capture(request)
             #expect(report.notes.contains { $0.kind == .store })
-            #expect(try store.manifest(of: report.snapshot.identity).entries.map { displayName($0.path) } == [".", ".cloche", "a"])
+            #expect(
+                try store.manifest(of: report.snapshot.identity).entries.map { displayName($0.path) } == [
+                    ".", ".cloche", "a",
+                ])
         }
     }
 
@@ -134,7 +138,8 @@ import Testing
             #expect(try Syscall.attributeNames(copiedDirectory.number) == [Array("user.keep".utf8)])
             #expect(report.count(.overlayAttribute) == 4 && report.count(.otherAttribute) == 1)
             #expect(try scratch.store().verify(report.snapshot.identity).isEmpty)
-            try Syscall.setAttribute(TerminatedName("user.overlay.opaque".utf8), of: copiedDirectory.number, Array("y".utf8))
+            try Syscall.setAttribute(
+                TerminatedName("user.overlay.opaque".utf8), of: copiedDirectory.number, Array("y".utf8))
             #expect(try scratch.store().verify(report.snapshot.identity).map(\.kind) == [.changed([.attributes])])
         }
     }

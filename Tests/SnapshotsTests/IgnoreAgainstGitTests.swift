@@ -61,7 +61,8 @@ import Testing
                 let rules = try IgnoreRules(project: project.number)
                 for file in files {
                     let decision = try rules.decision(for: FilePath(bytes: file), in: project.number)
-                    #expect(decision.ignored == ignored.contains(file), "seed \(seed), \(displayName(file)): \(decision)")
+                    #expect(
+                        decision.ignored == ignored.contains(file), "seed \(seed), \(displayName(file)): \(decision)")
                 }
                 try expectWalkAgrees(scratch, files: files, ignored: ignored, seed: seed)
             }
@@ -117,7 +118,8 @@ private struct RandomTree {
     ]
     private static let pieces = [
         "*", "**", "?", "[ab]", "[!a]", "[^b]", "[a-c]", "[]x]", "[a-]", "[[:alpha:]]", "[[:digit:]x]", "[![:upper:]]",
-        "\\*", "\\#", "\\!", "\\[", "[", "[[:nope:]]", "\\ ", "/", "/", "/", "**/", "/**", "foo", "a", "b", ".txt", ".log",
+        "\\*", "\\#", "\\!", "\\[", "[", "[[:nope:]]", "\\ ", "/", "/", "/", "**/", "/**", "foo", "a", "b", ".txt",
+        ".log",
         "x", "foo**", "*.log", "-", "é", "[\\]]", "\\",
     ]
 

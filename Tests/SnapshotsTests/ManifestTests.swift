@@ -69,7 +69,8 @@ import Testing
         counts.files = 3
         counts.bytes = 1 << 40
         let record = SnapshotRecord(
-            created: 1_769_903_999, source: "quote \" back \\ line \n bell \u{7} é", counts: counts, notes: CaptureNotes())
+            created: 1_769_903_999, source: "quote \" back \\ line \n bell \u{7} é", counts: counts,
+            notes: CaptureNotes())
         let document = record.json(identity: identity)
         #expect(SnapshotRecord(json: document) == record)
         #expect(String(decoding: document, as: UTF8.self).contains("\"created\": \"2026-01-31T23:59:59Z\""))

@@ -195,7 +195,9 @@ import Testing
                     try scratch.write("project/n\(number)", String(repeating: "y", count: 50_000))
                 }
                 let error = #expect(throws: SnapshotError.self) { try scratch.capture() }
-                guard case .diskFull = error?.reason else { throw SnapshotError([], .damaged("\(String(describing: error))")) }
+                guard case .diskFull = error?.reason else {
+                    throw SnapshotError([], .damaged("\(String(describing: error))"))
+                }
                 #expect(error?.hint?.contains("prune") == true)
                 #expect(try scratch.names("store/snapshots/staging").isEmpty)
                 let store = try scratch.store()

@@ -66,7 +66,8 @@ import Testing
             try onPrivateThread {
                 try enterPrivateMounts()
                 try Syscall.mount(
-                    source: scratch.at("outside").string, target: scratch.at("tree/mount"), type: nil, flags: UInt(MS_BIND))
+                    source: scratch.at("outside").string, target: scratch.at("tree/mount"), type: nil,
+                    flags: UInt(MS_BIND))
                 #expect(throws: SyscallError.self) { try remove("tree", in: scratch) }
                 #expect(try scratch.names("outside") == ["kept"])
             }

@@ -117,7 +117,9 @@ package struct IgnoreRules: Sendable {
             scope, in: directory.number, base: base, hasGit: true, hasCloche: true, patternCount: &patternCount)
     }
 
-    /// Reads an ignore file; nil when there is none. Links are not followed, as in git.
+    /// Reads an ignore file; nil when there is none.
+    ///
+    /// Links are not followed, as in git.
     private static func readList(
         _ components: [String], at directory: CInt, base: [UInt8]
     ) throws(SnapshotError) -> IgnoreList? {

@@ -1,4 +1,6 @@
-/// What `snapshot.json` says about a snapshot: how it came about, and its size. None of it is part of the identity.
+/// What is known of a snapshot besides its content: how it came about, and its size.
+///
+/// `snapshot.json` holds it; none of it is part of the identity.
 package struct SnapshotRecord: Sendable, Hashable {
     /// When the snapshot was taken, in seconds since 1970.
     package let created: Int64

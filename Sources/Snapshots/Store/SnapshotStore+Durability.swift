@@ -22,7 +22,7 @@ extension SnapshotStore {
         do throws(SyscallError) {
             let current = try Self.bootIdentity()
             if try Syscall.readFile(mark, limit: 4096) == current { return }
-        } catch where error.errno == .noSuchFileOrDirectory {
+        } catch  where error.errno == .noSuchFileOrDirectory {
             return
         } catch {
             throw .reading(identity.description.utf8, error)
@@ -39,7 +39,7 @@ extension SnapshotStore {
     private func removeMark(of identity: SnapshotIdentity) throws(SnapshotError) {
         do throws(SyscallError) {
             try Syscall.unlink(path(of: identity).appending(Self.unsettledName.string))
-        } catch where error.errno == .noSuchFileOrDirectory {
+        } catch  where error.errno == .noSuchFileOrDirectory {
             // Someone else settled it meanwhile.
         } catch {
             throw .writing(identity.description.utf8, error)

@@ -2,7 +2,7 @@ import LinuxSystem
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 extension SnapshotStore {
@@ -19,7 +19,7 @@ extension SnapshotStore {
         do throws(SyscallError) {
             tree = try Syscall.open(
                 path(of: identity).appending(Self.treeName.string), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        } catch where error.errno == .noSuchFileOrDirectory {
+        } catch  where error.errno == .noSuchFileOrDirectory {
             return [SnapshotDifference(path: [UInt8(ascii: ".")], kind: .missing)]
         } catch {
             throw .reading(identity.description.utf8, error)

@@ -2,7 +2,7 @@ package import LinuxSystem
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The snapshots of a store, each in a directory named by its identity.
@@ -82,7 +82,7 @@ package struct SnapshotStore: Sendable {
         for identity in names.compactMap({ SnapshotIdentity(String(decoding: $0.name, as: UTF8.self)) }).sorted() {
             do throws(SnapshotError) {
                 snapshots.append(try load(identity))
-            } catch where error.reason == .notFound {
+            } catch  where error.reason == .notFound {
                 // Removed since it was listed.
             } catch {
                 damaged.append(error)
@@ -124,9 +124,9 @@ package struct SnapshotStore: Sendable {
             let name = TerminatedName(identity.description.utf8)
             do throws(SyscallError) {
                 try staging.remove(try staging.receive(name))
-            } catch where error.errno == .noSuchFileOrDirectory {
+            } catch  where error.errno == .noSuchFileOrDirectory {
                 return
-            } catch where error.errno == .noSpace || error.errno == .diskQuotaExceeded {
+            } catch  where error.errno == .noSpace || error.errno == .diskQuotaExceeded {
                 // No room for a name in the staging area: without its record the snapshot is gone as well.
                 try? Syscall.unlink(path(of: identity).appending(Self.recordName.string))
                 try TreeRemoval.remove(directory: staging.snapshots.number, name: FilePath(identity.description))

@@ -2,7 +2,7 @@ import LinuxSystem
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Where snapshots are built and taken apart: directories that no identity names.
@@ -35,7 +35,7 @@ struct StagingArea {
         snapshots = HeldDescriptor(try Syscall.open(directory, O_RDONLY | O_DIRECTORY))
         do throws(SyscallError) {
             try Syscall.makeDirectory(Self.directoryName, at: snapshots.number, mode: 0o700)
-        } catch where error.errno == .fileExists {}
+        } catch  where error.errno == .fileExists {}
         let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
         descriptor = HeldDescriptor(
             try Syscall.open(Self.directoryName, at: snapshots.number, flags, resolve: TreeCursor.resolution))
@@ -67,7 +67,7 @@ struct StagingArea {
     func publish(_ directory: Directory, as name: TerminatedName) throws(SyscallError) -> Bool {
         do throws(SyscallError) {
             try Syscall.move(directory.name, at: descriptor.number, to: name, at: snapshots.number)
-        } catch where error.errno == .fileExists {
+        } catch  where error.errno == .fileExists {
             return false
         }
         try Syscall.fsync(snapshots.number)

@@ -148,7 +148,7 @@ struct ContentReader {
             let start = min(try Syscall.seek(source, to: position, .data), size)
             let end = min(try Syscall.seek(source, to: start, .hole), size)
             return start..<max(start, end)
-        } catch where error.errno == .noSuchAddressOrDevice {
+        } catch  where error.errno == .noSuchAddressOrDevice {
             return size..<size
         } catch {
             throw .read(error)

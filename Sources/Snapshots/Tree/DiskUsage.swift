@@ -2,7 +2,7 @@ package import LinuxSystem
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// What a tree takes on disk.

@@ -25,7 +25,7 @@ extension ExtendedAttribute {
             do throws(SyscallError) {
                 let value = try Syscall.attribute(TerminatedName(name), of: descriptor)
                 attributes.append(ExtendedAttribute(name: name, value: value))
-            } catch where error.errno == .noData {
+            } catch  where error.errno == .noData {
                 // It was removed after it was listed.
             }
         }
@@ -40,7 +40,7 @@ extension ExtendedAttribute {
         for attribute in attributes {
             do throws(SyscallError) {
                 try Syscall.setAttribute(TerminatedName(attribute.name), of: descriptor, attribute.value)
-            } catch where error.errno == .notSupported || error.errno == .notSupportedOnSocket {
+            } catch  where error.errno == .notSupported || error.errno == .notSupportedOnSocket {
                 refused.append(attribute)
             }
         }

@@ -2,7 +2,7 @@ import LinuxSystem
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Reads files one after the other, and writes copies of them when the job has a destination.
@@ -82,7 +82,7 @@ struct FileWorker {
                 to: job.survey.name(inDirectory: node.directory, at: node.nameStart),
                 at: try cursor.descriptor(for: Int(node.directory), in: job.survey))
             return true
-        } catch where error.errno == .tooManyLinks {
+        } catch  where error.errno == .tooManyLinks {
             return false
         } catch {
             throw .writing(job.survey.path(ofFile: file), error)
@@ -178,7 +178,9 @@ struct FileWorker {
             return true
         } catch {
             // Whatever the reason, copying tells more exactly what is wrong; these hold for all files of the tree.
-            let isGeneral: [Errno] = [.notSupported, .notSupportedOnSocket, .improperLink, .inappropriateIOCTLForDevice]
+            let isGeneral: [Errno] = [
+                .notSupported, .notSupportedOnSocket, .improperLink, .inappropriateIOCTLForDevice,
+            ]
             if isGeneral.contains(error.errno) { canClone = false }
             return false
         }

@@ -2,7 +2,7 @@ import LinuxSystem
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Copies a surveyed tree into an empty directory, and tells what the copy holds.
@@ -35,7 +35,9 @@ struct TreeCapture {
         self.monitor = monitor
     }
 
-    /// Copies everything. On failure the destination is left half filled, for the caller to remove.
+    /// Copies everything.
+    ///
+    /// On failure the destination is left half filled, for the caller to remove.
     consuming func run() throws(SnapshotError) -> Result {
         try makeDirectories()
         try makeLinks()

@@ -2,7 +2,7 @@ import LinuxSystem
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Opens the directories of a surveyed tree one after the other, with a few descriptors whatever the depth.

@@ -2,7 +2,7 @@ package import LinuxSystem
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Removes whole trees.
@@ -144,7 +144,7 @@ package struct TreeRemoval {
             moved += 1
             do throws(SyscallError) {
                 return try Syscall.move(name, at: directory, to: TerminatedName(".removed-\(moved)".utf8), at: top)
-            } catch where error.errno == .fileExists {
+            } catch  where error.errno == .fileExists {
                 continue
             }
         }

@@ -2,7 +2,7 @@ import LinuxSystem
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The walk that surveys a tree.
@@ -65,7 +65,7 @@ struct TreeWalk {
         let descriptor: CInt
         do throws(SyscallError) {
             descriptor = try cursor.listable(directory, in: survey)
-        } catch where error.errno == .improperLink {
+        } catch  where error.errno == .improperLink {
             survey.notes.add(.mountPoint, path)
             return
         } catch {
@@ -145,7 +145,7 @@ struct TreeWalk {
         let status: FileStatus
         do throws(SyscallError) {
             status = try Syscall.lstat(name, at: descriptor)
-        } catch where error.errno == .noSuchFileOrDirectory {
+        } catch  where error.errno == .noSuchFileOrDirectory {
             survey.notes.add(.vanished, entries.path)
             return
         } catch {

@@ -1,0 +1,56 @@
+import FoundationEssentials
+import Isolation
+import JobScheduling
+import JobStorage
+import Jobs
+import Pipelines
+import Runs
+
+/// JSON documents of jobs, runs and steps, as `--json` prints them.
+enum Documents {
+    static func job(_ job: JobRecord) -> JSONValue {
+        object([
+            ("uuid", .string(job.uuid.description)), ("name", .string(job.name.description)),
+            ("state", .string(job.state.rawValue)), ("counts", value(job.counts)),
+            ("pipeline", .string(job.pipelinePath)), ("project", .string(job.project.path)),
+            ("policy", .string(job.policyName)), ("created", value(job.created)), ("started", value(job.started)),
+            ("finished", value(job.finished)),
+        ])
+    }
+
+    static func run(_ run: RunRecord, _ job: JobRecord, metrics: [(name: String, value: Double)]) -> JSONValue {
+        var names = JSONObject()
+        for metric in metrics { names[metric.name] = value(metric.value) }
+        return object([
+            ("job", .string(job.uuid.description)), ("index", value(run.address.number)),
+            ("uuid", .string(run.uuid.description)), ("state", .string(run.state.rawValue)),
+            ("verdict", value(run.verdict)), ("parameters", (try? JSONValue(parsing: run.parameters.json)) ?? .null),
+            ("attempt", value(run.attempt)), ("started", value(run.started)), ("finished", value(run.finished)),
+            ("metrics", .object(names)),
+        ])
+    }
+
+    static func step(_ step: StepRecord) -> JSONValue {
+        object([
+            ("uuid", .string(step.uuid)), ("title", .string(step.title)), ("state", .string(step.state.rawValue)),
+            ("verdict", value(step.verdict)), ("started", value(step.started)), ("finished", value(step.finished)),
+            ("usage", value(step.usage)),
+        ])
+    }
+
+    static func object(_ members: [(String, JSONValue)]) -> JSONValue {
+        var object = JSONObject()
+        for (name, value) in members { object[name] = value }
+        return .object(object)
+    }
+
+    static func value(_ value: some Encodable) -> JSONValue {
+        guard let bytes = JSONFile.encode(value) else { return .null }
+        return (try? JSONValue(parsing: String(decoding: bytes, as: UTF8.self))) ?? .null
+    }
+}
+
+extension CommandContext {
+    /// Prints a document.
+    func print(_ document: JSONValue) throws { try print(document.text(pretty: true, sortedKeys: false)) }
+}

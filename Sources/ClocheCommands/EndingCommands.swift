@@ -1,0 +1,89 @@
+import ArgumentParser
+import Isolation
+import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
+import Runs
+import Snapshots
+import SystemPackage
+import TerminalOutput
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+struct CancelCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "cancel", abstract: "End a job, or one run of it.")
+
+    @Argument(help: "JOB or JOB/7.") var reference: String
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let target = try Target(reference, in: store)
+        let now = Timestamp(seconds: Syscall.wallClockSeconds())
+        var document = try store.document(target.job.uuid)
+        if let run = target.run {
+            _ = try store.database.cancel(run.address, at: now)
+            document.will.cancelledRuns = document.will.cancelledRuns.union(RunNumbers([run.address.number]))
+        } else {
+            _ = try store.database.apply(.cancel, to: target.job.uuid, at: now)
+            document.will.cancelled = now
+        }
+        try store.write(document)
+        let job = try await_(store, target)
+        if output.json { return try context.print(Documents.object([("job", Documents.job(job))])) }
+        context.say("\(target.run.map { "run \($0.address.number) of " } ?? "")job \(job.name): cancelled")
+    }
+
+    /// Running steps get a few seconds from whoever drives the job; this waits for them, but not for ever.
+    private func await_(_ store: Store, _ target: Target) throws -> JobRecord {
+        let deadline = Syscall.monotonicSeconds() + 15
+        while Syscall.monotonicSeconds() < deadline {
+            let job = try store.database.job(target.job.uuid)
+            let done = try target.run.map { try store.database.run($0.address).state.isFinal } ?? job.state.isFinal
+            if done { return job }
+            _ = try Syscall.poll([], milliseconds: 50)
+        }
+        return try store.database.job(target.job.uuid)
+    }
+}
+
+struct RemoveCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rm", abstract: "Remove a job or a run for good, with its files and logs.", aliases: ["remove"])
+
+    @Argument(help: "JOB or JOB/7.") var reference: String
+    @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let target = try Target(reference, in: store)
+        let confirmation = Confirmation.standard(isGranted: yes, streams: context.streams)
+        if let run = target.run {
+            try confirmation.require("remove run \(run.address.number) of job `\(target.job.name)` with its files and logs?")
+            var document = try store.document(target.job.uuid)
+            try store.database.delete(run.address)
+            document.will.remove(RunNumbers([run.address.number]), endedAs: run.state)
+            try store.write(document)
+            try Self.removeTree(store.runsDirectory(target.job.uuid), String(run.address.number))
+            return context.say("removed run \(run.address.number) of job \(target.job.name)")
+        }
+        try confirmation.require(
+            "remove the job `\(target.job.name)` with its \(counted(target.job.counts.total, "run"))?",
+            details: ["logs and files of the runs are removed; what they wrote to /data stays"])
+        try store.database.delete(target.job.uuid)
+        try Self.removeTree(store.path.appending("runs"), target.job.uuid.description)
+        try Self.removeTree(store.path.appending("jobs"), target.job.uuid.description)
+        context.say("removed job \(target.job.name)")
+    }
+
+    private static func removeTree(_ parent: FilePath, _ name: String) throws {
+        guard Syscall.exists(parent.appending(name)) else { return }
+        let opened = try Syscall.open(parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        try TreeRemoval.remove(directory: opened.number, name: FilePath(name))
+    }
+}

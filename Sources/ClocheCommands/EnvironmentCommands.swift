@@ -1,0 +1,120 @@
+import ArgumentParser
+import Environments
+import JobScheduling
+import LinuxSystem
+import Pipelines
+import SystemPackage
+import TerminalOutput
+
+struct EnvironmentCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "env", abstract: "Build and look at environments.",
+        subcommands: [EnvironmentListCommand.self, EnvironmentBuildCommand.self, EnvironmentShowCommand.self])
+}
+
+struct EnvironmentListCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "ls", abstract: "List bases and built environments.")
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let provider = try context.environments(store)
+        var names = provider.baseNames
+        for name in try provider.environments.names() where !names.contains(name.text) { names.append(name.text) }
+        let records = try names.map { name in (name, try EnvironmentName(name).flatMap { try provider.current($0) }) }
+        if output.json {
+            let documents = records.map { name, record in
+                Documents.object([("name", .string(name)), ("build", record.map { Documents.value($0) } ?? .null)])
+            }
+            return try context.print(Documents.object([("environments", .array(documents))]))
+        }
+        var table = Table([
+            Table.Column("ENVIRONMENT"), Table.Column("BUILD"), Table.Column("SIZE", alignment: .trailing, minimum: 5),
+            Table.Column("WHAT", priority: 1),
+        ])
+        for (name, record) in records {
+            table.append([
+                Table.Cell(name), Table.Cell(record?.id ?? "not built"),
+                Table.Cell(record.map { humanBytes($0.size) } ?? "", exact: record.map { String($0.size) }),
+                Table.Cell(record?.title ?? provider.baseDescription(name) ?? ""),
+            ])
+        }
+        try context.print(table)
+    }
+}
+
+struct EnvironmentBuildCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "build", abstract: "Build a base, or the environments of a project.",
+        discussion: """
+            Examples:
+              cloche env build python
+              cloche env build .             every environment of the project in this directory
+            """)
+    @Argument(help: "The name of a base, or a project's directory.") var what: String
+    @Flag(help: "Build even where nothing has changed.") var refresh = false
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let provider = try context.environments(store)
+        let build = EnvironmentBuild(context)
+        var records: [BuildRecord] = []
+        if provider.baseNames.contains(what) {
+            records.append(try build.run(what) { try provider.buildBase(what, refresh: refresh, isCancelled: $0, report: $1) })
+        } else {
+            let project = FilePath(what)
+            let listing = ProjectFiles(layers: [project]).listing()
+            guard !listing.environments.isEmpty else {
+                throw CommandFailure(
+                    .notFound, "build `\(what)`: it is no base, and no project with environments",
+                    hint: "bases are " + provider.baseNames.joined(separator: ", "))
+            }
+            for uuid in listing.environments.keys.sorted() {
+                guard let environment = try provider.projectEnvironment(uuid, project: project) else { continue }
+                records.append(
+                    try build.run(environment.title) {
+                        try provider.build(environment, project: project, refresh: refresh, isCancelled: $0, report: $1)
+                    })
+            }
+        }
+        if output.json {
+            return try context.print(Documents.object([("environments", .array(records.map { Documents.value($0) }))]))
+        }
+        for record in records { try context.print("\(printable(record.title)): build \(record.id), \(humanBytes(record.size))") }
+    }
+}
+
+struct EnvironmentShowCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show a built environment.")
+    @Argument(help: "Its name, or the identity of a build.") var name: String
+    @Flag(help: "Print the log of the build instead.") var log = false
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let provider = try context.environments(store)
+        guard let known = EnvironmentName(name) else { throw ValidationError("`\(printable(name))` is no name of an environment") }
+        let record: BuildRecord
+        if let current = try provider.current(known) { record = current } else { record = try provider.environments.record(name) }
+        if log {
+            let bytes = try Syscall.readFile(provider.environments.log(of: record), limit: 256 << 20)
+            var sanitizer = LogSanitizer(colours: false)
+            return try context.print(sanitizer.feed(bytes) + sanitizer.finish())
+        }
+        if output.json { return try context.print(Documents.object([("environment", Documents.value(record))])) }
+        try context.print(
+            """
+            environment  \(printable(record.title))
+            build        \(record.id)
+            created      \(record.created)
+            size         \(humanBytes(record.size)) in its own layer, \(counted(record.layers.count, "layer"))
+            packages     \(record.packages.count) of Debian
+            programs     \(record.interpreters.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: ", "))
+            log          \(provider.environments.log(of: record))
+            """)
+    }
+}

@@ -1,0 +1,80 @@
+import ArgumentParser
+import Environments
+import Isolation
+import JobScheduling
+import Jobs
+import LinuxSystem
+import Runs
+import SandboxRuntime
+import SystemPackage
+import TerminalOutput
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+struct ExecCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "exec", abstract: "Run any command in a sandbox; ends with the command's own exit code.",
+        discussion: """
+            Everything that the command writes is thrown away, but for /data.
+
+            Examples:
+              cloche exec -- python3 -c 'print("inside")'
+              cloche exec --project . --policy online -- bash -c 'pip download requests'
+            """)
+
+    @Option(help: "What the sandbox may do: the name of a policy.") var policy = "default"
+    @Option(help: "The environment: a base, or the uuid of one of the project's.") var environment = "python"
+    @Option(help: "A directory that is shown, with throw-away changes, at /project-dir.") var project: String?
+    @Option(name: .customLong("env-var"), help: "Set a variable: NAME=VALUE.") var variables: [String] = []
+    @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.") var command: [String]
+
+    func run() throws {
+        let context = CommandContext()
+        let words = command.first == "--" ? Array(command.dropFirst()) : command
+        guard !words.isEmpty else { throw ValidationError("name a command, as in `cloche exec -- ls`") }
+        let policy = try CommandContext.policy(policy)
+        let store = try SandboxStore(try CommandContext.storePath())
+        guard let record = try store.environment(environment) else {
+            throw CommandFailure(
+                .notFound, "find the environment `\(environment)`: it has not been built",
+                hint: "build it with `cloche env build \(environment)`")
+        }
+        var sandbox = SandboxSpec(policy: policy, arguments: words, variables: record.variables)
+        sandbox.umask = 0o002
+        for (name, value) in ["PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home/jovyan", "TERM": environmentVariable("TERM") ?? "dumb"] where sandbox.variables[name] == nil {
+            sandbox.variables[name] = value
+        }
+        for text in variables {
+            guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+                throw ValidationError("--env-var needs NAME=VALUE, not `\(printable(text))`")
+            }
+            sandbox.variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+        }
+        var stage = StageSpec(environments: [.init(layers: record.layers)])
+        if policy.network == .outbound { stage.outbound = .init() }
+        if policy.data != .none {
+            sandbox.mounts.append(.init(.bind(stage.binds.count), at: "/data"))
+            stage.binds.append(.init(source: store.data, readOnly: policy.data == .readOnly))
+        }
+        if let project {
+            sandbox.mounts.append(.init(.scratchOver(stage.binds.count), at: "/project-dir"))
+            stage.binds.append(.init(source: project, readOnly: true))
+            sandbox.directory = "/project-dir"
+        }
+        try OneSandbox(identity: store.identity, stage: stage, sandbox: sandbox, name: JobID.random().description).run { result in
+            if result.verdict.cause != .succeeded, result.verdict.cause != .exit || result.exitCode == 126 || result.exitCode == 127 {
+                context.say("cloche: \(printable(result.verdict.summary))")
+                if let remedy = result.verdict.remedy { context.say("hint: \(printable(remedy))") }
+            }
+            return result.exitCode
+        }
+    }
+}
+
+struct PipelineCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pipeline", abstract: "Look at a pipeline's file.",
+        subcommands: [PipelineValidateCommand.self, PipelineGraphCommand.self])
+}

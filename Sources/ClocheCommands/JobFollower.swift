@@ -1,0 +1,187 @@
+import ArgumentParser
+import Isolation
+import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
+import Runs
+import SystemPackage
+import TerminalOutput
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Drives a job in the foreground and shows it: a repainted display on a terminal, plain lines elsewhere.
+final class JobFollower {
+    private struct Step {
+        var title: String
+        var started: Double
+        var log: FilePath
+        var offset: Int64 = 0
+        var sanitizer: LogSanitizer
+    }
+
+    private let context: CommandContext
+    private let store: Store
+    private let job: JobRecord
+    private let showsOutput: Bool
+    private let loop = EventLoop()
+    private let display: ProgressDisplay
+    private let started = Syscall.monotonicSeconds()
+    private var running: [Int: [String: Step]] = [:]
+    private var titles: [String: String] = [:]
+    private var ended: [RunState: Int] = [:]
+    private var interruptions = 0
+
+    /// `showsOutput` prints what steps print, as it comes.
+    init(_ context: CommandContext, _ store: Store, _ job: JobRecord, showsOutput: Bool) {
+        self.context = context
+        self.store = store
+        self.job = job
+        self.showsOutput = showsOutput
+        display = ProgressDisplay(context.streams.error)
+    }
+
+    /// Runs the job to its end and gives it as it is then.
+    func drive(limit: Int) throws -> JobRecord {
+        let signals = try Syscall.signalDescriptor([SIGINT, SIGTERM, SIGHUP]).release()
+        let engine = try JobEngine(store, job: job.uuid, limit: limit, loop: loop) { self.notice($0) }
+        loop.watch(signals) {
+            while let signal = Syscall.nextSignal(signals) { self.interrupt(engine, signal) }
+        }
+        repaintLater()
+        let record = try engine.run()
+        readLogs()
+        display.finish(.clear)
+        loop.unwatch(signals)
+        if interruptions > 0 { context.say("the job was cancelled") }
+        return record
+    }
+
+    /// Whether Ctrl-C ended it.
+    var wasInterrupted: Bool { interruptions > 0 }
+
+    private func interrupt(_ engine: JobEngine, _ signal: CInt) {
+        interruptions += 1
+        if interruptions == 1 {
+            display.log("stopping: running steps get a few seconds; press Ctrl-C again to force\n")
+            engine.cancel(force: false)
+        } else {
+            engine.cancel(force: true)
+        }
+    }
+
+    private func notice(_ notice: JobEngine.Notice) {
+        switch notice {
+        case .runStarted(let run):
+            running[run.number] = [:]
+            if titles.isEmpty, let spec = try? store.runDirectory(run).spec() {
+                for step in spec.steps { titles[step.uuid] = step.name }
+            }
+        case .event(let run, let event): apply(event, run)
+        case .runEnded(let run):
+            readLogs()
+            running[run.address.number] = nil
+            ended[run.state, default: 0] += 1
+            if job.counts.total > 1 || run.state != .succeeded { tell(run) }
+        }
+        repaint()
+    }
+
+    private func apply(_ event: RunEvent, _ run: RunAddress) {
+        switch event.occurrence {
+        case .stepStarted(let uuid):
+            let title = titles[uuid] ?? uuid
+            guard let attempt = store.runDirectory(run).latestAttempt() else { return }
+            let styling = context.streams.error.styling
+            running[run.number]?[uuid] = Step(
+                title: title, started: Syscall.monotonicSeconds(), log: attempt.logPath(step: uuid),
+                sanitizer: LogSanitizer(colours: styling.colours, prefix: "\(title) | ", prefixStyle: .dim))
+        case .stepEnded(let uuid, let verdict, let usage):
+            readLogs()
+            running[run.number]?[uuid] = nil
+            guard job.counts.total == 1, verdict.cause != .dependencyFailed else { return }
+            let state = RunState(after: verdict.cause).rawValue
+            let time = usage?.wallSeconds.map { "  " + humanDuration(.seconds($0)) } ?? ""
+            display.log("\(context.streams.error.styling.state(state))  \(titles[uuid] ?? uuid)\(time)\n")
+        case .runStarted, .runEnded: break
+        }
+    }
+
+    private func tell(_ run: RunRecord) {
+        let styling = context.streams.error.styling
+        let label = run.parameters.label.isEmpty ? "" : "  " + run.parameters.label
+        display.log("\(styling.state(run.state.rawValue))  run \(run.address.number)\(label)\n")
+        guard run.state == .failed, let verdict = run.verdict else { return }
+        display.log("    \(verdict.summary)\n")
+        if let remedy = verdict.remedy { display.log("    hint: \(remedy)\n") }
+    }
+
+    private func readLogs() {
+        guard showsOutput else { return }
+        for (number, steps) in running {
+            for (uuid, step) in steps {
+                var step = step
+                if let text = Self.next(&step), !text.isEmpty { display.log(text) }
+                running[number]?[uuid] = step
+            }
+        }
+    }
+
+    private static func next(_ step: inout Step) -> String? {
+        guard let file = try? Syscall.open(step.log, O_RDONLY | O_NOFOLLOW | O_NONBLOCK) else { return nil }
+        _ = lseek(file.number, off_t(step.offset), SEEK_SET)
+        var text = ""
+        while let bytes = try? Syscall.read(file.number, upTo: 65536), !bytes.isEmpty {
+            step.offset += Int64(bytes.count)
+            text += step.sanitizer.feed(bytes)
+        }
+        return text
+    }
+
+    private func repaintLater() {
+        loop.after(0.1) {
+            self.readLogs()
+            self.repaint()
+            self.display.tick()
+            self.repaintLater()
+        }
+    }
+
+    private func repaint() {
+        guard context.streams.error.movesCursor else { return }
+        let styling = context.streams.error.styling
+        let total = job.counts.total
+        let done = ended.values.reduce(0, +)
+        let elapsed = Duration.seconds(Syscall.monotonicSeconds() - started)
+        var lines = [
+            "\(spinner(at: elapsed, styling: styling)) \(styling.apply(.bold, to: job.name.description))  "
+                + "\(progressBar(done: done, total: total))  \(elapsedTime(elapsed))"
+        ]
+        if ended[.failed, default: 0] > 0 { lines[0] += "  \(ended[.failed, default: 0]) failed" }
+        for (number, steps) in running.sorted(by: { $0.key < $1.key }).prefix(8) {
+            let now = Syscall.monotonicSeconds()
+            let texts = steps.values.sorted { $0.started < $1.started }.map {
+                "\(printable($0.title)) \(elapsedTime(.seconds(now - $0.started)))"
+            }
+            lines.append("  run \(number)  " + (texts.isEmpty ? "starting" : texts.joined(separator: ", ")))
+        }
+        display.update(lines: lines)
+    }
+}
+
+/// What a job's end means for the exit code.
+enum JobExit {
+    static func code(_ job: JobRecord, _ runs: [RunRecord], interrupted: Bool) -> Int32 {
+        if interrupted { return ExitStatus.interrupted.rawValue }
+        let counts = job.counts
+        if counts.failed == 0 { return counts.cancelled > 0 ? ExitStatus.cancelled.rawValue : 0 }
+        if counts.succeeded > 0 { return ExitStatus.partlyFailed.rawValue }
+        if counts.total == 1, let cause = runs.first?.verdict?.cause {
+            if cause == .timeout { return ExitStatus.timedOut.rawValue }
+            if cause == .setup { return ExitStatus.sandboxSetup.rawValue }
+        }
+        return ExitStatus.failed.rawValue
+    }
+}

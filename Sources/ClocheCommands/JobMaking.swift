@@ -1,0 +1,126 @@
+import ArgumentParser
+import Environments
+import Isolation
+import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
+import Pipelines
+import Snapshots
+import SystemPackage
+import TerminalOutput
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// From a request to a job: snapshot, environments, pins, rows; with a display of what takes time.
+struct JobMaking {
+    private let context: CommandContext
+    private let store: Store
+
+    init(_ context: CommandContext, _ store: Store) {
+        self.context = context
+        self.store = store
+    }
+
+    /// Checks the request against the author's directory, freezes it, and makes the job.
+    func make(_ request: JobRequest) throws -> JobRecord {
+        let plan = try JobCreation.plan(request)
+        for warning in plan.warnings { context.say("warning: \(warning)") }
+        let snapshot = try capture(plan.project)
+        guard let tree = snapshot.layers.first else { throw CommandFailure(.internalFault, "freeze the project: it has no layer") }
+        let provider = try context.environments(store)
+        var pins: [String: JobDocument.Environment] = [:]
+        for uuid in JobCreation.environmentUUIDs(plan) {
+            let build = EnvironmentBuild(context)
+            if let environment = try provider.projectEnvironment(uuid, project: tree) {
+                let record = try build.run(environment.title) { cancelled, report in
+                    try provider.build(environment, project: tree, isCancelled: cancelled, report: report)
+                }
+                pins[uuid] = .init(name: environment.title, build: record.id)
+            } else {
+                let record = try build.run("python") { cancelled, report in
+                    try provider.buildBase("python", isCancelled: cancelled, report: report)
+                }
+                pins[uuid] = .init(name: "python", build: record.id)
+            }
+        }
+        let document = try JobCreation(store).create(request, pins: pins, snapshot: snapshot, project: plan.project)
+        return try store.database.job(document.uuid)
+    }
+
+    private func capture(_ project: FilePath) throws -> Snapshot {
+        let display = ProgressDisplay(context.streams.error)
+        let opened = try SnapshotStore.open(project: project)
+        let request = CaptureRequest(
+            project: opened.number, source: project.lastComponent?.string ?? "project", owner: store.authorOwner)
+        let styling = context.streams.error.styling
+        let report = try store.snapshots.capture(request, progress: { progress in
+            let title = styling.apply(.dim, to: "freezing the project")
+            let bytes = humanBytes(progress.bytes)
+            let line = "\(title)  \(progress.files)/\(progress.totalFiles) files  \(bytes)"
+            display.update(lines: [line], plain: "freezing the project")
+            return .proceed
+        })
+        display.finish(.clear)
+        for note in report.notes where note.kind != .ignored {
+            let paths = note.examples.prefix(3).map { printable(String(decoding: $0, as: UTF8.self)) }.joined(separator: ", ")
+            context.say("note: not in the snapshot (\(note.kind.rawValue)): \(paths)" + (note.count > 3 ? " and \(note.count - 3) more" : ""))
+        }
+        return report.snapshot
+    }
+}
+
+/// The display of an environment's build.
+struct EnvironmentBuild {
+    private let context: CommandContext
+
+    init(_ context: CommandContext) { self.context = context }
+
+    /// Shows `build` while it runs; Ctrl-C cancels it.
+    func run(
+        _ name: String, _ build: (_ isCancelled: () -> Bool, _ report: (BuildEvent) -> Void) throws -> BuildRecord
+    ) throws -> BuildRecord {
+        let display = ProgressDisplay(context.streams.error)
+        let styling = context.streams.error.styling
+        let started = Syscall.monotonicSeconds()
+        var stage = "preparing"
+        var sanitizer = LogSanitizer(colours: false, prefix: "  ", prefixStyle: .dim)
+        var last = ""
+        let signals = try Syscall.signalDescriptor([SIGINT, SIGTERM]).release()
+        defer {
+            _ = Glibc.close(signals)
+            var none = sigset_t()
+            sigemptyset(&none)
+            sigprocmask(SIG_SETMASK, &none, nil)
+        }
+        var cancelled = false
+        func repaint() {
+            let elapsed = Duration.seconds(Syscall.monotonicSeconds() - started)
+            var lines = ["\(spinner(at: elapsed, styling: styling)) building environment `\(printable(name))`: \(stage)  \(elapsedTime(elapsed))"]
+            if !last.isEmpty { lines.append(styling.apply(.dim, to: last)) }
+            display.update(lines: lines, plain: "building environment `\(printable(name))`: \(stage)")
+            display.tick()
+        }
+        let record = try build(
+            {
+                if Syscall.nextSignal(signals) != nil { cancelled = true }
+                repaint()
+                return cancelled
+            },
+            { event in
+                switch event {
+                case .waiting: stage = "waiting for another build of it"
+                case .stage(let now, let number, let count): stage = "[\(number)/\(count)] \(now)"
+                case .output(let bytes):
+                    let text = sanitizer.feed(bytes)
+                    if let line = text.split(separator: "\n").last { last = String(line) }
+                case .unchanged: return
+                }
+                repaint()
+            })
+        display.finish(.clear)
+        return record
+    }
+}

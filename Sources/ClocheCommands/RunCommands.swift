@@ -1,0 +1,234 @@
+import ArgumentParser
+import Isolation
+import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
+import Pipelines
+import SystemPackage
+import TerminalOutput
+
+/// What a new job may be told, by `run` and by `job create`.
+struct JobSettings: ParsableArguments {
+    @Option(name: .customLong("env-var"), help: "Set a variable of every step: NAME=VALUE.")
+    var variables: [String] = []
+
+    @Option(help: "What the sandboxes may do: the name of a policy.")
+    var policy = "default"
+
+    @Option(help: "End a step after this time: 90s, 15m, 2h.")
+    var timeout: String?
+
+    func apply(to request: inout JobRequest) throws {
+        for text in variables {
+            guard let equals = text.firstIndex(of: "="), Self.isName(text[..<equals]) else {
+                throw ValidationError("--env-var needs NAME=VALUE with a name of letters, digits, `_` and `-`, not `\(printable(text))`")
+            }
+            request.variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+        }
+        if let timeout { request.options.timeoutSeconds = try Self.seconds(timeout) }
+    }
+
+    private static func isName(_ text: Substring) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy {
+            (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x5F || $0 == 0x2D
+        }
+    }
+
+    static func seconds(_ text: String) throws -> Double {
+        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86400]
+        let scale = text.last.flatMap { units[$0] }
+        guard let value = Double(scale == nil ? text : String(text.dropLast())), value > 0, value < 1e8 else {
+            throw ValidationError("`\(printable(text))` is no time; write 90s, 15m or 2h")
+        }
+        return value * (scale ?? 1)
+    }
+}
+
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run a pipeline once and follow it to its end.",
+        discussion: """
+            Examples:
+              cloche run main.orchest
+              cloche run main.orchest -p epochs=3 -p 'names=["a","b"]' --step-param train.depth=8
+              cloche run main.orchest --policy online --env-var STAGE=test
+            """)
+
+    @Argument(help: "The pipeline's file.") var pipeline: String
+    @Option(name: .shortAndLong, help: "Set a pipeline parameter: NAME=JSON.") var parameter: [String] = []
+    @Option(name: .customLong("step-param"), help: "Set a step's parameter: STEP.NAME=JSON.") var stepParameter: [String] = []
+    @Option(help: "Name the job.") var name: String?
+    @OptionGroup var settings: JobSettings
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        var request = JobRequest(pipeline: FilePath(pipeline), policy: try CommandContext.policy(settings.policy))
+        request.name = name
+        request.isSingle = true
+        try settings.apply(to: &request)
+        let plan = try JobCreation.plan(request)
+        for text in parameter { request.overrides.append(try ParameterOverride(pipelineArgument: text)) }
+        for text in stepParameter { request.overrides.append(try ParameterOverride(stepArgument: text, in: plan.pipeline)) }
+        for override in request.overrides {
+            let (isNew, hint) = override.isNew(in: plan.pipeline)
+            if isNew { context.say("warning: the pipeline has no parameter `\(printable(override.name))`" + (hint.map { "; \($0)" } ?? "")) }
+        }
+        let store = try context.openStore()
+        let job = try JobMaking(context, store).make(request)
+        try JobEnding(context, store, json: output.json).drive(job, limit: 1, showsOutput: true)
+    }
+}
+
+/// Drives a job, prints what came of it, and ends with the exit code.
+struct JobEnding {
+    private let context: CommandContext
+    private let store: Store
+    private let json: Bool
+
+    init(_ context: CommandContext, _ store: Store, json: Bool) {
+        self.context = context
+        self.store = store
+        self.json = json
+    }
+
+    func drive(_ job: JobRecord, limit: Int, showsOutput: Bool) throws {
+        let follower = JobFollower(context, store, job, showsOutput: showsOutput)
+        let ended = try follower.drive(limit: limit)
+        let runs = try store.database.runs(of: ended.uuid, limit: 100_000)
+        try tell(ended, runs)
+        throw ExitCode(JobExit.code(ended, runs, interrupted: follower.wasInterrupted))
+    }
+
+    private func tell(_ job: JobRecord, _ runs: [RunRecord]) throws {
+        if json {
+            try context.print(
+                Documents.object([
+                    ("job", Documents.job(job)),
+                    ("runs", .array(runs.map { Documents.run($0, job, metrics: RunTable.metrics(store, $0.address)) })),
+                ]))
+            return
+        }
+        try context.print(RunTable(store, job).table(runs))
+        let failed = runs.first { $0.state == .failed }
+        context.say("")
+        if let failed {
+            if let verdict = failed.verdict, runs.count == 1 {
+                context.say("failed: \(verdict.summary)")
+                if let remedy = verdict.remedy { context.say("hint: \(remedy)") }
+            }
+            context.say("look at `cloche show \(job.name)/\(failed.address.number)` and `cloche logs \(job.name)/\(failed.address.number)`")
+        } else {
+            context.say("look at `cloche show \(job.name)` and `cloche logs \(job.name)/\(runs.first?.address.number ?? 0)`")
+        }
+    }
+}
+
+struct JobCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "job", abstract: "Make jobs and go on with them.",
+        subcommands: [JobCreateCommand.self, JobPlanCommand.self, JobStartCommand.self])
+}
+
+/// Which runs of the grid a job is to have.
+struct GridOptions: ParsableArguments {
+    @Argument(help: "The pipeline's file.") var pipeline: String
+    @Option(help: "A parameters file instead of the one beside the pipeline.") var parameters: String?
+    @Option(help: "Numbers of runs to leave out: 3,5-7.") var skip: String?
+    @Option(help: "Numbers of the only runs to make: 3,5-7.") var only: String?
+
+    func request(_ policy: String) throws -> JobRequest {
+        var request = JobRequest(pipeline: FilePath(pipeline), policy: try CommandContext.policy(policy))
+        request.parametersFile = parameters.map { FilePath($0) }
+        request.skip = try skip.map { try RunSelection($0) }
+        request.only = try only.map { try RunSelection($0) }
+        return request
+    }
+}
+
+struct JobCreateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create", abstract: "Freeze a project and run every combination of its parameters.",
+        discussion: """
+            The grid comes from X.parameters.json beside X.orchest. The job is driven by this command and followed to its end.
+
+            Examples:
+              cloche job create main.orchest --name sweep
+              cloche job create main.orchest --name sweep --only 0-3 --max-parallel 2
+            """)
+
+    @OptionGroup var grid: GridOptions
+    @Option(help: "Name the job.") var name: String?
+    @Option(help: "How many runs are made at once; by default as many as there are processors.") var maxParallel: Int?
+    @Flag(help: "Skip the runs that are still pending when one has failed.") var stopOnFailure = false
+    @OptionGroup var settings: JobSettings
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        var request = try grid.request(settings.policy)
+        request.name = name
+        try settings.apply(to: &request)
+        request.options.maxParallel = maxParallel
+        request.options.stopOnFailure = stopOnFailure
+        if let problem = request.options.problem { throw ValidationError(problem) }
+        let store = try context.openStore()
+        let job = try JobMaking(context, store).make(request)
+        context.say("job \(job.name): \(counted(job.counts.total, "run"))")
+        try JobEnding(context, store, json: output.json).drive(job, limit: try Parallelism.limit(maxParallel), showsOutput: false)
+    }
+}
+
+/// How many runs are made at once.
+enum Parallelism {
+    static func limit(_ wanted: Int?) throws -> Int { try wanted ?? max(1, Syscall.allowedProcessors().count) }
+}
+
+struct JobPlanCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan", abstract: "Show the runs that a job would have, and make nothing.")
+
+    @OptionGroup var grid: GridOptions
+    @Option(help: "Show at most this many runs; 0 is all.") var limit = 100
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        let plan = try JobCreation.plan(try grid.request("default"))
+        for warning in plan.warnings { context.say("warning: \(warning)") }
+        let shown = limit <= 0 ? plan.selected.count : min(limit, plan.selected.count)
+        if output.json {
+            let runs = (0..<shown).map { number in
+                Documents.object([("index", Documents.value(number)), ("parameters", plan.parameters(number).json)])
+            }
+            return try context.print(Documents.object([("count", Documents.value(plan.selected.count)), ("runs", .array(runs))]))
+        }
+        var table = Table([Table.Column("RUN", alignment: .trailing, minimum: 3), Table.Column("PARAMETERS", minimum: 20)])
+        for number in 0..<shown {
+            table.append([Table.Cell(String(plan.selected[number])), Table.Cell(plan.grid.label(at: plan.selected[number], limit: 300))])
+        }
+        try context.print(table)
+        if shown < plan.selected.count { context.say("\(shown) of \(plan.selected.count) runs; --limit 0 shows all") }
+    }
+}
+
+struct JobStartCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "start", abstract: "Go on with the pending runs of a job, and follow it to its end.")
+
+    @Argument(help: "The job.") var job: String
+    @Option(help: "How many runs are made at once.") var maxParallel: Int?
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let target = try Target(job, in: store)
+        guard target.job.counts.pending > 0 else {
+            throw CommandFailure(.wrongState, "start the job `\(target.job.name)`: it has no pending run", hint: "it is \(target.job.state.rawValue)")
+        }
+        let limit = try Parallelism.limit(maxParallel ?? target.job.options.maxParallel)
+        try JobEnding(context, store, json: output.json).drive(target.job, limit: limit, showsOutput: false)
+    }
+}

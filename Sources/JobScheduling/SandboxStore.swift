@@ -1,0 +1,44 @@
+import Environments
+package import Isolation
+import LinuxSystem
+package import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// What a single sandbox needs of a store: its identity, its environments, its data; no database.
+package struct SandboxStore {
+    /// An environment in force.
+    package struct Environment: Sendable {
+        package let layers: [String]
+        package let variables: [String: String]
+    }
+
+    package let identity: IdentityMap
+    package let data: String
+    private let path: FilePath
+
+    /// Opens the store at a path.
+    package init(_ path: FilePath) throws {
+        self.path = path
+        do throws(SyscallError) {
+            try Syscall.makeDirectories(path.appending("data").appending("shared"), mode: 0o700)
+        } catch {
+            throw StoreError(path, error)
+        }
+        identity = try HostIdentity.stored(in: path)
+        data = path.appending("data").appending("shared").string
+        if geteuid() == 0, let user = identity.outsideUser(IdentityMap.user), let group = identity.outsideGroup(IdentityMap.user) {
+            try Syscall.changeOwner(FilePath(data), user: user, group: group)
+        }
+    }
+
+    /// The build in force of that name; nil when there is none.
+    package func environment(_ name: String) throws -> Environment? {
+        guard let name = EnvironmentName(name) else { return nil }
+        let store = try EnvironmentStore(directory: path.appending("environments"))
+        guard let record = try store.current(name) else { return nil }
+        return Environment(layers: store.layers(of: record).map(\.string), variables: record.variables)
+    }
+}
