@@ -36,6 +36,8 @@ package struct SandboxBuildExecutor: BuildExecutor {
         _ command: SandboxCommand, isCancelled: () -> Bool, output: ([UInt8]) -> Void
     ) throws -> CommandOutcome {
         let (lowers, upper, work) = try root(command.root)
+        // Root of the namespace reaches both through the directory that they lie in.
+        try give(upper.removingLastComponent())
         var stage = StageSpec(environments: [.init(layers: lowers)])
         stage.persistentRoot = .init(directory: upper.removingLastComponent().string, upper: try name(upper), work: try name(work))
         var policy = BuiltInPolicies.build

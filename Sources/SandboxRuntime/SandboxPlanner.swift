@@ -74,6 +74,9 @@ package struct SandboxPlanner: Sendable {
                     .mount(
                         source: "private", target: StagePath.newRoot + path, type: "tmpfs", flags: Self.plainMount,
                         data: "mode=\(mode)"))
+                for target in spec.mounts.map(\.target).sorted() where target.hasPrefix(path + "/") {
+                    operations += directories(target, below: path)
+                }
             }
             if spec.policy.network == .outbound {
                 let file = "/etc/resolv.conf"
@@ -90,6 +93,15 @@ package struct SandboxPlanner: Sendable {
             .makeDirectory("\(scratch)/work", mode: 0o755),
             overlay("lowerdir=\(lowers),upperdir=\(scratch)/upper,workdir=\(scratch)/work,userxattr"),
         ]
+    }
+
+    /// Mount points below a directory that has just become empty.
+    private func directories(_ target: String, below path: String) -> [LaunchPlan.Operation] {
+        var parent = StagePath.newRoot + path
+        return target.dropFirst(path.count).split(separator: "/").map { name in
+            parent += "/\(name)"
+            return .makeDirectory(parent, mode: 0o755)
+        }
     }
 
     private func overlay(_ data: String) -> LaunchPlan.Operation {
