@@ -198,4 +198,26 @@ import Testing
             }
         }
     }
+
+    @Test(.enabled(if: isRoot, "becoming another user needs root"))
+    func `a user can take and remove trees whose directories nobody may change`() throws {
+        try Scratch.with { scratch in
+            try Syscall.changeOwner(scratch.path, user: 65534, group: 65534)
+            try onPrivateThread {
+                try becomeNobody()
+                try scratch.write("project/a/b/file", "x", mode: 0o400)
+                try scratch.write("project/c/file", "x", mode: 0o444)
+                for name in ["project/a/b", "project/a", "project/c", "project"] {
+                    let directory = try scratch.open(name)
+                    try Syscall.changeMode(of: directory.number, 0o500)
+                }
+                let report = try scratch.capture { $0.owner = FileOwner(user: 1, group: 1) }
+                #expect(try Syscall.lstat(report.snapshot.layers[0].appending("a")).permissions == 0o500)
+                #expect(try Syscall.lstat(report.snapshot.layers[0].appending("a")).user == 65534)
+                #expect(try scratch.store().verify(report.snapshot.identity).isEmpty)
+                try scratch.store().remove(report.snapshot.identity)
+                #expect(try scratch.names("store/snapshots/staging").isEmpty)
+            }
+        }
+    }
 }
