@@ -30,7 +30,6 @@ let package = Package(
     ],
     targets: [
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
-        .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
         .target(name: "LinuxSystem", dependencies: ["CLinux", system], swiftSettings: strict),
         .target(name: "Isolation", dependencies: [system], swiftSettings: strict),
         .target(name: "CSandboxLaunch", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
@@ -85,5 +84,15 @@ let package = Package(
             name: "cloche-init", dependencies: ["CSandboxLaunch"],
             cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Os"])],
             linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"])]),
+        .testTarget(
+            name: "CgroupsTests", dependencies: ["Cgroups", "Isolation", "LinuxSystem", system], swiftSettings: strict),
+        .testTarget(name: "PipelinesTests", dependencies: ["Pipelines"], swiftSettings: strict),
+        .testTarget(
+            name: "SeccompFiltersTests",
+            dependencies: ["SeccompFilters", "Isolation", "LinuxSystem", "CSeccomp", system], swiftSettings: strict),
+        .testTarget(
+            name: "SnapshotsTests", dependencies: ["Snapshots", "LinuxSystem", system], swiftSettings: strict),
+        .testTarget(
+            name: "TerminalOutputTests", dependencies: ["TerminalOutput", "LinuxSystem", system], swiftSettings: strict),
     ]
 )

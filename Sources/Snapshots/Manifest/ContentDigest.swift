@@ -13,7 +13,11 @@ package struct ContentDigest: Sendable, Hashable {
     /// The unit of the digest of larger files, in bytes.
     package static let blockSize = 4096
 
-    private let words: SIMD4<UInt64>
+    // Four words take 32 bytes in an array of records; a vector would be padded to the next multiple of 32.
+    private let first: UInt64
+    private let second: UInt64
+    private let third: UInt64
+    private let fourth: UInt64
 
     init(_ digest: SHA256.Digest) { self.init(bytes: Array(digest)) }
 
@@ -22,12 +26,13 @@ package struct ContentDigest: Sendable, Hashable {
         precondition(bytes.count == 32, "a SHA-256 has 32 bytes")
         var words = SIMD4<UInt64>()
         for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
-        self.words = words
+        (first, second, third, fourth) = (words[0], words[1], words[2], words[3])
     }
 
     /// The 32 bytes.
     package var bytes: [UInt8] {
-        (0..<32).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> UInt64(56 - $0 % 8 * 8)) }
+        let words = SIMD4(first, second, third, fourth)
+        return (0..<32).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> UInt64(56 - $0 % 8 * 8)) }
     }
 
     /// The digest of bytes in memory that are at most ``wholeLimit`` long.

@@ -99,6 +99,7 @@ final class TreeJob: Sendable {
     private func records(ofShare share: Int, worker: inout FileWorker) throws(SnapshotError) -> [FileRecord] {
         var records: [FileRecord] = []
         let first = share * Self.share
+        records.reserveCapacity(Self.share)
         for file in first..<min(first + Self.share, survey.files.count) {
             // Files with several names follow when all others are done.
             records.append(survey.files[file].group < 0 ? try worker.process(file) : .absent)

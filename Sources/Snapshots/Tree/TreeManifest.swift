@@ -48,7 +48,7 @@ struct TreeManifest {
 
     /// The text, and what it counts.
     consuming func write() -> (bytes: [UInt8], counts: TreeCounts) {
-        text.reserveCapacity(survey.entryCount * 128)
+        text.reserveCapacity(expectedSize)
         append(directory: 0, path: [UInt8(ascii: ".")])
         stack.append(Frame(directory: 0, items: items(of: 0), pathLength: 0))
         while var frame = stack.popLast() {
@@ -70,6 +70,13 @@ struct TreeManifest {
             }
         }
         return (text, counts)
+    }
+
+    /// About the size of the text, so that it need not be moved as it grows: that takes twice the memory.
+    private var expectedSize: Int {
+        survey.directories.reduce(ManifestText.header.count) { size, node in
+            size + 48 + node.names.count + node.entries.count * (Int(node.pathLength) + 112)
+        }
     }
 
     private func items(of directory: Int) -> [Item] {
