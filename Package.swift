@@ -12,7 +12,8 @@ let strict: [SwiftSetting] = [
 
 /// One file that needs no library of the host, and starts in a fraction of the time.
 let statically: [LinkerSetting] = [
-    .unsafeFlags(["-static-executable", "-use-ld=lld"]), .linkedLibrary("_FoundationCollections"),
+    .unsafeFlags(["-static-executable", "-use-ld=lld"]),
+    .unsafeFlags(["-Xlinker", "-s"], .when(configuration: .release)), .linkedLibrary("_FoundationCollections"),
     .linkedLibrary("_FoundationCShims"), .linkedLibrary("_FoundationICU"),
     .linkedLibrary("FoundationInternationalization"), .linkedLibrary("CoreFoundation"), .linkedLibrary("stdc++"),
 ]
@@ -33,9 +34,12 @@ let package = Package(
         .target(name: "LinuxSystem", dependencies: ["CLinux", system], swiftSettings: strict),
         .target(name: "Isolation", dependencies: [system], swiftSettings: strict),
         .target(name: "CSandboxLaunch", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
-        .target(name: "SandboxLaunch", dependencies: ["CSandboxLaunch", "Isolation", "LinuxSystem", system], swiftSettings: strict),
         .target(
-            name: "SeccompFilters", dependencies: ["Isolation", "LinuxSystem", "CSeccomp", system], swiftSettings: strict),
+            name: "SandboxLaunch", dependencies: ["CSandboxLaunch", "Isolation", "LinuxSystem", system],
+            swiftSettings: strict),
+        .target(
+            name: "SeccompFilters", dependencies: ["Isolation", "LinuxSystem", "CSeccomp", system],
+            swiftSettings: strict),
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .target(name: "Cgroups", dependencies: ["Isolation", "LinuxSystem", system], swiftSettings: strict),
         .target(
@@ -46,10 +50,13 @@ let package = Package(
         .target(name: "Pipelines", swiftSettings: strict),
         .target(
             name: "Runs",
-            dependencies: ["Cgroups", "Isolation", "LinuxSystem", "Pipelines", "SandboxLaunch", "SandboxRuntime", system],
+            dependencies: [
+                "Cgroups", "Isolation", "LinuxSystem", "Pipelines", "SandboxLaunch", "SandboxRuntime", system,
+            ],
             resources: [.copy("python")], swiftSettings: strict),
         .executableTarget(
-            name: "cloche-supervisor", dependencies: ["Runs", system], swiftSettings: strict, linkerSettings: statically),
+            name: "cloche-supervisor", dependencies: ["Runs", system], swiftSettings: strict, linkerSettings: statically
+        ),
         .target(
             name: "Snapshots",
             dependencies: ["Isolation", "LinuxSystem", system, .product(name: "Crypto", package: "swift-crypto")],
@@ -73,7 +80,8 @@ let package = Package(
         .target(
             name: "ClocheCommands",
             dependencies: [
-                "Cgroups", "Environments", "Isolation", "Jobs", "JobScheduling", "JobStorage", "LinuxSystem", "Pipelines",
+                "Cgroups", "Environments", "Isolation", "Jobs", "JobScheduling", "JobStorage", "LinuxSystem",
+                "Pipelines",
                 "Policies", "Runs", "SandboxLaunch", "SandboxRuntime", "Snapshots", "TerminalOutput", system,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

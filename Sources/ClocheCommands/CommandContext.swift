@@ -10,7 +10,7 @@ import SystemPackage
 import TerminalOutput
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Options that every command has which prints data.
@@ -31,12 +31,15 @@ struct CommandContext {
             return here.pushing(FilePath(path)).lexicallyNormalized()
         }
         if geteuid() == 0 { return "/var/lib/cloche" }
-        if let data = environmentVariable("XDG_DATA_HOME"), data.hasPrefix("/") { return FilePath(data).appending("cloche") }
+        if let data = environmentVariable("XDG_DATA_HOME"), data.hasPrefix("/") {
+            return FilePath(data).appending("cloche")
+        }
         if let home = environmentVariable("HOME"), home.hasPrefix("/") {
             return FilePath(home).appending(".local/share/cloche")
         }
         throw CommandFailure(
-            .invalidConfiguration, "find the store: neither CLOCHE_HOME nor HOME is set", hint: "set CLOCHE_HOME to a directory")
+            .invalidConfiguration, "find the store: neither CLOCHE_HOME nor HOME is set",
+            hint: "set CLOCHE_HOME to a directory")
     }
 
     /// Opens the store, after bringing its database to the truth of its run directories.
@@ -64,7 +67,9 @@ struct CommandContext {
 
     /// Prints a document as JSON.
     func print(json value: some Encodable) throws {
-        guard let bytes = JSONFile.encode(value) else { throw CommandFailure(.internalFault, "write JSON: a number is not finite") }
+        guard let bytes = JSONFile.encode(value) else {
+            throw CommandFailure(.internalFault, "write JSON: a number is not finite")
+        }
         try write(String(decoding: bytes, as: UTF8.self), to: streams.output)
     }
 
@@ -116,6 +121,7 @@ struct Target {
         if near.count == 1 { return near[0] }
         throw CommandFailure(
             .notFound, "find the step `\(name)`: the run has no such step",
-            hint: steps.isEmpty ? "the run has not started" : "its steps are " + steps.map(\.title).joined(separator: ", "))
+            hint: steps.isEmpty
+                ? "the run has not started" : "its steps are " + steps.map(\.title).joined(separator: ", "))
     }
 }

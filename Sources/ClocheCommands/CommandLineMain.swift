@@ -3,7 +3,7 @@ import LinuxSystem
 import TerminalOutput
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The program: parses the command line, does what it says, and ends with the exit code that tells what came of it.

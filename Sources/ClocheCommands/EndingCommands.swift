@@ -10,7 +10,7 @@ import SystemPackage
 import TerminalOutput
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 struct CancelCommand: ParsableCommand {
@@ -64,7 +64,8 @@ struct RemoveCommand: ParsableCommand {
         let target = try Target(reference, in: store)
         let confirmation = Confirmation.standard(isGranted: yes, streams: context.streams)
         if let run = target.run {
-            try confirmation.require("remove run \(run.address.number) of job `\(target.job.name)` with its files and logs?")
+            try confirmation.require(
+                "remove run \(run.address.number) of job `\(target.job.name)` with its files and logs?")
             var document = try store.document(target.job.uuid)
             try store.database.delete(run.address)
             document.will.remove(RunNumbers([run.address.number]), endedAs: run.state)

@@ -63,7 +63,8 @@ struct EnvironmentBuildCommand: ParsableCommand {
         let build = EnvironmentBuild(context)
         var records: [BuildRecord] = []
         if provider.baseNames.contains(what) {
-            records.append(try build.run(what) { try provider.buildBase(what, refresh: refresh, isCancelled: $0, report: $1) })
+            records.append(
+                try build.run(what) { try provider.buildBase(what, refresh: refresh, isCancelled: $0, report: $1) })
         } else {
             let project = FilePath(what)
             let listing = ProjectFiles(layers: [project]).listing()
@@ -83,7 +84,9 @@ struct EnvironmentBuildCommand: ParsableCommand {
         if output.json {
             return try context.print(Documents.object([("environments", .array(records.map { Documents.value($0) }))]))
         }
-        for record in records { try context.print("\(printable(record.title)): build \(record.id), \(humanBytes(record.size))") }
+        for record in records {
+            try context.print("\(printable(record.title)): build \(record.id), \(humanBytes(record.size))")
+        }
     }
 }
 
@@ -97,9 +100,15 @@ struct EnvironmentShowCommand: ParsableCommand {
         let context = CommandContext()
         let store = try context.openStore()
         let provider = try context.environments(store)
-        guard let known = EnvironmentName(name) else { throw ValidationError("`\(printable(name))` is no name of an environment") }
+        guard let known = EnvironmentName(name) else {
+            throw ValidationError("`\(printable(name))` is no name of an environment")
+        }
         let record: BuildRecord
-        if let current = try provider.current(known) { record = current } else { record = try provider.environments.record(name) }
+        if let current = try provider.current(known) {
+            record = current
+        } else {
+            record = try provider.environments.record(name)
+        }
         if log {
             let bytes = try Syscall.readFile(provider.environments.log(of: record), limit: 256 << 20)
             var sanitizer = LogSanitizer(colours: false)

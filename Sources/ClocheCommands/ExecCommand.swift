@@ -10,7 +10,7 @@ import SystemPackage
 import TerminalOutput
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 struct ExecCommand: ParsableCommand {
@@ -43,7 +43,10 @@ struct ExecCommand: ParsableCommand {
         }
         var sandbox = SandboxSpec(policy: policy, arguments: words, variables: record.variables)
         sandbox.umask = 0o002
-        for (name, value) in ["PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home/jovyan", "TERM": environmentVariable("TERM") ?? "dumb"] where sandbox.variables[name] == nil {
+        for (name, value) in [
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home/jovyan",
+            "TERM": environmentVariable("TERM") ?? "dumb",
+        ] where sandbox.variables[name] == nil {
             sandbox.variables[name] = value
         }
         for text in variables {
@@ -63,8 +66,11 @@ struct ExecCommand: ParsableCommand {
             stage.binds.append(.init(source: project, readOnly: true))
             sandbox.directory = "/project-dir"
         }
-        try OneSandbox(identity: store.identity, stage: stage, sandbox: sandbox, name: JobID.random().description).run { result in
-            if result.verdict.cause != .succeeded, result.verdict.cause != .exit || result.exitCode == 126 || result.exitCode == 127 {
+        try OneSandbox(identity: store.identity, stage: stage, sandbox: sandbox, name: JobID.random().description).run {
+            result in
+            if result.verdict.cause != .succeeded,
+                result.verdict.cause != .exit || result.exitCode == 126 || result.exitCode == 127
+            {
                 context.say("cloche: \(printable(result.verdict.summary))")
                 if let remedy = result.verdict.remedy { context.say("hint: \(printable(remedy))") }
             }

@@ -19,7 +19,8 @@ enum Failures {
         case let error as DocumentError: CommandFailure(.invalidConfiguration, "\(error)", hint: error.hint)
         case let error as ParameterError: CommandFailure(.invalidParameters, error.message, hint: error.hint)
         case let error as JobStorageError: storage(error)
-        case let error as JobScheduling.StoreError: CommandFailure(.invalidConfiguration, error.message, hint: error.hint)
+        case let error as JobScheduling.StoreError:
+            CommandFailure(.invalidConfiguration, error.message, hint: error.hint)
         case let error as Environments.StoreError: CommandFailure(.invalidConfiguration, "\(error)", hint: error.hint)
         case let error as BuildError: build(error)
         case let error as BaseError: CommandFailure(.notFound, "\(error)", hint: error.hint)
@@ -66,7 +67,8 @@ enum Failures {
         switch error.errno {
         case .noSuchFileOrDirectory: CommandFailure(.notFound, "\(error)", hint: "check the name")
         case .noSpace: CommandFailure(.quotaExceeded, "\(error)", hint: "make room on the disk")
-        case .fileTooLarge: CommandFailure(.invalidData, "\(error)", hint: "the file is larger than anything that is read here")
+        case .fileTooLarge:
+            CommandFailure(.invalidData, "\(error)", hint: "the file is larger than anything that is read here")
         default: CommandFailure(.invalidData, "\(error)", hint: nil)
         }
     }

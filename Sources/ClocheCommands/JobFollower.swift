@@ -9,7 +9,7 @@ import SystemPackage
 import TerminalOutput
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Drives a job in the foreground and shows it: a repainted display on a terminal, plain lines elsewhere.

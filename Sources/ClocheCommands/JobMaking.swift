@@ -11,7 +11,7 @@ import SystemPackage
 import TerminalOutput
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// From a request to a job: snapshot, environments, pins, rows; with a display of what takes time.
@@ -29,7 +29,9 @@ struct JobMaking {
         let plan = try JobCreation.plan(request)
         for warning in plan.warnings { context.say("warning: \(warning)") }
         let snapshot = try capture(plan.project)
-        guard let tree = snapshot.layers.first else { throw CommandFailure(.internalFault, "freeze the project: it has no layer") }
+        guard let tree = snapshot.layers.first else {
+            throw CommandFailure(.internalFault, "freeze the project: it has no layer")
+        }
         let provider = try context.environments(store)
         var pins: [String: JobDocument.Environment] = [:]
         for uuid in JobCreation.environmentUUIDs(plan) {
@@ -56,17 +58,22 @@ struct JobMaking {
         let request = CaptureRequest(
             project: opened.number, source: project.lastComponent?.string ?? "project", owner: store.authorOwner)
         let styling = context.streams.error.styling
-        let report = try store.snapshots.capture(request, progress: { progress in
-            let title = styling.apply(.dim, to: "freezing the project")
-            let bytes = humanBytes(progress.bytes)
-            let line = "\(title)  \(progress.files)/\(progress.totalFiles) files  \(bytes)"
-            display.update(lines: [line], plain: "freezing the project")
-            return .proceed
-        })
+        let report = try store.snapshots.capture(
+            request,
+            progress: { progress in
+                let title = styling.apply(.dim, to: "freezing the project")
+                let bytes = humanBytes(progress.bytes)
+                let line = "\(title)  \(progress.files)/\(progress.totalFiles) files  \(bytes)"
+                display.update(lines: [line], plain: "freezing the project")
+                return .proceed
+            })
         display.finish(.clear)
         for note in report.notes where note.kind != .ignored {
-            let paths = note.examples.prefix(3).map { printable(String(decoding: $0, as: UTF8.self)) }.joined(separator: ", ")
-            context.say("note: not in the snapshot (\(note.kind.rawValue)): \(paths)" + (note.count > 3 ? " and \(note.count - 3) more" : ""))
+            let paths = note.examples.prefix(3).map { printable(String(decoding: $0, as: UTF8.self)) }.joined(
+                separator: ", ")
+            context.say(
+                "note: not in the snapshot (\(note.kind.rawValue)): \(paths)"
+                    + (note.count > 3 ? " and \(note.count - 3) more" : ""))
         }
         return report.snapshot
     }
@@ -98,7 +105,9 @@ struct EnvironmentBuild {
         var cancelled = false
         func repaint() {
             let elapsed = Duration.seconds(Syscall.monotonicSeconds() - started)
-            var lines = ["\(spinner(at: elapsed, styling: styling)) building environment `\(printable(name))`: \(stage)  \(elapsedTime(elapsed))"]
+            var lines = [
+                "\(spinner(at: elapsed, styling: styling)) building environment `\(printable(name))`: \(stage)  \(elapsedTime(elapsed))"
+            ]
             if !last.isEmpty { lines.append(styling.apply(.dim, to: last)) }
             display.update(lines: lines, plain: "building environment `\(printable(name))`: \(stage)")
             display.tick()

@@ -9,7 +9,7 @@ import SystemPackage
 import TerminalOutput
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 struct LogsCommand: ParsableCommand {
@@ -40,11 +40,16 @@ struct LogsCommand: ParsableCommand {
             let steps = try store.database.steps(of: run.address)
             let wanted = try step.map { [try Target.step($0, steps)] } ?? target.step.map { [$0] } ?? steps
             guard let attempt = store.runDirectory(run.address).latestAttempt() else {
-                if follow, !record.state.isFinal, JobLock.isHeld(store, run.address.job) { _ = try Syscall.poll([], milliseconds: 100); continue }
-                throw CommandFailure(.notFound, "read the logs: the run has not started", hint: "it is \(record.state.rawValue)")
+                if follow, !record.state.isFinal, JobLock.isHeld(store, run.address.job) {
+                    _ = try Syscall.poll([], milliseconds: 100); continue
+                }
+                throw CommandFailure(
+                    .notFound, "read the logs: the run has not started", hint: "it is \(record.state.rawValue)")
             }
             let ended = record.state.isFinal
-            for step in wanted.sorted(by: { ($0.started?.milliseconds ?? .max, $0.position) < ($1.started?.milliseconds ?? .max, $1.position) }) {
+            for step in wanted.sorted(by: {
+                ($0.started?.milliseconds ?? .max, $0.position) < ($1.started?.milliseconds ?? .max, $1.position)
+            }) {
                 if readers[step.uuid] == nil {
                     readers[step.uuid] = LogReader(
                         attempt.logPath(step: step.uuid), title: wanted.count > 1 ? step.title : "",

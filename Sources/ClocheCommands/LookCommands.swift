@@ -23,13 +23,19 @@ struct ListCommand: ParsableCommand {
         let context = CommandContext()
         let store = try context.openStore()
         let most = limit <= 0 ? Int.max : limit
-        if let job { try listRuns(context, store, try Target(job, in: store).job, most) } else { try listJobs(context, store, most) }
+        if let job {
+            try listRuns(context, store, try Target(job, in: store).job, most)
+        } else {
+            try listJobs(context, store, most)
+        }
     }
 
     private func listJobs(_ context: CommandContext, _ store: Store, _ most: Int) throws {
         let jobs = try store.database.jobs(states: try states(JobState.self), limit: most)
         if output.json { return try context.print(Documents.object([("jobs", .array(jobs.map(Documents.job)))])) }
-        if jobs.isEmpty { return context.say("no jobs yet; make one with `cloche run PIPELINE` or `cloche job create PIPELINE`") }
+        if jobs.isEmpty {
+            return context.say("no jobs yet; make one with `cloche run PIPELINE` or `cloche job create PIPELINE`")
+        }
         var table = Table([
             Table.Column("JOB"), Table.Column("STATE"), Table.Column("RUNS", alignment: .trailing, minimum: 4),
             Table.Column("PIPELINE", priority: 1), Table.Column("CREATED", priority: 2),
@@ -37,7 +43,9 @@ struct ListCommand: ParsableCommand {
         for job in jobs {
             let age = Duration.seconds(max(0, Syscall.wallClockSeconds() - job.created.seconds))
             let idle = !job.state.isFinal && !JobLock.isHeld(store, job.uuid)
-            let progress = "\(job.counts.ended)/\(job.counts.total)" + (job.counts.failed > 0 ? " \(job.counts.failed) failed" : "")
+            let progress =
+                "\(job.counts.ended)/\(job.counts.total)"
+                + (job.counts.failed > 0 ? " \(job.counts.failed) failed" : "")
             table.append([
                 Table.Cell(job.name.description), .state(job.state.rawValue),
                 Table.Cell(progress + (idle ? " (stopped)" : "")), Table.Cell(job.pipelinePath),
@@ -57,14 +65,18 @@ struct ListCommand: ParsableCommand {
             return try context.print(Documents.object([("runs", .array(documents))]))
         }
         try context.print(RunTable(store, job).table(runs))
-        if runs.count < job.counts.total, state == nil { context.say("\(runs.count) of \(job.counts.total) runs; --limit 0 shows all") }
+        if runs.count < job.counts.total, state == nil {
+            context.say("\(runs.count) of \(job.counts.total) runs; --limit 0 shows all")
+        }
     }
 
     private func states<State: RawRepresentable & CaseIterable & Hashable>(_ type: State.Type) throws -> Set<State>
     where State.RawValue == String {
         guard let state else { return [] }
         guard let value = State(rawValue: state) else {
-            throw ValidationError("there is no state `\(printable(state))`; there are " + State.allCases.map(\.rawValue).joined(separator: ", "))
+            throw ValidationError(
+                "there is no state `\(printable(state))`; there are "
+                    + State.allCases.map(\.rawValue).joined(separator: ", "))
         }
         return [value]
     }
@@ -72,7 +84,8 @@ struct ListCommand: ParsableCommand {
 
 struct ShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show a job, a run or a step: what it is, how it went, and why.", aliases: ["inspect"])
+        commandName: "show", abstract: "Show a job, a run or a step: what it is, how it went, and why.",
+        aliases: ["inspect"])
 
     @Argument(help: "JOB, JOB/7 or JOB/7/train.") var reference: String
     @OptionGroup var output: OutputOptions
@@ -100,8 +113,10 @@ struct ShowCommand: ParsableCommand {
         let styling = context.streams.output.styling
         var facts = [
             ("job", styling.apply(.bold, to: printable(job.name.description))), ("id", job.uuid.description),
-            ("state", styling.state(job.state.rawValue)), ("pipeline", "\(printable(job.pipelinePath)) in \(printable(job.project.path))"),
-            ("snapshot", String(document.snapshot.prefix(16))), ("policy", job.policyName), ("created", job.created.description),
+            ("state", styling.state(job.state.rawValue)),
+            ("pipeline", "\(printable(job.pipelinePath)) in \(printable(job.project.path))"),
+            ("snapshot", String(document.snapshot.prefix(16))), ("policy", job.policyName),
+            ("created", job.created.description),
         ]
         for (_, environment) in document.environments.sorted(by: { $0.key < $1.key }) {
             facts.append(("environment", "\(printable(environment.name)) (build \(environment.build))"))
@@ -127,7 +142,9 @@ struct ShowCommand: ParsableCommand {
         if let verdict = run.verdict { facts.append(("verdict", printable(verdict.summary))) }
         if let remedy = run.verdict?.remedy { facts.append(("remedy", printable(remedy))) }
         if !run.parameters.label.isEmpty { facts.append(("parameters", printable(run.parameters.label))) }
-        for metric in metrics { facts.append(("metric", "\(printable(metric.name)) = \(RunTable.number(metric.value))")) }
+        for metric in metrics {
+            facts.append(("metric", "\(printable(metric.name)) = \(RunTable.number(metric.value))"))
+        }
         if run.attempt > 0 {
             facts.append(("directory", store.runDirectory(run.address).attempt(run.attempt).path.string))
         }
@@ -212,13 +229,15 @@ struct WatchCommand: ParsableCommand {
             guard JobLock.isHeld(store, job.uuid) else {
                 display.finish(.clear)
                 throw CommandFailure(
-                    .wrongState, "watch the job `\(job.name)`: no process drives it", hint: "go on with it by `cloche job start \(job.name)`")
+                    .wrongState, "watch the job `\(job.name)`: no process drives it",
+                    hint: "go on with it by `cloche job start \(job.name)`")
             }
             let counts = job.counts
             display.update(lines: [
                 "\(styling.apply(.bold, to: job.name.description))  \(progressBar(done: counts.ended, total: counts.total))  "
                     + countsLine(
-                        [("running", counts.running), ("succeeded", counts.succeeded), ("failed", counts.failed)], styling: styling)
+                        [("running", counts.running), ("succeeded", counts.succeeded), ("failed", counts.failed)],
+                        styling: styling)
             ])
             _ = try Syscall.poll([], milliseconds: 200)
         }

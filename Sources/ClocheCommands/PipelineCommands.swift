@@ -13,7 +13,8 @@ struct PipelineValidateCommand: ParsableCommand {
 
     func run() throws {
         let context = CommandContext()
-        let plan = try JobCreation.plan(JobRequest(pipeline: FilePath(pipeline), policy: try CommandContext.policy("default")))
+        let plan = try JobCreation.plan(
+            JobRequest(pipeline: FilePath(pipeline), policy: try CommandContext.policy("default")))
         if output.json {
             return try context.print(
                 Documents.object([

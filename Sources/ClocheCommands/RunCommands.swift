@@ -22,7 +22,8 @@ struct JobSettings: ParsableArguments {
     func apply(to request: inout JobRequest) throws {
         for text in variables {
             guard let equals = text.firstIndex(of: "="), Self.isName(text[..<equals]) else {
-                throw ValidationError("--env-var needs NAME=VALUE with a name of letters, digits, `_` and `-`, not `\(printable(text))`")
+                throw ValidationError(
+                    "--env-var needs NAME=VALUE with a name of letters, digits, `_` and `-`, not `\(printable(text))`")
             }
             request.variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
         }
@@ -30,9 +31,11 @@ struct JobSettings: ParsableArguments {
     }
 
     private static func isName(_ text: Substring) -> Bool {
-        !text.isEmpty && text.utf8.allSatisfy {
-            (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x5F || $0 == 0x2D
-        }
+        !text.isEmpty
+            && text.utf8.allSatisfy {
+                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x5F
+                    || $0 == 0x2D
+            }
     }
 
     static func seconds(_ text: String) throws -> Double {
@@ -57,7 +60,8 @@ struct RunCommand: ParsableCommand {
 
     @Argument(help: "The pipeline's file.") var pipeline: String
     @Option(name: .shortAndLong, help: "Set a pipeline parameter: NAME=JSON.") var parameter: [String] = []
-    @Option(name: .customLong("step-param"), help: "Set a step's parameter: STEP.NAME=JSON.") var stepParameter: [String] = []
+    @Option(name: .customLong("step-param"), help: "Set a step's parameter: STEP.NAME=JSON.") var stepParameter:
+        [String] = []
     @Option(help: "Name the job.") var name: String?
     @OptionGroup var settings: JobSettings
     @OptionGroup var output: OutputOptions
@@ -70,10 +74,16 @@ struct RunCommand: ParsableCommand {
         try settings.apply(to: &request)
         let plan = try JobCreation.plan(request)
         for text in parameter { request.overrides.append(try ParameterOverride(pipelineArgument: text)) }
-        for text in stepParameter { request.overrides.append(try ParameterOverride(stepArgument: text, in: plan.pipeline)) }
+        for text in stepParameter {
+            request.overrides.append(try ParameterOverride(stepArgument: text, in: plan.pipeline))
+        }
         for override in request.overrides {
             let (isNew, hint) = override.isNew(in: plan.pipeline)
-            if isNew { context.say("warning: the pipeline has no parameter `\(printable(override.name))`" + (hint.map { "; \($0)" } ?? "")) }
+            if isNew {
+                context.say(
+                    "warning: the pipeline has no parameter `\(printable(override.name))`"
+                        + (hint.map { "; \($0)" } ?? ""))
+            }
         }
         let store = try context.openStore()
         let job = try JobMaking(context, store).make(request)
@@ -118,9 +128,12 @@ struct JobEnding {
                 context.say("failed: \(verdict.summary)")
                 if let remedy = verdict.remedy { context.say("hint: \(remedy)") }
             }
-            context.say("look at `cloche show \(job.name)/\(failed.address.number)` and `cloche logs \(job.name)/\(failed.address.number)`")
+            context.say(
+                "look at `cloche show \(job.name)/\(failed.address.number)` and `cloche logs \(job.name)/\(failed.address.number)`"
+            )
         } else {
-            context.say("look at `cloche show \(job.name)` and `cloche logs \(job.name)/\(runs.first?.address.number ?? 0)`")
+            context.say(
+                "look at `cloche show \(job.name)` and `cloche logs \(job.name)/\(runs.first?.address.number ?? 0)`")
         }
     }
 }
@@ -176,7 +189,8 @@ struct JobCreateCommand: ParsableCommand {
         let store = try context.openStore()
         let job = try JobMaking(context, store).make(request)
         context.say("job \(job.name): \(counted(job.counts.total, "run"))")
-        try JobEnding(context, store, json: output.json).drive(job, limit: try Parallelism.limit(maxParallel), showsOutput: false)
+        try JobEnding(context, store, json: output.json).drive(
+            job, limit: try Parallelism.limit(maxParallel), showsOutput: false)
     }
 }
 
@@ -202,11 +216,17 @@ struct JobPlanCommand: ParsableCommand {
             let runs = (0..<shown).map { number in
                 Documents.object([("index", Documents.value(number)), ("parameters", plan.parameters(number).json)])
             }
-            return try context.print(Documents.object([("count", Documents.value(plan.selected.count)), ("runs", .array(runs))]))
+            return try context.print(
+                Documents.object([("count", Documents.value(plan.selected.count)), ("runs", .array(runs))]))
         }
-        var table = Table([Table.Column("RUN", alignment: .trailing, minimum: 3), Table.Column("PARAMETERS", minimum: 20)])
+        var table = Table([
+            Table.Column("RUN", alignment: .trailing, minimum: 3), Table.Column("PARAMETERS", minimum: 20),
+        ])
         for number in 0..<shown {
-            table.append([Table.Cell(String(plan.selected[number])), Table.Cell(plan.grid.label(at: plan.selected[number], limit: 300))])
+            table.append([
+                Table.Cell(String(plan.selected[number])),
+                Table.Cell(plan.grid.label(at: plan.selected[number], limit: 300)),
+            ])
         }
         try context.print(table)
         if shown < plan.selected.count { context.say("\(shown) of \(plan.selected.count) runs; --limit 0 shows all") }
@@ -226,7 +246,9 @@ struct JobStartCommand: ParsableCommand {
         let store = try context.openStore()
         let target = try Target(job, in: store)
         guard target.job.counts.pending > 0 else {
-            throw CommandFailure(.wrongState, "start the job `\(target.job.name)`: it has no pending run", hint: "it is \(target.job.state.rawValue)")
+            throw CommandFailure(
+                .wrongState, "start the job `\(target.job.name)`: it has no pending run",
+                hint: "it is \(target.job.state.rawValue)")
         }
         let limit = try Parallelism.limit(maxParallel ?? target.job.options.maxParallel)
         try JobEnding(context, store, json: output.json).drive(target.job, limit: limit, showsOutput: false)

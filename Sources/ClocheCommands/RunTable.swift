@@ -29,7 +29,9 @@ struct RunTable {
         let titles = stepTitles(runs)
         let metrics = runs.map { Self.metrics(store, $0.address) }
         var metricNames: [String] = []
-        for row in metrics { for metric in row where !metricNames.contains(metric.name) { metricNames.append(metric.name) } }
+        for row in metrics {
+            for metric in row where !metricNames.contains(metric.name) { metricNames.append(metric.name) }
+        }
         var columns = [Table.Column("RUN", alignment: .trailing, minimum: 3)]
         columns += varying.map { Table.Column(Self.title($0, titles), priority: 1) }
         columns += [Table.Column("STATE"), Table.Column("TIME", alignment: .trailing, minimum: 4)]
@@ -79,7 +81,9 @@ struct RunTable {
     }
 
     private static func flat(_ json: String) -> [(String, String)] {
-        guard let value = try? JSONValue(parsing: json), let run = try? Pipelines.RunParameters(json: value) else { return [] }
+        guard let value = try? JSONValue(parsing: json), let run = try? Pipelines.RunParameters(json: value) else {
+            return []
+        }
         var result = run.pipeline.map { ($0.key, Pipelines.RunParameters.shown($0.value)) }
         for (uuid, parameters) in run.steps.sorted(by: { $0.key < $1.key }) {
             result += parameters.map { ("\(uuid)\u{0}\($0.key)", Pipelines.RunParameters.shown($0.value)) }

@@ -13,12 +13,13 @@ import SystemPackage
 import TerminalOutput
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 struct PolicyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "policy", abstract: "Look at policies.", subcommands: [PolicyListCommand.self, PolicyShowCommand.self])
+        commandName: "policy", abstract: "Look at policies.",
+        subcommands: [PolicyListCommand.self, PolicyShowCommand.self])
 }
 
 struct PolicyListCommand: ParsableCommand {
@@ -28,9 +29,12 @@ struct PolicyListCommand: ParsableCommand {
     func run() throws {
         let context = CommandContext()
         if output.json {
-            return try context.print(Documents.object([("policies", .array(BuiltInPolicies.all.map { .string($0.name) }))]))
+            return try context.print(
+                Documents.object([("policies", .array(BuiltInPolicies.all.map { .string($0.name) }))]))
         }
-        var table = Table([Table.Column("POLICY"), Table.Column("NETWORK"), Table.Column("DATA"), Table.Column("RUNS AS")])
+        var table = Table([
+            Table.Column("POLICY"), Table.Column("NETWORK"), Table.Column("DATA"), Table.Column("RUNS AS"),
+        ])
         for policy in BuiltInPolicies.all {
             table.append([
                 Table.Cell(policy.name), Table.Cell(policy.network.rawValue), Table.Cell(policy.data.rawValue),
@@ -50,9 +54,14 @@ struct PolicyShowCommand: ParsableCommand {
         let context = CommandContext()
         let policy = try CommandContext.policy(name)
         if output.json { return try context.print(Documents.object([("policy", Documents.value(policy))])) }
-        var lines = ["network  \(policy.network.rawValue)", "data     \(policy.data.rawValue)", "runs as  \(policy.identity.rawValue)"]
+        var lines = [
+            "network  \(policy.network.rawValue)", "data     \(policy.data.rawValue)",
+            "runs as  \(policy.identity.rawValue)",
+        ]
         for limit in LimitName.allCases {
-            if let value = policy.limits.value(of: limit) { lines.append("limit    \(limit.rawValue) \(RunTable.number(value)) (\(limit.unit))") }
+            if let value = policy.limits.value(of: limit) {
+                lines.append("limit    \(limit.rawValue) \(RunTable.number(value)) (\(limit.unit))")
+            }
         }
         for group in policy.seccomp.groups.values.sorted(by: { $0.id.rawValue < $1.id.rawValue }) {
             lines.append("refuses  \(group.id.rawValue): \(policy.seccomp.calls(refusedBy: group.id).count) calls")
@@ -68,7 +77,8 @@ struct SystemCommand: ParsableCommand {
 
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "doctor", abstract: "Try what sandboxes need on this host, and say what to do where it is missing.")
+        commandName: "doctor", abstract: "Try what sandboxes need on this host, and say what to do where it is missing."
+    )
     @OptionGroup var output: OutputOptions
 
     private struct Check: Encodable {
@@ -84,11 +94,19 @@ struct DoctorCommand: ParsableCommand {
         checks.append(sandbox())
         checks += controlGroups()
         checks += programs()
+        if let trouble = OutboundNetwork.deviceTrouble() {
+            checks.append(
+                Check(
+                    name: "tun device", state: "weaker", detail: "no builds and no policies with a network",
+                    remedy: trouble))
+        }
         if output.json {
             try context.print(Documents.object([("checks", .array(checks.map { Documents.value($0) }))]))
         } else {
             var table = Table([Table.Column("CHECK"), Table.Column("STATE"), Table.Column("DETAIL", priority: 1)])
-            for check in checks { table.append([Table.Cell(check.name), Table.Cell(check.state), Table.Cell(check.detail)]) }
+            for check in checks {
+                table.append([Table.Cell(check.name), Table.Cell(check.state), Table.Cell(check.detail)])
+            }
             try context.print(table)
             for check in checks { if let remedy = check.remedy { context.say("\(check.name): \(remedy)") } }
         }
@@ -114,8 +132,11 @@ struct DoctorCommand: ParsableCommand {
         case .userRange: return Check(name: "ids", state: "ok", detail: "a range of /etc/subuid")
         case .single:
             return Check(
-                name: "ids", state: "weaker", detail: "only the own id: supervisor and steps share it, and bases cannot be built",
-                remedy: "install the package uidmap and give this user a range: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`")
+                name: "ids", state: "weaker",
+                detail: "only the own id: supervisor and steps share it, and bases cannot be built",
+                remedy:
+                    "install the package uidmap and give this user a range: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`"
+            )
         }
     }
 
@@ -127,15 +148,20 @@ struct DoctorCommand: ParsableCommand {
             let directory = FilePath("/tmp/cloche-doctor-\(getpid())")
             try Syscall.makeDirectory(directory, mode: 0o755)
             defer { Self.remove(directory) }
-            try Syscall.writeFile(directory.appending("probe"), try Syscall.readFile(program, limit: 256 << 20), mode: 0o755)
+            try Syscall.writeFile(
+                directory.appending("probe"), try Syscall.readFile(program, limit: 256 << 20), mode: 0o755)
             let request = OneSandbox(
                 identity: HostIdentity.choose(), stage: StageSpec(environments: [.init(layers: [directory.string])]),
                 sandbox: SandboxSpec(policy: BuiltInPolicies.standard, arguments: ["/probe"], variables: [:]),
                 name: JobID.random().description)
             let status = try Self.execute(request, program)
             // The supervisor's answer to a call without arguments: it ran.
-            if status.code == 64 { return Check(name: "sandbox", state: "ok", detail: "namespaces, overlay, filter and limits were set up") }
-            return Check(name: "sandbox", state: "failed", detail: status.text, remedy: "see reasons above; nothing runs until this is mended")
+            if status.code == 64 {
+                return Check(name: "sandbox", state: "ok", detail: "namespaces, overlay, filter and limits were set up")
+            }
+            return Check(
+                name: "sandbox", state: "failed", detail: status.text,
+                remedy: "see reasons above; nothing runs until this is mended")
         } catch {
             return Check(name: "sandbox", state: "failed", detail: "\(error)", remedy: nil)
         }
@@ -158,7 +184,9 @@ struct DoctorCommand: ParsableCommand {
         let pipe = try Syscall.pipe()
         let number = try HostProcess.spawn(
             program, ["cloche-supervisor", "command"],
-            descriptors: [(memory.number, SupervisorMain.requestDescriptor), (pipe.writing.number, 1), (pipe.writing.number, 2)])
+            descriptors: [
+                (memory.number, SupervisorMain.requestDescriptor), (pipe.writing.number, 1), (pipe.writing.number, 2),
+            ])
         let process = try ProcessHandle(opening: number)
         let reading = pipe.takeReading()
         let text = String(decoding: try Syscall.readAll(reading.number, limit: 65536), as: UTF8.self)
@@ -171,7 +199,9 @@ struct DoctorCommand: ParsableCommand {
         return [CgroupController.memory, .pids, .cpu].map { controller in
             let name = "limit \(controller.rawValue)"
             if let obstacle = host.obstacle(to: controller) {
-                return Check(name: name, state: "weaker", detail: obstacle.reason + ": this limit is not enforced", remedy: obstacle.remedy)
+                return Check(
+                    name: name, state: "weaker", detail: obstacle.reason + ": this limit is not enforced",
+                    remedy: obstacle.remedy)
             }
             let generation = host.hierarchy(for: controller).map { "version \($0.generation.rawValue)" } ?? ""
             return Check(name: name, state: "ok", detail: "control groups \(generation)")
@@ -179,11 +209,16 @@ struct DoctorCommand: ParsableCommand {
     }
 
     private func programs() -> [Check] {
-        [("mmdebstrap", "/usr/bin/mmdebstrap", "building bases"), ("passt", "/usr/bin/pasta", "builds and policies with a network"),
-            ("iproute2", "/usr/sbin/ip", "builds and policies with a network")].map { package, path, purpose in
-                Syscall.exists(FilePath(path))
-                    ? Check(name: package, state: "ok", detail: "for \(purpose)")
-                    : Check(name: package, state: "weaker", detail: "missing: no \(purpose)", remedy: "sudo apt-get install \(package)")
-            }
+        [
+            ("mmdebstrap", "/usr/bin/mmdebstrap", "building bases"),
+            ("passt", "/usr/bin/pasta", "builds and policies with a network"),
+            ("iproute2", "/usr/sbin/ip", "builds and policies with a network"),
+        ].map { package, path, purpose in
+            Syscall.exists(FilePath(path))
+                ? Check(name: package, state: "ok", detail: "for \(purpose)")
+                : Check(
+                    name: package, state: "weaker", detail: "missing: no \(purpose)",
+                    remedy: "sudo apt-get install \(package)")
+        }
     }
 }

@@ -46,14 +46,14 @@ package enum SetupScript {
             __cloche_end() {
                 local status=$? line=$1
                 trap - DEBUG
-                if [[ $3 -gt 0 ]]; then line=$2; fi
+                if [[ $3 -gt 1 ]]; then line=$2; fi
                 if [[ $status -ne 0 ]]; then
                     printf '\\n\(marker)%s with status %s\\n' "$line" "$status" >&2
                 fi
                 return "$status"
             }
-            trap '__cloche_end "$__cloche_before" "$__cloche_line" "${#FUNCNAME[@]}"' EXIT
-            # bash runs this once more before the EXIT trap, except in functions: the line before is the one that counts.
+            trap '__cloche_end "$__cloche_before" "$__cloche_line" "${#BASH_SOURCE[@]}"' EXIT
+            # Outside functions bash runs this once more before the EXIT trap: then the line before is the one that counts.
             trap '__cloche_before=$__cloche_line __cloche_line=$LINENO' DEBUG
 
             """

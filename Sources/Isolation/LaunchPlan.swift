@@ -110,7 +110,8 @@ package struct CommandPlan: Sendable, Hashable {
     /// The files to try for a name, as execvp(3) would: itself with a slash in it, else along PATH.
     package static func candidates(for name: String, path: String?) -> [String] {
         if name.contains("/") { return [name] }
-        let directories = (path ?? "/usr/local/bin:/usr/bin:/bin").split(separator: ":", omittingEmptySubsequences: true)
+        let directories = (path ?? "/usr/local/bin:/usr/bin:/bin").split(
+            separator: ":", omittingEmptySubsequences: true)
         return directories.prefix(64).map { "\($0)/\(name)" }
     }
 }

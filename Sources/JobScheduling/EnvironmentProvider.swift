@@ -8,7 +8,7 @@ import Snapshots
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The environments of projects: what they need, what is built, and what a job pins.
@@ -34,11 +34,14 @@ package struct EnvironmentProvider {
         if Syscall.exists(installed) { return installed }
         while !directory.isEmpty, directory != "/" {
             let candidate = directory.appending("Environments")
-            if Syscall.exists(candidate.appending(PinnedEnvironments.standard).appending(Base.recipeFile)) { return candidate }
+            if Syscall.exists(candidate.appending(PinnedEnvironments.standard).appending(Base.recipeFile)) {
+                return candidate
+            }
             directory = directory.removingLastComponent()
         }
         throw StoreError(
-            message: "find the recipes of the base environments: there is no `Environments` directory above the program",
+            message:
+                "find the recipes of the base environments: there is no `Environments` directory above the program",
             hint: "name it in CLOCHE_ENVIRONMENTS")
     }
 

@@ -4,7 +4,7 @@ import Runs
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The choice of the ids that runs of a store have outside; made once, then kept in `identity.json`.

@@ -8,7 +8,7 @@ package import Snapshots
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// What a user asks of a new job.
@@ -74,7 +74,9 @@ package struct JobCreation {
         let own = file.removingLastComponent()
         var directory = own
         while !directory.isEmpty {
-            if Syscall.exists(directory.appending(".orchest")) || Syscall.exists(directory.appending(".git")) { return directory }
+            if Syscall.exists(directory.appending(".orchest")) || Syscall.exists(directory.appending(".git")) {
+                return directory
+            }
             if directory == "/" { break }
             directory = directory.removingLastComponent()
         }
@@ -106,7 +108,8 @@ package struct JobCreation {
         let grid = try grid(request, pipeline, path, files)
         guard let count = grid.count, count <= mostRuns else {
             throw StoreError(
-                message: "make the runs of the grid: there are \(grid.count.map(String.init) ?? "more than 10^18") combinations",
+                message:
+                    "make the runs of the grid: there are \(grid.count.map(String.init) ?? "more than 10^18") combinations",
                 hint: "leave values out, or take a part with --only; at most \(mostRuns) runs are made")
         }
         var selected = Array(0..<count)
@@ -121,7 +124,8 @@ package struct JobCreation {
         if let only = request.only { selected = selected.filter { only.contains($0) } }
         if let skip = request.skip { selected = selected.filter { !skip.contains($0) } }
         guard !selected.isEmpty else {
-            throw StoreError(message: "make the runs of the grid: no run is left", hint: "see them with `cloche job plan`")
+            throw StoreError(
+                message: "make the runs of the grid: no run is left", hint: "see them with `cloche job plan`")
         }
         return JobPlan(
             project: project, pipelinePath: path, pipeline: pipeline, grid: grid, selected: selected,
@@ -184,7 +188,8 @@ package struct JobCreation {
             policy: .init(name: request.policy.name, digest: Digest.hexadecimal(policyBytes)),
             parameters: .init(
                 grid: plan.grid.json.text(pretty: false, sortedKeys: false), selection: RunNumbers(plan.selected),
-                singleRun: plan.overrides.isEmpty ? nil : plan.parameters(0).json.text(pretty: false, sortedKeys: false)))
+                singleRun: plan.overrides.isEmpty ? nil : plan.parameters(0).json.text(pretty: false, sortedKeys: false)
+            ))
         document.environments = pins
         document.variables = request.variables
         document.options = request.options

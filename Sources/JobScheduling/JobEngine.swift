@@ -7,7 +7,7 @@ import Runs
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Drives one job to its end in the calling process: takes runs from the queue, starts their supervisors, and writes
@@ -102,7 +102,9 @@ package final class JobEngine {
 
     private func fill() {
         attempt {
-            while active.count < limit, let run = try store.database.claimNextRun(of: job, limit: 10_000, at: Self.now()) {
+            while active.count < limit,
+                let run = try store.database.claimNextRun(of: job, limit: 10_000, at: Self.now())
+            {
                 try start(run)
             }
         }

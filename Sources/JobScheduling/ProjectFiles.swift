@@ -4,7 +4,7 @@ package import Pipelines
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A project's files, in its snapshot or where its author works: read below its directory, without following links.
@@ -63,7 +63,9 @@ package struct ProjectFiles: Sendable {
 
     private static func names(in directory: FilePath) throws(SyscallError) -> [String] {
         let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        return try Syscall.directoryEntries(opened.number).prefix(10_000).map { String(decoding: $0.name, as: UTF8.self) }
+        return try Syscall.directoryEntries(opened.number).prefix(10_000).map {
+            String(decoding: $0.name, as: UTF8.self)
+        }
     }
 
     private func environmentNames(_ directories: [String]) -> [String: String] {

@@ -4,7 +4,7 @@ import Snapshots
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The Python module and the notebook runner, as every sandbox sees them.

@@ -39,7 +39,8 @@ struct RunPreparation {
     func stepRecords(attempt: Int) -> [String: StepRecord] {
         var records: [String: StepRecord] = [:]
         for (position, step) in pipeline.steps.enumerated() {
-            records[step.uuid] = StepRecord(uuid: step.uuid, title: step.displayName, position: position, attempt: attempt)
+            records[step.uuid] = StepRecord(
+                uuid: step.uuid, title: step.displayName, position: position, attempt: attempt)
         }
         return records
     }

@@ -8,7 +8,7 @@ import SandboxRuntime
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Carries out the commands of builds in sandboxes, each in a supervisor's process of its own.
@@ -39,7 +39,8 @@ package struct SandboxBuildExecutor: BuildExecutor {
         // Root of the namespace reaches both through the directory that they lie in.
         try give(upper.removingLastComponent())
         var stage = StageSpec(environments: [.init(layers: lowers)])
-        stage.persistentRoot = .init(directory: upper.removingLastComponent().string, upper: try name(upper), work: try name(work))
+        stage.persistentRoot = .init(
+            directory: upper.removingLastComponent().string, upper: try name(upper), work: try name(work))
         var policy = BuiltInPolicies.build
         policy.limits.wallTime = command.timeLimit
         switch command.network {

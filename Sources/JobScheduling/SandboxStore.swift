@@ -4,7 +4,7 @@ import LinuxSystem
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// What a single sandbox needs of a store: its identity, its environments, its data; no database.
@@ -29,7 +29,9 @@ package struct SandboxStore {
         }
         identity = try HostIdentity.stored(in: path)
         data = path.appending("data").appending("shared").string
-        if geteuid() == 0, let user = identity.outsideUser(IdentityMap.user), let group = identity.outsideGroup(IdentityMap.user) {
+        if geteuid() == 0, let user = identity.outsideUser(IdentityMap.user),
+            let group = identity.outsideGroup(IdentityMap.user)
+        {
             try Syscall.changeOwner(FilePath(data), user: user, group: group)
         }
     }

@@ -7,7 +7,7 @@ package import Snapshots
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A directory of jobs, runs, snapshots and environments, and the identity under which its runs execute.
@@ -30,7 +30,9 @@ package struct Store: Sendable {
         }
         let identity = try HostIdentity.stored(in: path)
         do throws(SyscallError) {
-            if geteuid() == 0, let user = identity.outsideUser(IdentityMap.user), let group = identity.outsideGroup(IdentityMap.user) {
+            if geteuid() == 0, let user = identity.outsideUser(IdentityMap.user),
+                let group = identity.outsideGroup(IdentityMap.user)
+            {
                 try Syscall.changeOwner(path.appending("data").appending("shared"), user: user, group: group)
             }
         } catch {
@@ -78,7 +80,8 @@ package struct Store: Sendable {
             return try JobDocument(bytes: try Syscall.readFile(file, limit: 64 << 20))
         } catch {
             throw StoreError(
-                message: "read the job's document `\(file)`: \(error)", hint: "restore it from a backup, or remove the job")
+                message: "read the job's document `\(file)`: \(error)",
+                hint: "restore it from a backup, or remove the job")
         }
     }
 
@@ -90,7 +93,8 @@ package struct Store: Sendable {
             let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
             try Syscall.replaceFile("job.json", at: opened.number, try document.bytes(), mode: 0o600)
         } catch {
-            throw StoreError(message: "write the job's document in `\(directory)`: \(error)", hint: "see whether the disk is full")
+            throw StoreError(
+                message: "write the job's document in `\(directory)`: \(error)", hint: "see whether the disk is full")
         }
     }
 }

@@ -4,7 +4,7 @@ import Runs
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A supervisor from the engine's side: its process, its events, and the line on which it listens.

@@ -1,6 +1,5 @@
 import GRDB
 import Isolation
-import Isolation
 package import Jobs
 
 extension JobDatabase {

@@ -111,7 +111,9 @@ extension JobDatabase {
     /// Counts the deleted runs too, of which no row tells.
     private static func restoreCounts(of job: JobRecord, count: Int, in database: Database) throws {
         let columns = RunState.allCases.map { "\($0.rawValue) = :\($0.rawValue)" }.joined(separator: ", ")
-        var values: [String: (any DatabaseValueConvertible)?] = ["job": job.sequence, "removed": job.removed, "next": count]
+        var values: [String: (any DatabaseValueConvertible)?] = [
+            "job": job.sequence, "removed": job.removed, "next": count,
+        ]
         for state in RunState.allCases { values[state.rawValue] = job.counts[state] }
         try database.execute(
             sql: "UPDATE jobs SET next_number = :next, removed = :removed, \(columns) WHERE id = :job",

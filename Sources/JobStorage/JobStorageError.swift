@@ -40,7 +40,8 @@ extension JobStorageError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .notFound(let name, _): "no job matches \(Self.quoted(name))"
-        case .noSuchRun(let job, let number, let count): "job \(Self.quoted(job)) has no run \(number), \(Self.extent(count))"
+        case .noSuchRun(let job, let number, let count):
+            "job \(Self.quoted(job)) has no run \(number), \(Self.extent(count))"
         case .ambiguous(let name, let candidates): "\(Self.quoted(name)) matches \(candidates.count) jobs"
         case .nameTaken(let name, _): "a job named \(Self.quoted(name.description)) exists already"
         case .identityTaken(let job): "a job with the identity `\(job)` exists already"
@@ -52,7 +53,8 @@ extension JobStorageError: CustomStringConvertible {
         case .newerFormat(let path, let found, let known):
             "database \(Self.quoted(path)) is of format \(found), and only formats up to \(known) are known"
         case .foreign(let path): "\(Self.quoted(path)) is the database of another program"
-        case .corrupted(let path, let detail): "database \(Self.quoted(path)) is damaged: \(printable(detail, limit: 300))"
+        case .corrupted(let path, let detail):
+            "database \(Self.quoted(path)) is damaged: \(printable(detail, limit: 300))"
         case .busy(let path): "database \(Self.quoted(path)) is locked by another process"
         case .full(let path): "no room left to write database \(Self.quoted(path))"
         case .unusable(let path, let detail):
@@ -67,7 +69,8 @@ extension JobStorageError: CustomStringConvertible {
             nearest.isEmpty
                 ? "`cloche ls` lists the jobs" : "did you mean \(nearest.map(Self.quoted).joined(separator: " or "))?"
         case .noSuchRun: "`cloche ls JOB` lists the runs of a job"
-        case .ambiguous(_, let candidates): "write more of one of " + candidates.map(Self.quoted).joined(separator: ", ")
+        case .ambiguous(_, let candidates):
+            "write more of one of " + candidates.map(Self.quoted).joined(separator: ", ")
         case .nameTaken(_, let proposal): "\(Self.quoted(proposal.description)) is free, or delete the other job first"
         case .identityTaken: "make the job with a new identity"
         case .runCount: "choose 1 to 10,000,000 combinations of its parameters"

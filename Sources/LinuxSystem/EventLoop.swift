@@ -1,4 +1,3 @@
-
 /// One thread's waiting: descriptors that become readable, and points in time.
 ///
 /// For a supervisor's single thread; it is not handed to others.
@@ -60,8 +59,8 @@ package final class EventLoop {
 
     private func fireTimers() {
         let now = Syscall.monotonicSeconds()
-        for (number, timer) in timers.filter({ $0.value.time <= now }).sorted(by: { $0.value.time < $1.value.time }) {
-            guard timers.removeValue(forKey: number) != nil else { continue }
+        for (number, timer) in timers.filter({ $0.value.time <= now }).sorted(by: { $0.value.time < $1.value.time })
+        where timers.removeValue(forKey: number) != nil {
             timer.action()
         }
     }

@@ -1,7 +1,7 @@
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Programs of the host, started by posix_spawn(3): never by a fork of this process.

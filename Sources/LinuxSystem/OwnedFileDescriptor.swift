@@ -1,7 +1,7 @@
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A file descriptor with exactly one owner, closed when its owner ends.

@@ -2,7 +2,7 @@ import CLinux
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A system call that a filter refused and that waits for its answer (seccomp_unotify(2)).
@@ -40,7 +40,7 @@ extension Syscall {
             _ = try check("seccomp receive") {
                 CLinux_seccomp_receive(listener, &identity, &process, &number, &architecture, &arguments)
             }
-        } catch where error.errno == .noSuchFileOrDirectory {
+        } catch  where error.errno == .noSuchFileOrDirectory {
             return nil
         }
         return RefusedCall(
@@ -51,7 +51,7 @@ extension Syscall {
     package static func refuse(_ call: RefusedCall, at listener: CInt, _ error: Errno) throws(SyscallError) {
         do throws(SyscallError) {
             _ = try check("seccomp answer") { CLinux_seccomp_refuse(listener, call.identity, error.rawValue) }
-        } catch where error.errno == .noSuchFileOrDirectory {}
+        } catch  where error.errno == .noSuchFileOrDirectory {}
     }
 
     /// poll(2): waits until a descriptor is ready; a negative time-out waits for ever. Returns the ready ones.

@@ -2,7 +2,7 @@ import CLinux
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// How openat2(2) may resolve a path; see its manual page.
@@ -90,9 +90,9 @@ extension Syscall {
     package static func makeDirectories(_ path: FilePath, mode: UInt32) throws(SyscallError) {
         do throws(SyscallError) {
             try makeDirectory(path, mode: mode)
-        } catch where error.errno == .fileExists {
+        } catch  where error.errno == .fileExists {
             return
-        } catch where error.errno == .noSuchFileOrDirectory && !path.removingLastComponent().isEmpty {
+        } catch  where error.errno == .noSuchFileOrDirectory && !path.removingLastComponent().isEmpty {
             try makeDirectories(path.removingLastComponent(), mode: mode)
             try makeDirectories(path, mode: mode)
         }
@@ -103,7 +103,9 @@ extension Syscall {
         _ path: FilePath, major: UInt32, minor: UInt32, mode: UInt32
     ) throws(SyscallError) {
         let number = CLinux_makedev(major, minor)
-        _ = try check("mknod", path.string) { path.withPlatformString { Glibc.mknod($0, S_IFCHR | mode, UInt(number)) } }
+        _ = try check("mknod", path.string) {
+            path.withPlatformString { Glibc.mknod($0, S_IFCHR | mode, UInt(number)) }
+        }
         _ = try check("chmod", path.string) { path.withPlatformString { Glibc.chmod($0, mode) } }
     }
 
@@ -198,7 +200,9 @@ extension Syscall {
     package static func setModificationTime(
         _ path: FilePath, at directory: CInt = AT_FDCWD, seconds: Int64, nanoseconds: Int64
     ) throws(SyscallError) {
-        let times = [timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2), timespec(tv_sec: Int(seconds), tv_nsec: Int(nanoseconds))]
+        let times = [
+            timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2), timespec(tv_sec: Int(seconds), tv_nsec: Int(nanoseconds)),
+        ]
         _ = try check("utimensat", path.string) {
             path.withPlatformString { Glibc.utimensat(directory, $0, times, AT_SYMLINK_NOFOLLOW) }
         }
@@ -211,7 +215,9 @@ extension Syscall {
 
     /// ioctl_ficlone(2): makes `to` share all data of `from`, where the file system can.
     package static func cloneFile(from: CInt, to: CInt) throws(SyscallError) {
-        _ = try check("ioctl FICLONE") { CLinux_ioctl(to, CLinux_FICLONE, UnsafeMutableRawPointer(bitPattern: Int(from))) }
+        _ = try check("ioctl FICLONE") {
+            CLinux_ioctl(to, CLinux_FICLONE, UnsafeMutableRawPointer(bitPattern: Int(from)))
+        }
     }
 
     /// The names in an open directory but `.` and `..`, as raw bytes, in the kernel's order.

@@ -2,7 +2,7 @@ import CLinux
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 extension Syscall {
@@ -19,7 +19,8 @@ extension Syscall {
 
     /// open_tree(2): a descriptor of a detached copy of the mount at the place that `location` refers to.
     package static func cloneMount(of location: CInt, recursive: Bool) throws(SyscallError) -> OwnedFileDescriptor {
-        let flags = UInt32(CLinux_OPEN_TREE_CLONE) | UInt32(O_CLOEXEC) | UInt32(CLinux_AT_EMPTY_PATH)
+        let flags =
+            UInt32(CLinux_OPEN_TREE_CLONE) | UInt32(O_CLOEXEC) | UInt32(CLinux_AT_EMPTY_PATH)
             | (recursive ? UInt32(CLinux_AT_RECURSIVE) : 0)
         return OwnedFileDescriptor(adopting: try check("open_tree") { CLinux_open_tree(location, "", flags) })
     }

@@ -2,7 +2,7 @@ import CLinux
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 extension Syscall {
@@ -160,7 +160,7 @@ package struct ProcessHandle: ~Copyable, Sendable {
     package func signal(_ signal: CInt) throws(SyscallError) {
         do throws(SyscallError) {
             _ = try Syscall.check("pidfd_send_signal") { CLinux_pidfd_send_signal(pidfd.number, signal) }
-        } catch where error.errno == .noSuchProcess {}
+        } catch  where error.errno == .noSuchProcess {}
     }
 
     /// Reaps the process (waitid(2), P_PIDFD); nil when it still runs and `block` is false. For its parent only.

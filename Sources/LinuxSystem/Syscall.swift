@@ -2,7 +2,7 @@ import CLinux
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Linux system calls with Swift types: one function a call, under the manual's name.

@@ -1,7 +1,7 @@
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A system call that failed: which one, on what, and with which errno.

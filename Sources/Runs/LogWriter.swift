@@ -2,7 +2,7 @@ import LinuxSystem
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Writes a step's log: the raw bytes, and a sparse index of when they came.

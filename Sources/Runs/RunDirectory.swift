@@ -4,7 +4,7 @@ package import LinuxSystem
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The directory of a run: its specification, its pipeline, and its attempts.
@@ -24,7 +24,9 @@ package struct RunDirectory: Sendable {
         try Syscall.makeDirectories(path, mode: 0o755)
         let directory = try Syscall.open(path, O_RDONLY | O_DIRECTORY)
         try Syscall.writeFile("pipeline.json", at: directory.number, Array(pipeline.utf8))
-        guard let bytes = JSONFile.encode(spec) else { throw SyscallError("encode", path.string, errno: .invalidArgument) }
+        guard let bytes = JSONFile.encode(spec) else {
+            throw SyscallError("encode", path.string, errno: .invalidArgument)
+        }
         try Syscall.replaceFile("spec.json", at: directory.number, bytes)
     }
 
@@ -62,7 +64,7 @@ package struct RunDirectory: Sendable {
             let claimed = parent.appending(String(number))
             do throws(SyscallError) {
                 try Syscall.makeDirectory(claimed, mode: 0o755)
-            } catch where error.errno == .fileExists {
+            } catch  where error.errno == .fileExists {
                 number += 1
                 continue
             }
@@ -82,7 +84,9 @@ package struct AttemptDirectory: Sendable {
 
     /// Whether a supervisor holds the attempt. An attempt whose lock is not there yet counts as held.
     package func isHeld() -> Bool {
-        guard let lock = try? Syscall.open(path.appending("lock"), O_RDWR | O_NOFOLLOW | O_NONBLOCK) else { return false }
+        guard let lock = try? Syscall.open(path.appending("lock"), O_RDWR | O_NOFOLLOW | O_NONBLOCK) else {
+            return false
+        }
         do throws(SyscallError) {
             try Syscall.flock(lock.number, LOCK_EX | LOCK_NB)
             return false
@@ -111,7 +115,7 @@ package struct AttemptDirectory: Sendable {
         try Syscall.fsync(file.number)
         do throws(SyscallError) {
             try Syscall.rename(temporary, at: directory, to: "verdict.json", at: directory, replacing: false)
-        } catch where error.errno == .fileExists {
+        } catch  where error.errno == .fileExists {
             try Syscall.unlink(temporary, at: directory)
         }
         try Syscall.fsync(directory)

@@ -6,7 +6,7 @@ import SandboxRuntime
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Carries out one attempt at a run, in the supervisor's process: starts steps when their parents have succeeded, relays
@@ -176,7 +176,8 @@ final class RunSupervisor {
             let verdict: Verdict
             if let failedStep {
                 verdict = Verdict(
-                    .dependencyFailed, "step `\(printable(step.name))` was not started: step "
+                    .dependencyFailed,
+                    "step `\(printable(step.name))` was not started: step "
                         + "`\(printable(failedStep.name))` failed", detail: ["failed_step": .text(failedStep.uuid)])
             } else {
                 verdict = Verdict(.cancelled, "step `\(printable(step.name))` was not started")
@@ -218,7 +219,9 @@ final class RunSupervisor {
         }
         let lines = denials.compactMap { JSONFile.encode(Line(step: step.uuid, denial: $0)) }.flatMap { $0 }
         // The verdict carries the first ones as well.
-        if let file = try? Syscall.open("denials.jsonl", at: directory.number, O_WRONLY | O_CREAT | O_APPEND, mode: 0o644) {
+        if let file = try? Syscall.open(
+            "denials.jsonl", at: directory.number, O_WRONLY | O_CREAT | O_APPEND, mode: 0o644)
+        {
             try? Syscall.writeAll(file.number, lines)
         }
     }

@@ -1,12 +1,12 @@
-import Isolation
 import Cgroups
+import Isolation
 import LinuxSystem
 import SandboxLaunch
 import SandboxRuntime
 package import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// What the program `cloche-supervisor` does for a run.
@@ -24,7 +24,8 @@ package enum SupervisorMain {
         do throws(SyscallError) {
             let spec = try directory.spec()
             let claim = try directory.claimAttempt()
-            let owner = spec.identity.outsideUser(IdentityMap.user), group = spec.identity.outsideGroup(IdentityMap.user)
+            let owner = spec.identity.outsideUser(IdentityMap.user),
+                group = spec.identity.outsideGroup(IdentityMap.user)
             if let owner, let group, geteuid() == 0 {
                 try Syscall.changeOwner(claim.directory.path, user: owner, group: group)
             }
@@ -84,7 +85,8 @@ package enum SupervisorMain {
                 StepCommand.stage(spec, runDirectory: directory.path.string, attempt: attempt.path.string),
                 identity: spec.identity, skeleton: StepCommand.skeleton(spec), initProgram: program,
                 controlGroupEntries: group.stepsEntry.allLists, counters: group.reader())
-            let run = try RunSupervisor(spec, attempt: number, supervisor: supervisor, mirror: isOpen(mirror) ? mirror : nil)
+            let run = try RunSupervisor(
+                spec, attempt: number, supervisor: supervisor, mirror: isOpen(mirror) ? mirror : nil)
             try listen(run, supervisor.loop)
             _ = try run.run()
             return 0

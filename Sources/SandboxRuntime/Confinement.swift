@@ -4,7 +4,7 @@ package import SandboxLaunch
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The way into the user namespace of a run.
@@ -131,7 +131,9 @@ enum IdentityMapping {
         var arguments = [name, String(process)]
         for range in ranges { arguments += [String(range.inside), String(range.outside), String(range.count)] }
         let status = try HostCommand.run("/usr/bin/\(name)", arguments)
-        guard status == 0 else { throw SyscallError(name, arguments.dropFirst().joined(separator: " "), errno: .notPermitted) }
+        guard status == 0 else {
+            throw SyscallError(name, arguments.dropFirst().joined(separator: " "), errno: .notPermitted)
+        }
     }
 }
 

@@ -4,7 +4,7 @@ package import SandboxLaunch
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A program of the host as uid 0 of a mapped user namespace: what fetches and unpacks packages.

@@ -5,7 +5,7 @@ package import SandboxLaunch
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A single command in a sandbox of its own, with the caller's standard streams relayed: `cloche exec`, and the steps of
@@ -40,7 +40,9 @@ package struct OneSandbox: Sendable, Hashable, Codable {
     package func run(finish: (Result) -> Int32) throws(LaunchError) -> Never {
         let program = try SandboxSupervisor.loadInitProgram()
         let group = try ControlGroups.make(run: name, limits: sandbox.policy.limits)
-        try Confinement.enter(identity, connected: stage.outbound != nil) { supervisor, _ in ControlGroups.keep(supervisor, group) }
+        try Confinement.enter(identity, connected: stage.outbound != nil) { supervisor, _ in
+            ControlGroups.keep(supervisor, group)
+        }
         let code: Int32
         do throws(LaunchError) {
             code = try supervise(program, group, finish)
@@ -106,7 +108,9 @@ package struct OneSandbox: Sendable, Hashable, Codable {
     private var skeleton: Skeleton {
         let targets = sandbox.mounts.map { mount in
             var directory = true
-            if case .bind(let index) = mount.source, stage.binds.indices.contains(index) { directory = Self.isDirectory(stage.binds[index].source) }
+            if case .bind(let index) = mount.source, stage.binds.indices.contains(index) {
+                directory = Self.isDirectory(stage.binds[index].source)
+            }
             return (path: mount.target, directory: directory)
         }
         return Skeleton.standard(
@@ -207,7 +211,7 @@ final class InputRelay {
         do throws(SyscallError) {
             let count = try Syscall.writeSome(number, pending)
             pending.removeFirst(count)
-        } catch where error.errno == .resourceTemporarilyUnavailable {
+        } catch  where error.errno == .resourceTemporarilyUnavailable {
         } catch {
             return finish()
         }

@@ -3,7 +3,7 @@ import SandboxLaunch
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A network namespace with a way out, and nothing else: made once for a supervisor, joined by its sandboxes.
@@ -40,16 +40,30 @@ package enum OutboundNetwork {
         try Syscall.unshare(.mount)
         try Syscall.mount(source: "none", target: "/", type: nil, flags: UInt(MS_REC | MS_PRIVATE))
         try Syscall.makeDirectories("/dev/net", mode: 0o755)
-        try Syscall.mount(source: "net", target: "/dev/net", type: "tmpfs", flags: UInt(MS_NOSUID | MS_NOEXEC), data: "mode=0755,size=16k")
+        try Syscall.mount(
+            source: "net", target: "/dev/net", type: "tmpfs", flags: UInt(MS_NOSUID | MS_NOEXEC),
+            data: "mode=0755,size=16k")
         try Syscall.makeDevice("/dev/net/tun", major: 10, minor: 200, mode: 0o666)
+    }
+
+    /// Why the tun device cannot be used by the calling process, with what to do; nil when it can.
+    package static func deviceTrouble() -> String? {
+        do throws(SyscallError) {
+            _ = try Syscall.open("/dev/net/tun", O_RDWR)
+            return nil
+        } catch {
+            return "\(error); give it the mode that udev gives it: `sudo modprobe tun; sudo chmod 0666 /dev/net/tun`"
+        }
     }
 
     /// Makes the namespace and starts the stack. The caller is root of its user namespace, has one thread and still sees
     /// the host's files. Gives a descriptor of the network namespace.
     static func start(_ settings: Settings) throws(LaunchError) -> OwnedFileDescriptor {
         guard Syscall.exists("/usr/bin/pasta") else {
-            throw LaunchError(step: "connect the sandbox", reason: "`/usr/bin/pasta` is missing: install the package `passt`")
+            throw LaunchError(
+                step: "connect the sandbox", reason: "`/usr/bin/pasta` is missing: install the package `passt`")
         }
+        if let trouble = deviceTrouble() { throw LaunchError(step: "connect the sandbox", reason: trouble) }
         return try LaunchError.during("connect the sandbox") { () throws(SyscallError) in
             let release = try Syscall.pipe()
             let ready = try Syscall.pipe()

@@ -6,7 +6,7 @@ package import SeccompFilters
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// One sandbox from its launch to its report, driven by an event loop.
@@ -166,7 +166,8 @@ package final class RunningSandbox {
                 ending = .ended(end)
                 unrouted = unroutedDatagrams
             } else if case .failed(let step, let errno, let execution) = message {
-                ending = execution
+                ending =
+                    execution
                     ? .notExecuted(missing: errno == .noSuchFileOrDirectory, reason: errno.description)
                     : .setup(LaunchError(step: step, reason: errno.description, errno: errno))
             }

@@ -3,7 +3,7 @@ import SandboxLaunch
 package import SeccompFilters
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Turns a specification into the two plans of a launch. Pure: everything that it decides, it decides from its values.
@@ -58,7 +58,9 @@ package struct SandboxPlanner: Sendable {
         let lowers = ([StagePath.skeleton] + layers).joined(separator: ":")
         let scratch = StagePath.scratch
         var size = "mode=0755"
-        if let limit = spec.policy.limits.scratch { size += ",size=\(limit.bytes),nr_inodes=\(max(limit.bytes / 4096, 4096))" }
+        if let limit = spec.policy.limits.scratch {
+            size += ",size=\(limit.bytes),nr_inodes=\(max(limit.bytes / 4096, 4096))"
+        }
         let scratchMount = LaunchPlan.Operation.mount(
             source: "scratch", target: scratch, type: "tmpfs", flags: Self.plainMount, data: size)
         if spec.keepsRoot, let kept = stage.spec.persistentRoot {
@@ -66,7 +68,8 @@ package struct SandboxPlanner: Sendable {
             var operations = [
                 scratchMount,
                 overlay(
-                    "lowerdir=\(lowers),upperdir=\(directory)/\(kept.upper),workdir=\(directory)/\(kept.work),userxattr"),
+                    "lowerdir=\(lowers),upperdir=\(directory)/\(kept.upper),workdir=\(directory)/\(kept.work),userxattr"
+                ),
             ]
             // What programs leave in these two is not part of the result.
             for (path, mode) in [("/tmp", "1777"), ("/run", "0755")] {
@@ -117,7 +120,8 @@ package struct SandboxPlanner: Sendable {
         let bind = UInt64(MS_BIND)
         for file in stage.facts.maskedFiles {
             operations.append(
-                .mount(source: "\(StagePath.devices)/null", target: "\(proc)/\(file)", type: nil, flags: bind, data: nil))
+                .mount(
+                    source: "\(StagePath.devices)/null", target: "\(proc)/\(file)", type: nil, flags: bind, data: nil))
         }
         for directory in stage.facts.maskedDirectories {
             let target = "\(proc)/\(directory)"
@@ -126,7 +130,8 @@ package struct SandboxPlanner: Sendable {
             operations.append(.remount(target: target, flags: UInt64(MS_RDONLY)))
         }
         for path in stage.facts.readOnlyPaths {
-            operations.append(.mount(source: "\(proc)/\(path)", target: "\(proc)/\(path)", type: nil, flags: bind, data: nil))
+            operations.append(
+                .mount(source: "\(proc)/\(path)", target: "\(proc)/\(path)", type: nil, flags: bind, data: nil))
             operations.append(.remount(target: "\(proc)/\(path)", flags: UInt64(MS_RDONLY)))
         }
         return operations

@@ -146,7 +146,9 @@ extension SandboxReport {
 
     private var evidence: [String: Verdict.Fact] {
         var facts: [String: Verdict.Fact] = ["seconds": .number((seconds * 1000).rounded() / 1000)]
-        if let usage { facts["cpu_seconds"] = .number(((usage.userSeconds + usage.systemSeconds) * 1000).rounded() / 1000) }
+        if let usage {
+            facts["cpu_seconds"] = .number(((usage.userSeconds + usage.systemSeconds) * 1000).rounded() / 1000)
+        }
         if let peakMemory { facts["memory_peak_bytes"] = .integer(peakMemory) }
         if outOfMemoryKills > 0 { facts["oom_kills"] = .integer(outOfMemoryKills) }
         if !denials.isEmpty { facts["denials"] = .list(denials.prefix(8).map(\.summary)) }

@@ -6,7 +6,7 @@ import SeccompFilters
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The heart of a supervisor: a stage, a launcher, an event loop, and the sandboxes that run.

@@ -4,7 +4,7 @@ package import SandboxLaunch
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The supervisor's own small root: built once for a run, inherited by the mount namespace of every step.
@@ -38,14 +38,17 @@ package struct Stage: Sendable {
         }
         var sources = try StageSources.open(spec, devices: devices)
         if identity.hasRange {
-            try during("become root of the user namespace") { () throws(SyscallError) in try Credentials.become(user: 0, group: 0) }
+            try during("become root of the user namespace") { () throws(SyscallError) in
+                try Credentials.become(user: 0, group: 0)
+            }
         }
         let facts = HostFacts.probe()
         var network: CInt?
         if let outbound = spec.outbound { network = try OutboundNetwork.start(outbound).release() }
         try during("make the stage") { () throws(SyscallError) in
             // Any directory does: nothing outside sees this mount.
-            try Syscall.mount(source: "cloche", target: "/tmp", type: "tmpfs", flags: UInt(MS_NOSUID | MS_NODEV), data: "mode=0755")
+            try Syscall.mount(
+                source: "cloche", target: "/tmp", type: "tmpfs", flags: UInt(MS_NOSUID | MS_NODEV), data: "mode=0755")
             try Syscall.changeDirectory("/tmp")
             try sources.attach(under: "/tmp")
             try skeleton.write(under: "/tmp" + StagePath.skeleton)
@@ -102,7 +105,9 @@ package struct Stage: Sendable {
 
     private static func makeDevices(under root: String, _ sources: inout StageSources) throws(SyscallError) {
         try Syscall.makeDirectory(FilePath(root), mode: 0o755)
-        try Syscall.mount(source: "devices", target: FilePath(root), type: "tmpfs", flags: UInt(MS_NOSUID | MS_NOEXEC), data: "mode=0755,size=64k")
+        try Syscall.mount(
+            source: "devices", target: FilePath(root), type: "tmpfs", flags: UInt(MS_NOSUID | MS_NOEXEC),
+            data: "mode=0755,size=64k")
         for name in devices {
             try Syscall.writeFile(FilePath("\(root)/\(name)"), [], mode: 0o666)
             try sources.attachDevice(name, at: FilePath("\(root)/\(name)"))

@@ -3,7 +3,7 @@ import SandboxLaunch
 import SystemPackage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The host's directories and files of a stage: opened once with the caller's rights, attached by descriptor.
@@ -30,9 +30,12 @@ struct StageSources {
             try result.add(lower, StagePath.projectLower(index), [.readOnly, .noSetuid, .noDevices])
         }
         if let writable = spec.writable { try result.add(writable, StagePath.writable, [.noSetuid, .noDevices]) }
-        if let root = spec.persistentRoot { try result.add(root.directory, StagePath.persistentRoot, [.noSetuid, .noDevices]) }
+        if let root = spec.persistentRoot {
+            try result.add(root.directory, StagePath.persistentRoot, [.noSetuid, .noDevices])
+        }
         for (index, bind) in spec.binds.enumerated() {
-            let attributes: MountAttributes = bind.readOnly ? [.readOnly, .noSetuid, .noDevices] : [.noSetuid, .noDevices]
+            let attributes: MountAttributes =
+                bind.readOnly ? [.readOnly, .noSetuid, .noDevices] : [.noSetuid, .noDevices]
             result.bindKinds.append(try result.add(bind.source, StagePath.bind(index), attributes))
         }
         // Mounting procfs in a user namespace needs one that is wholly visible in the same mount namespace.

@@ -1,0 +1,65 @@
+import SystemPackage
+import Testing
+
+@testable import Environments
+
+@Suite struct BaseCatalogueTests {
+    static func base(_ name: String, replaces: [String] = []) throws -> Base {
+        let text = """
+            name: \(name)
+            description: x
+            suite: bookworm
+            packages: [python3]
+            replaces: [\(replaces.joined(separator: ", "))]
+            """
+        let recipe = try Recipe(reading: Array(text.utf8), file: "e.yaml")
+        return Base(recipe: recipe, files: [Base.recipeFile: Array(text.utf8)])
+    }
+
+    @Test(
+        arguments: [
+            "base-kernel-py", "orchest/base-kernel-py", "orchest/base-kernel-py:v2022.10.5",
+            "docker.io/orchest/base-kernel-py", "docker.io/orchest/base-kernel-py:latest",
+            "orchest/base-kernel-py@sha256:0123",
+        ])
+    func `a base is found by its name and by the images it replaces`(reference: String) throws {
+        let catalogue = BaseCatalogue([
+            try Self.base("python"), try Self.base("base-kernel-py", replaces: ["orchest/base-kernel-py"]),
+        ])
+        #expect(try catalogue.base(reference).recipe.name.text == "base-kernel-py")
+    }
+
+    @Test(
+        arguments: [
+            ("orchest/base-kernel-pi", "orchest/base-kernel-py"), ("base-kernel-pyt", "base-kernel-py"),
+            ("registry:5000/team/image", "base-kernel-py"),
+        ])
+    func `an unknown image names the nearest base`(reference: String, near: String) throws {
+        let catalogue = BaseCatalogue([try Self.base("base-kernel-py", replaces: ["orchest/base-kernel-py"])])
+        #expect(throws: BaseError.unknown(reference, nearest: near)) { try catalogue.base(reference) }
+    }
+
+    @Test func `folders with recipes are read, and others are passed over`() throws {
+        try withScratch { directory in
+            try write("a/environment.yaml", "name: a\ndescription: x\nsuite: bookworm\nscripts: [s.sh]\n", directory)
+            try write("a/s.sh", "true\n", directory)
+            try write("notes/readme", "x", directory)
+            let catalogue = try BaseCatalogue(directory: directory)
+            #expect(catalogue.bases.map(\.recipe.name.text) == ["a"])
+            #expect(catalogue.bases.first?.files.keys.sorted() == ["environment.yaml", "s.sh"])
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("name: b\ndescription: x\nsuite: bookworm\n", "its recipe is named `b`"),
+            ("name: a\ndescription: x\nsuite: bookworm\nscripts: [no.sh]\n", "the script `no.sh`"),
+        ])
+    func `a folder that does not fit its recipe is refused`(text: String, reason: String) throws {
+        try withScratch { directory in
+            try write("a/environment.yaml", text, directory)
+            let error = try #require(throws: BaseError.self) { try BaseCatalogue(directory: directory) }
+            #expect(error.description.contains(reason))
+        }
+    }
+}
