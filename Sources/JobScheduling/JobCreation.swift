@@ -161,8 +161,9 @@ package struct JobCreation {
         return seen
     }
 
-    /// Freezes the project, and makes the job with its runs pending. What the job is made of is read again from the
-    /// snapshot: that is what its runs will see.
+    /// Freezes the project, and makes the job with its runs pending.
+    ///
+    /// What the job is made of is read again from the snapshot: that is what its runs will see.
     package func create(
         _ request: JobRequest, pins: [String: JobDocument.Environment], snapshot: Snapshot, project: FilePath
     ) throws -> JobDocument {

@@ -50,7 +50,9 @@ package final class JobEngine {
     private var failure: (any Error)?
     private let lock: OwnedFileDescriptor
 
-    /// Takes the job's lock. `limit` is how many runs are made at once.
+    /// Takes the job's lock.
+    ///
+    /// `limit` is how many runs are made at once.
     package init(
         _ store: Store, job: JobID, limit: Int, loop: EventLoop, notify: @escaping (Notice) -> Void
     ) throws {

@@ -28,7 +28,9 @@ package enum Recovery {
     }
 
     /// Looks at every run that the database takes for running and that no living process drives or makes: gives it its
-    /// true end. Called by every command that opens the store.
+    /// true end.
+    ///
+    /// Called by every command that opens the store.
     package static func reconcile(_ store: Store) throws {
         var lost: Set<String> = []
         for run in try store.database.runningRuns() {

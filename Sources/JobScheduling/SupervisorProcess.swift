@@ -15,7 +15,9 @@ package struct SupervisorProcess: ~Copyable {
     package let events: OwnedFileDescriptor
     private let lifeline: OwnedFileDescriptor
 
-    /// Starts a supervisor for the run in a directory. When the caller ends, the run is interrupted.
+    /// Starts a supervisor for the run in a directory.
+    ///
+    /// When the caller ends, the run is interrupted.
     package static func start(_ run: FilePath) throws(SyscallError) -> SupervisorProcess {
         let events = try Syscall.pipe()
         let lifeline = try Syscall.pipe()

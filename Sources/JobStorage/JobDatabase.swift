@@ -52,7 +52,9 @@ package final class JobDatabase: Sendable {
         try Self.waiting(path: path) { try queue.read(body) }
     }
 
-    /// Writes in one transaction; an error undoes all of it. `body` is called again when another process was faster.
+    /// Writes in one transaction; an error undoes all of it.
+    ///
+    /// `body` is called again when another process was faster.
     func writing<Result>(
         _ durability: Durability = .whenWritten,
         _ body: (Database) throws -> Result

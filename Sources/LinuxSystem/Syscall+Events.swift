@@ -54,7 +54,9 @@ extension Syscall {
         } catch  where error.errno == .noSuchFileOrDirectory {}
     }
 
-    /// poll(2): waits until a descriptor is ready; a negative time-out waits for ever. Returns the ready ones.
+    /// poll(2): waits until a descriptor is ready; a negative time-out waits for ever.
+    ///
+    /// Returns the ready ones.
     package static func poll(_ descriptors: [CInt], writable: [CInt] = [], milliseconds: Int32) throws(SyscallError)
         -> [ReadyDescriptor]
     {

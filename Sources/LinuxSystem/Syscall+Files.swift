@@ -25,7 +25,9 @@ extension Syscall {
     /// Descriptor that stands for the current directory in the `at` calls.
     package static let workingDirectory: CInt = AT_FDCWD
 
-    /// openat2(2), close-on-exec. `mode` counts only when a file is created.
+    /// openat2(2), close-on-exec.
+    ///
+    /// `mode` counts only when a file is created.
     package static func open(
         _ path: FilePath, at directory: CInt = AT_FDCWD, _ flags: CInt, mode: UInt32 = 0,
         resolve: PathResolution = []

@@ -6,7 +6,9 @@ package import SystemPackage
 #endif
 
 extension Syscall {
-    /// mount(2). `data` of nil is passed as NULL.
+    /// mount(2).
+    ///
+    /// `data` of nil is passed as NULL.
     package static func mount(
         source: String, target: FilePath, type: String?, flags: UInt = 0, data: String? = nil
     ) throws(SyscallError) {

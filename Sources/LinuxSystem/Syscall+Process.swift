@@ -163,7 +163,9 @@ package struct ProcessHandle: ~Copyable, Sendable {
         } catch  where error.errno == .noSuchProcess {}
     }
 
-    /// Reaps the process (waitid(2), P_PIDFD); nil when it still runs and `block` is false. For its parent only.
+    /// Reaps the process (waitid(2), P_PIDFD); nil when it still runs and `block` is false.
+    ///
+    /// For its parent only.
     package func wait(block: Bool = true) throws(SyscallError) -> (end: ProcessEnd, usage: ProcessUsage)? {
         var pid: CInt = 0
         var code: CInt = 0

@@ -82,7 +82,9 @@ package struct AttemptDirectory: Sendable {
 
     init(_ path: FilePath) { self.path = path }
 
-    /// Whether a supervisor holds the attempt. An attempt whose lock is not there yet counts as held.
+    /// Whether a supervisor holds the attempt.
+    ///
+    /// An attempt whose lock is not there yet counts as held.
     package func isHeld() -> Bool {
         guard let lock = try? Syscall.open(path.appending("lock"), O_RDWR | O_NOFOLLOW | O_NONBLOCK) else {
             return false

@@ -70,8 +70,10 @@ package enum InvalidLaunchPlan: Error, Sendable, Hashable, CustomStringConvertib
 extension LaunchPlan {
     private static let operationSize = 4 + 16 + 4 + 24
 
-    /// The block for the launcher. After the plan's own operations come the placing of `placements` (index of a sent
-    /// descriptor, number inside), the closing of every other one, and the execution of the init at `initDescriptor`.
+    /// The block for the launcher.
+    ///
+    /// After the plan's own operations come the placing of `placements` (index of a sent descriptor, number inside),
+    /// the closing of every other one, and the execution of the init at `initDescriptor`.
     package func block(
         placements: [(index: Int, number: Int32)], initDescriptor: Int
     ) throws(InvalidLaunchPlan) -> [UInt8] {

@@ -44,7 +44,9 @@ package struct Launcher: ~Copyable {
     private let socket: OwnedFileDescriptor
     private let process: ProcessHandle
 
-    /// Starts the launcher. The calling process has a single thread. `controlGroupEntries` are open `cgroup.procs`.
+    /// Starts the launcher.
+    ///
+    /// The calling process has a single thread. `controlGroupEntries` are open `cgroup.procs`.
     package init(controlGroupEntries: [CInt]) throws(LaunchError) {
         let step = "start the launcher"
         let pair = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.packetSocketPair() }
@@ -105,7 +107,9 @@ package struct Launcher: ~Copyable {
 
 /// Process 1 of a sandbox, and the socket on which it reports.
 package struct LaunchedSandbox: ~Copyable {
-    /// Process 1: a child of the supervisor. Its end is the end of the sandbox.
+    /// Process 1: a child of the supervisor.
+    ///
+    /// Its end is the end of the sandbox.
     package let process: ProcessHandle
     /// Its number outside, while it has not been waited for.
     package let number: Int32

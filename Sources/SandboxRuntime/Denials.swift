@@ -46,7 +46,9 @@ struct DenialRecorder {
     /// What was refused, in the order of its first time.
     var denials: [Denial] { order.compactMap { kinds[$0] } }
 
-    /// Answers one waiting call. Whatever goes wrong, the call is not carried out.
+    /// Answers one waiting call.
+    ///
+    /// Whatever goes wrong, the call is not carried out.
     mutating func answerNext(_ listener: CInt) throws(SyscallError) {
         guard let call = try Syscall.receiveRefusedCall(listener) else { return }
         let refusal = table.answer(

@@ -157,7 +157,9 @@ package enum ControlGroups {
         }
     }
 
-    /// The keeper's part: waits for the supervisor, ends what it left, and removes the groups. Gives its exit status.
+    /// The keeper's part: waits for the supervisor, ends what it left, and removes the groups.
+    ///
+    /// Gives its exit status.
     package static func keep(_ supervisor: borrowing ProcessHandle, _ group: borrowing RunCgroup) -> Int32 {
         let end = (try? supervisor.wait())?.end
         // What cannot be removed now is found by its name and removed by the next command.

@@ -56,8 +56,10 @@ package enum OutboundNetwork {
         }
     }
 
-    /// Makes the namespace and starts the stack. The caller is root of its user namespace, has one thread and still sees
-    /// the host's files. Gives a descriptor of the network namespace.
+    /// Makes the namespace and starts the stack.
+    ///
+    /// The caller is root of its user namespace, has one thread and still sees the host's files. Gives a descriptor of
+    /// the network namespace.
     static func start(_ settings: Settings) throws(LaunchError) -> OwnedFileDescriptor {
         guard Syscall.exists("/usr/bin/pasta") else {
             throw LaunchError(

@@ -48,7 +48,9 @@ package final class RunningSandbox {
     /// Called once when the command executes.
     package var onStart: (() -> Void)?
 
-    /// Takes over a launched sandbox. `onOutput` gets what arrives on each of the outputs; `onEnd` gets the report, once.
+    /// Takes over a launched sandbox.
+    ///
+    /// `onOutput` gets what arrives on each of the outputs; `onEnd` gets the report, once.
     package init(
         _ launched: consuming LaunchedSandbox, loop: EventLoop, limits: ResourceLimits, refusals: RefusalTable,
         outputs: [CInt], counters: @escaping () -> CgroupUsage?,

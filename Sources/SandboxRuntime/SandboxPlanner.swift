@@ -6,7 +6,9 @@ package import SeccompFilters
     import Glibc
 #endif
 
-/// Turns a specification into the two plans of a launch. Pure: everything that it decides, it decides from its values.
+/// Turns a specification into the two plans of a launch.
+///
+/// Pure: everything that it decides, it decides from its values.
 package struct SandboxPlanner: Sendable {
     package let stage: Stage
     package let identity: IdentityMap

@@ -59,7 +59,9 @@ package final class SandboxSupervisor {
         }
     }
 
-    /// Starts a sandbox. `streams` are lent for the time of the call; `outputs` are watched until they end.
+    /// Starts a sandbox.
+    ///
+    /// `streams` are lent for the time of the call; `outputs` are watched until they end.
     package func launch(
         _ spec: SandboxSpec, streams: [CInt], outputs: [CInt],
         onOutput: @escaping (CInt, [UInt8]) -> Void, onEnd: @escaping (SandboxReport) -> Void

@@ -1,0 +1,57 @@
+import Foundation
+
+/// A project of one pipeline, `main.orchest`, made in a temporary directory.
+final class TestProject {
+    /// One step: its file, the steps before it (by number), its parameters.
+    struct Step {
+        var file: String
+        var text: String
+        var after: [Int] = []
+        var parameters: [String: Any] = [:]
+    }
+
+    let directory: TemporaryDirectory
+    /// The name that its jobs get; no other test has it.
+    let name = "e2e-" + UUID().uuidString.prefix(8).lowercased()
+
+    var path: String { directory.path }
+
+    init(_ steps: [Step], parameters: [String: Any] = [:], grid: [String: [String: [Any]]]? = nil) throws {
+        directory = try TemporaryDirectory()
+        var table: [String: Any] = [:]
+        for (number, step) in steps.enumerated() {
+            table[Self.uuid(number)] =
+                [
+                    "uuid": Self.uuid(number), "title": String(step.file.prefix { $0 != "." }), "file_path": step.file,
+                    "environment": "", "incoming_connections": step.after.map(Self.uuid),
+                    "kernel": ["name": "python", "display_name": "Python"], "parameters": step.parameters,
+                ] as [String: Any]
+            try directory.write(step.text, to: step.file)
+        }
+        let pipeline: [String: Any] = [
+            "name": "End to end", "uuid": "00000000-0000-4000-8000-0000000000ff", "version": "1.2.3",
+            "parameters": parameters, "services": [String: Any](), "steps": table,
+            "settings": [
+                "auto_eviction": false, "data_passing_memory_size": "1GB", "max_steps_parallelism": 0,
+            ] as [String: Any],
+        ]
+        try write(pipeline, to: "main.orchest")
+        if let grid {
+            try write(
+                Dictionary(uniqueKeysWithValues: grid.map { ($0 == "pipeline" ? "pipeline_parameters" : $0, $1) }),
+                to: "main.parameters.json")
+        }
+    }
+
+    static func uuid(_ number: Int) -> String { "00000000-0000-4000-8000-00000000000\(number)" }
+
+    /// Runs `cloche` in the project.
+    func cloche(_ arguments: String..., timeout: Double = 120) throws -> CommandResult {
+        try Cloche.start(arguments, in: path).wait(timeout: timeout)
+    }
+
+    private func write(_ object: Any, to name: String) throws {
+        let data = try JSONSerialization.data(withJSONObject: object, options: [.prettyPrinted, .sortedKeys])
+        try directory.write(String(decoding: data, as: UTF8.self), to: name)
+    }
+}

@@ -1,0 +1,95 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    @Suite(
+        "Without privileges", .enabled(if: Cloche.isBuilt, "the programs are not built"),
+        .enabled(if: Cloche.isRoot, "making a user needs root"),
+        .enabled(if: FileManager.default.fileExists(atPath: "/dev/net/tun"), "builds need /dev/net/tun"))
+    struct Unprivileged {
+        /// A user who exists as long as this value, with a range of ids or without one.
+        final class User {
+            let name = "cloche" + UUID().uuidString.prefix(8).lowercased()
+            let directory: TemporaryDirectory
+            var home: String { directory.path + "/home" }
+            var cloche: String { directory.path + "/bin/cloche" }
+
+            init(hasRange: Bool) throws {
+                directory = try TemporaryDirectory()
+                chmod(directory.path, 0o755)
+                let programs = try #require(Cloche.programs)
+                try FileManager.default.createDirectory(
+                    atPath: directory.path + "/bin", withIntermediateDirectories: true)
+                var root = URL(filePath: programs)
+                while root.path != "/", !FileManager.default.fileExists(atPath: root.path + "/Environments") {
+                    root = root.deletingLastPathComponent()
+                }
+                try Self.command(
+                    "/bin/cp",
+                    ["-a"]
+                        + ["cloche", "cloche-supervisor", "cloche-init", "cloche_Runs.resources"]
+                        .map { programs + "/" + $0 } + [directory.path + "/bin"])
+                let recipes = ProcessInfo.processInfo.environment["CLOCHE_ENVIRONMENTS"] ?? root.path + "/Environments"
+                try Self.command("/bin/cp", ["-aL", recipes, directory.path + "/Environments"])
+                try Self.command(
+                    "/bin/chmod", ["-R", "a+rX", directory.path + "/bin", directory.path + "/Environments"])
+                try Self.command("/bin/mknod", ["--mode", "0666", directory.path + "/tun", "c", "10", "200"])
+                try Self.command(
+                    "/usr/sbin/useradd",
+                    ["--create-home", "--home-dir", home, "--shell", "/bin/sh"]
+                        + (hasRange ? [] : ["--key", "SUB_UID_COUNT=0", "--key", "SUB_GID_COUNT=0"]) + [name])
+            }
+
+            deinit {
+                try? Self.command("/usr/sbin/userdel", ["--force", name])
+            }
+
+            /// Runs `cloche` as the user, who may open `/dev/net/tun` as users may where udev made it.
+            func run(_ arguments: String..., in place: String? = nil, timeout: Double = 120) throws -> CommandResult {
+                try StartedCommand(
+                    "/usr/bin/unshare",
+                    [
+                        "--mount", "--propagation", "private", "/bin/sh", "-c",
+                        "mount --bind \"$0\" /dev/net/tun && exec \"$@\"", directory.path + "/tun",
+                        "/usr/bin/setpriv", "--reuid", name, "--regid", name, "--init-groups", "--inh-caps=-all",
+                        cloche,
+                    ] + arguments,
+                    environment: [
+                        "HOME": home, "CLOCHE_HOME": home + "/store",
+                        "CLOCHE_ENVIRONMENTS": directory.path + "/Environments",
+                    ], directory: place ?? home
+                ).wait(timeout: timeout)
+            }
+
+            private static func command(_ program: String, _ arguments: [String]) throws {
+                let result = try StartedCommand(program, arguments).wait()
+                guard result.status == 0 else { throw TestFailure("`\(program)` failed: \(result.errors)") }
+            }
+        }
+
+        @Test("a user with a range of ids builds, executes and runs jobs", .timeLimit(.minutes(4)))
+        func withRange() throws {
+            let user = try User(hasRange: true)
+            let built = try user.run("env", "build", "python", timeout: 200)
+            try #require(built.status == 0, "\(built.errors)\(built.output)")
+            let inside = try user.run(
+                "exec", "--", "sh", "-c", "id -u; grep -E 'CapEff|Seccomp:' /proc/self/status; stat -c %u /proc/1")
+            #expect(inside.status == 0, "\(inside.errors)")
+            #expect(inside.output.hasPrefix("1000\nCapEff:\t0000000000000000\nSeccomp:\t2\n"), "\(inside.output)")
+            #expect(try user.run("exec", "--", "cat", "/proc/1/mem").status != 0)
+
+            let project = try TestProject(
+                [
+                    .init(
+                        file: "one.py",
+                        text: "import orchest; print(orchest.get_pipeline_param('x')); open('mine', 'w')\n")
+                ],
+                parameters: ["x": 1], grid: ["pipeline": ["x": [1, 2]]])
+            let job = try user.run("job", "create", "main.orchest", "--name", project.name, "--json", in: project.path)
+            #expect(job.status == 0, "\(job.errors)")
+            #expect(try user.run("logs", "\(project.name)/1/one", "--raw").output == "2\n")
+            #expect(try user.run("rm", project.name, "--yes").status == 0)
+            #expect(!project.directory.names.contains("mine"))
+        }
+    }
+}
