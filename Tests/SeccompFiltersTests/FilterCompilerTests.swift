@@ -72,8 +72,9 @@ import Testing
             longest = max(longest, steps)
         }
         #expect(longest <= 64)
-        // The kernel runs the filter once for each number when it is loaded.
-        #expect(total <= 5000)
+        // The kernel runs the filter once for each number when it is loaded; a list in a row would take a hundred
+        // thousand steps.
+        #expect(total <= 6000)
     }
 
     @Test func `numbers that need no arguments are decided without looking at any`() throws {
