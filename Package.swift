@@ -102,5 +102,8 @@ let package = Package(
             name: "SnapshotsTests", dependencies: ["Snapshots", "LinuxSystem", system], swiftSettings: strict),
         .testTarget(
             name: "TerminalOutputTests", dependencies: ["TerminalOutput", "LinuxSystem", system], swiftSettings: strict),
+        .testTarget(
+            name: "EnvironmentsTests", dependencies: ["Environments", "LinuxSystem", system], swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", swiftSettings: strict),
     ]
 )

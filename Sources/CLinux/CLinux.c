@@ -57,8 +57,8 @@ int CLinux_pivot_root(const char *newRoot, const char *oldRoot) {
     return (int)syscall(SYS_pivot_root, newRoot, oldRoot);
 }
 int CLinux_pidfd_open(pid_t process, unsigned int flags) { return (int)syscall(SYS_pidfd_open, process, flags); }
-int CLinux_pidfd_send_signal(int pidfd, int signal) {
-    return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+int CLinux_pidfd_send_signal(int pidfd, int signal, unsigned int flags) {
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, flags);
 }
 int CLinux_waitid_pidfd(int pidfd, int options, int *pid, int *code, int *status, struct rusage *usage) {
     siginfo_t info;
@@ -187,9 +187,11 @@ int CLinux_signalfd(const int *signals, int count) {
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) return -1;
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
-int CLinux_next_signal(int descriptor) {
+int CLinux_next_signal(int descriptor, int *sent) {
     struct signalfd_siginfo info;
-    return read(descriptor, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+    if (read(descriptor, &info, sizeof info) != (ssize_t)sizeof info) return 0;
+    *sent = info.ssi_code <= 0;
+    return (int)info.ssi_signo;
 }
 int CLinux_seccomp_receive(
     int listener, uint64_t *identity, uint32_t *process, uint32_t *number, uint32_t *architecture, uint64_t *arguments) {

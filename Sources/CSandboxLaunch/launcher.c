@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -108,6 +109,22 @@ static int parentDeath(int supervisor) {
     return 0;
 }
 
+static int keepCapabilities(void) {
+    // Without an id of root, execve(2) takes away all that is not ambient.
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) < 0) return -1;
+    data[0].inheritable = data[0].permitted;
+    data[1].inheritable = data[1].permitted;
+    if (syscall(SYS_capset, &header, data) < 0) return -1;
+    for (unsigned long capability = 0; capability < 64; capability++) {
+        uint32_t word = data[capability / 32].permitted;
+        if (!(word & (1U << (capability % 32)))) continue;
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0) return -1;
+    }
+    return 0;
+}
+
 static int execute(int descriptor, const char *name) {
     char *arguments[] = {(char *)name, NULL};
     char *variables[] = {NULL};
@@ -140,6 +157,7 @@ static int perform(struct walk *walk, const struct CSandboxLaunch_operation *ope
     case CSandboxLaunch_remount: return remount(first, number[0]);
     case CSandboxLaunch_linkSymbolic: return symlink(first, text(walk, operation, 1));
     case CSandboxLaunch_joinNamespace: return setns(descriptorAt(walk, number[0]), (int)number[1]);
+    case CSandboxLaunch_keepCapabilities: return keepCapabilities();
     default: errno = ENOSYS; return -1;
     }
 }
@@ -251,10 +269,12 @@ static void serve(int socket_) {
 }
 
 pid_t CSandboxLaunch_startLauncher(int socket_, const int *entries, int entryCount) {
+    pid_t parent = getpid();
     pid_t process = fork();
     if (process != 0) return process;
     // Its own death is no harm to the supervisor, but it must not outlive it.
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != parent) _exit(112);
     prctl(PR_SET_NAME, "cloche-launcher", 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     for (int signal_ = 1; signal_ < 65; signal_++) signal(signal_, SIG_DFL);

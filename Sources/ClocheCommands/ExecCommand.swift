@@ -28,12 +28,11 @@ struct ExecCommand: ParsableCommand {
     @Option(help: "The environment: a base, or the uuid of one of the project's.") var environment = "python"
     @Option(help: "A directory that is shown, with throw-away changes, at /project-dir.") var project: String?
     @Option(name: .customLong("env-var"), help: "Set a variable: NAME=VALUE.") var variables: [String] = []
-    @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.") var command: [String]
+    @Argument(parsing: .postTerminator, help: "The command and its arguments, after `--`.") var command: [String]
 
     func run() throws {
         let context = CommandContext()
-        let words = command.first == "--" ? Array(command.dropFirst()) : command
-        guard !words.isEmpty else { throw ValidationError("name a command, as in `cloche exec -- ls`") }
+        guard !command.isEmpty else { throw ValidationError("name a command after `--`, as in `cloche exec -- ls`") }
         let policy = try CommandContext.policy(policy)
         let store = try SandboxStore(try CommandContext.storePath())
         guard let record = try store.environment(environment) else {
@@ -41,7 +40,7 @@ struct ExecCommand: ParsableCommand {
                 .notFound, "find the environment `\(environment)`: it has not been built",
                 hint: "build it with `cloche env build \(environment)`")
         }
-        var sandbox = SandboxSpec(policy: policy, arguments: words, variables: record.variables)
+        var sandbox = SandboxSpec(policy: policy, arguments: command, variables: record.variables)
         sandbox.umask = 0o002
         for (name, value) in [
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home/jovyan",
@@ -55,6 +54,8 @@ struct ExecCommand: ParsableCommand {
             }
             sandbox.variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
         }
+        let name = JobID.random().description
+        try store.register(sandbox: name)
         var stage = StageSpec(environments: [.init(layers: record.layers)])
         if policy.network == .outbound { stage.outbound = .init() }
         if policy.data != .none {
@@ -62,11 +63,15 @@ struct ExecCommand: ParsableCommand {
             stage.binds.append(.init(source: store.data, readOnly: policy.data == .readOnly))
         }
         if let project {
+            guard Syscall.exists(FilePath(project)) else {
+                throw CommandFailure(
+                    .notFound, "show the project `\(project)`: there is no such directory", hint: "check the name")
+            }
             sandbox.mounts.append(.init(.scratchOver(stage.binds.count), at: "/project-dir"))
             stage.binds.append(.init(source: project, readOnly: true))
             sandbox.directory = "/project-dir"
         }
-        try OneSandbox(identity: store.identity, stage: stage, sandbox: sandbox, name: JobID.random().description).run {
+        try OneSandbox(identity: store.identity, stage: stage, sandbox: sandbox, name: name).run {
             result in
             if result.verdict.cause != .succeeded,
                 result.verdict.cause != .exit || result.exitCode == 126 || result.exitCode == 127

@@ -52,7 +52,7 @@ struct LogsCommand: ParsableCommand {
             }) {
                 if readers[step.uuid] == nil {
                     readers[step.uuid] = LogReader(
-                        attempt.logPath(step: step.uuid), title: wanted.count > 1 ? step.title : "",
+                        attempt.logPath(step: step.uuid), step: step.title, isAlone: wanted.count == 1,
                         colours: context.streams.output.styling.colours)
                 }
                 try readers[step.uuid]?.print(self, context)
@@ -66,15 +66,17 @@ struct LogsCommand: ParsableCommand {
 /// Reads one log from where it stopped.
 struct LogReader {
     private let path: FilePath
-    private let title: String
+    private let step: String
+    private let isAlone: Bool
     private var offset: UInt64 = 0
     private var sanitizer: LogSanitizer
     private var rest: [UInt8] = []
 
-    init(_ path: FilePath, title: String, colours: Bool) {
+    init(_ path: FilePath, step: String, isAlone: Bool, colours: Bool) {
         self.path = path
-        self.title = title
-        sanitizer = LogSanitizer(colours: colours, prefix: title.isEmpty ? "" : "\(title) | ", prefixStyle: .dim)
+        self.step = step
+        self.isAlone = isAlone
+        sanitizer = LogSanitizer(colours: colours, prefix: isAlone ? "" : "\(step) | ", prefixStyle: .dim)
     }
 
     mutating func print(_ options: LogsCommand, _ context: CommandContext) throws {
@@ -121,10 +123,10 @@ struct LogReader {
                     var step: String
                     var line: String
                 }
-                try context.print(json: Line(time: time, step: title, line: text))
+                try context.print(json: Line(time: time, step: step, line: text))
             } else {
                 let stamp = time.map(\.description) ?? ""
-                try context.print("\(stamp)  \(title.isEmpty ? "" : printable(title) + " | ")\(text)")
+                try context.print("\(stamp)  \(isAlone ? "" : printable(step) + " | ")\(text)")
             }
         }
     }

@@ -244,7 +244,16 @@ struct JobStartCommand: ParsableCommand {
     func run() throws {
         let context = CommandContext()
         let store = try context.openStore()
-        let target = try Target(job, in: store)
+        var target = try Target(job, in: store)
+        // Supervisors whose driver was killed end their runs by themselves, within seconds.
+        let deadline = Syscall.monotonicSeconds() + 15
+        while target.job.counts.running > 0, !JobLock.isHeld(store, target.job.uuid),
+            Syscall.monotonicSeconds() < deadline
+        {
+            _ = try Syscall.poll([], milliseconds: 100)
+            try Recovery.reconcile(store)
+            target = try Target(job, in: store)
+        }
         guard target.job.counts.pending > 0 else {
             throw CommandFailure(
                 .wrongState, "start the job `\(target.job.name)`: it has no pending run",

@@ -58,7 +58,7 @@ struct RunTable {
         guard let started else { return Table.Cell("") }
         let end = finished?.seconds ?? Syscall.wallClockSeconds()
         let seconds = max(0, end - started.seconds)
-        return Table.Cell(humanDuration(.seconds(seconds)), exact: String(seconds))
+        return Table.Cell(humanDuration(.seconds(seconds)), exact: String((seconds * 1000).rounded() / 1000))
     }
 
     static func number(_ value: Double) -> String {

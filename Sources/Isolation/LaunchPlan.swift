@@ -26,6 +26,8 @@ package struct LaunchPlan: Sendable, Hashable {
         case setUmask(UInt32)
         /// symlink(2).
         case linkSymbolic(target: String, path: String)
+        /// Lets init keep the capabilities of the namespace although it has no id of root.
+        case keepCapabilities
         /// Joins a namespace: the launch's descriptor of that index, and the CLONE_NEW* bit of its kind.
         case joinNamespace(descriptor: Int, kind: UInt32)
     }
@@ -58,6 +60,7 @@ extension LaunchPlan.Operation: CustomStringConvertible {
         case .parentDeath: "bind the sandbox to its supervisor"
         case .setUmask: "set the file mode mask"
         case .linkSymbolic(_, let path): "make the link `\(path)`"
+        case .keepCapabilities: "keep the capabilities for process 1"
         case .joinNamespace: "join the prepared network namespace"
         }
     }

@@ -78,7 +78,8 @@ package struct EnvironmentProvider {
     package func buildBase(
         _ name: String, refresh: Bool = false, isCancelled: () -> Bool, report: (BuildEvent) -> Void
     ) throws -> BuildRecord {
-        try builder().build(try catalogue.base(name), refresh: refresh, isCancelled: isCancelled, report: report)
+        try requireRange()
+        return try builder().build(try catalogue.base(name), refresh: refresh, isCancelled: isCancelled, report: report)
     }
 
     /// Builds a project's environment, and before it its base, unless they are up to date.
@@ -86,6 +87,7 @@ package struct EnvironmentProvider {
         _ environment: ProjectEnvironment, project: FilePath, refresh: Bool = false, isCancelled: () -> Bool,
         report: (BuildEvent) -> Void
     ) throws -> BuildRecord {
+        try requireRange()
         let base = try catalogue.base(environment.baseImage)
         let builder = builder()
         let record = try builder.build(base, isCancelled: isCancelled, report: report)
@@ -95,6 +97,14 @@ package struct EnvironmentProvider {
         return try builder.build(
             environment, on: record, recipe: base.recipe, key: key, project: project, refresh: refresh,
             isCancelled: isCancelled, report: report)
+    }
+
+    /// The packages of a base belong to many ids.
+    private func requireRange() throws {
+        if store.identity.hasRange { return }
+        throw StoreError(
+            message: "build an environment: this user has only one id, and packages need a range of them",
+            hint: "`cloche system doctor` says how to get a range; then use a new store")
     }
 
     private func builder() -> EnvironmentBuilder {

@@ -19,9 +19,12 @@ package enum Recovery {
         } else {
             verdict = Verdict(
                 .supervisorLost, "the supervisor of the run ended without a word",
-                detail: ["supervisor": .text(lost)], remedy: "run it again with `cloche retry`")
+                detail: ["supervisor": .text(lost)],
+                remedy: "run it again; if it happens again, see what on this host ends processes")
             if number >= attempt, number > 0 { try directory.attempt(number).conclude(verdict) }
         }
+        // Nobody is left who could remove what belonged to the run.
+        if verdict.cause == .supervisorLost { _ = CgroupHost.probe().removeStale(alive: { $0 != run.id.description }) }
         if number > attempt { try store.database.beginAttempt(number, of: run) }
         return try store.database.finish(
             run, attempt: max(number, attempt), verdict: verdict, at: Timestamp(seconds: Syscall.wallClockSeconds()))
@@ -32,14 +35,11 @@ package enum Recovery {
     ///
     /// Called by every command that opens the store.
     package static func reconcile(_ store: Store) throws {
-        var lost: Set<String> = []
         for run in try store.database.runningRuns() {
             if JobLock.isHeld(store, run.address.job) { continue }
             if let attempt = store.runDirectory(run.address).latestAttempt(), attempt.isHeld() { continue }
             try conclude(store, run.address, attempt: run.attempt, lost: "ended while nobody watched")
-            lost.insert(run.uuid.description)
         }
-        // Only groups of runs that are known to have ended: another's may be empty because they are just being made.
-        if !lost.isEmpty { _ = CgroupHost.probe().removeStale(alive: { !lost.contains($0) }) }
+        try SandboxRegister(store.path).clear()
     }
 }

@@ -36,6 +36,14 @@ package struct SandboxStore {
         }
     }
 
+    /// Notes a sandbox, so that its control groups are found should its processes be killed; and clears away what is
+    /// left of such ones.
+    package func register(sandbox name: String) throws {
+        let register = SandboxRegister(path)
+        try register.clear()
+        try register.add(name)
+    }
+
     /// The build in force of that name; nil when there is none.
     package func environment(_ name: String) throws -> Environment? {
         guard let name = EnvironmentName(name) else { return nil }

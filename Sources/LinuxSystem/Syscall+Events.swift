@@ -25,8 +25,14 @@ extension Syscall {
 
     /// The next signal waiting at a signalfd.
     package static func nextSignal(_ descriptor: CInt) -> CInt? {
-        let signal = CLinux_next_signal(descriptor)
-        return signal > 0 ? signal : nil
+        nextSignalWithOrigin(descriptor)?.signal
+    }
+
+    /// The next signal waiting at a signalfd, and whether a process sent it rather than the kernel.
+    package static func nextSignalWithOrigin(_ descriptor: CInt) -> (signal: CInt, sent: Bool)? {
+        var sent: CInt = 0
+        let signal = CLinux_next_signal(descriptor, &sent)
+        return signal > 0 ? (signal, sent != 0) : nil
     }
 
     /// Takes the next refused call from a listener; nil when the caller of it has meanwhile gone.

@@ -60,6 +60,15 @@ extension Syscall {
         }
     }
 
+    /// Ends this process with SIGKILL when `parent` ends, from now on or before now.
+    ///
+    /// A change of ids forgets the signal of the parent's death: it is asked for again after each.
+    package static func endWithParent(_ parent: Int32) throws(SyscallError) {
+        try setParentDeathSignal(SIGKILL)
+        // A parent that ended before the line above sends no signal any more.
+        if getppid() != parent { _exit(125) }
+    }
+
     /// capset(2): permitted and effective become `set`, inheritable becomes empty.
     package static func setCapabilities(_ set: UInt64) throws(SyscallError) {
         _ = try check("capset") { CLinux_capset(set, set, 0) }
@@ -159,8 +168,16 @@ package struct ProcessHandle: ~Copyable, Sendable {
     /// pidfd_send_signal(2); a process that has already ended is no error.
     package func signal(_ signal: CInt) throws(SyscallError) {
         do throws(SyscallError) {
-            _ = try Syscall.check("pidfd_send_signal") { CLinux_pidfd_send_signal(pidfd.number, signal) }
+            _ = try Syscall.check("pidfd_send_signal") { CLinux_pidfd_send_signal(pidfd.number, signal, 0) }
         } catch  where error.errno == .noSuchProcess {}
+    }
+
+    /// Sends a signal to the whole process group that the process leads, as a terminal does; to the process alone on
+    /// kernels before 6.9, which know no groups here.
+    package func signalGroup(_ signal: CInt) throws(SyscallError) {
+        // PIDFD_SIGNAL_PROCESS_GROUP
+        if CLinux_pidfd_send_signal(pidfd.number, signal, 4) == 0 { return }
+        try self.signal(signal)
     }
 
     /// Reaps the process (waitid(2), P_PIDFD); nil when it still runs and `block` is false.

@@ -34,13 +34,13 @@ extension DocumentReader {
         return nil
     }
 
-    /// Notes members that are probably known ones misspelt.
-    mutating func warnAboutMisspelling(in node: JSONNode, known: [String], of owner: String) {
+    /// Refuses members that are probably known ones misspelt: the known one would silently be missing.
+    mutating func refuseMisspelling(in node: JSONNode, known: [String], of owner: String) {
         let missing = known.filter { node[$0] == nil }
         let unknown = (node.members ?? []).lazy.filter { !known.contains($0.key) }
         for member in unknown.prefix(DiagnosticList.limit) {
             guard member.key.utf8.count <= 40, let meant = didYouMean(member.key, among: missing) else { continue }
-            problems.warning(
+            problems.error(
                 "\(quoted(member.key)) of \(owner) is not known and has no effect",
                 at: member.keyNode.offset,
                 hint: meant

@@ -37,7 +37,7 @@ extension PipelineReader {
         }
         let title = node["title"]?.string ?? ""
         let owner = "the step \(quoted(title.isEmpty ? key : title))"
-        warnAboutMisspelling(in: node, known: Self.stepKeys, of: owner)
+        refuseMisspelling(in: node, known: Self.stepKeys, of: owner)
         _ = string("title", in: node, of: owner)
         let isIdentified = checkIdentity(member, owner: owner)
         let kernel = readKernel(node, owner: owner)

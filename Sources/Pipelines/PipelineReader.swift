@@ -30,7 +30,7 @@ struct PipelineReader: DocumentReader {
             problems.error("a pipeline must be an object, not \(root.kind.phrase)", at: root.offset)
             throw problems.invalidDocument
         }
-        warnAboutMisspelling(in: root, known: Self.topLevelKeys, of: "the pipeline")
+        refuseMisspelling(in: root, known: Self.topLevelKeys, of: "the pipeline")
         var parts = Parts()
         parts.version = readVersion(root)
         parts.name = readName(root)
@@ -95,7 +95,7 @@ struct PipelineReader: DocumentReader {
             typeMismatch("`settings` of the pipeline", "an object", node)
             return Pipeline.Settings(maxStepsParallelism: nil)
         }
-        warnAboutMisspelling(
+        refuseMisspelling(
             in: node,
             known: ["auto_eviction", "data_passing_memory_size", "max_steps_parallelism"],
             of: "`settings`"

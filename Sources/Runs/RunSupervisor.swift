@@ -63,6 +63,7 @@ final class RunSupervisor {
         while !isFinished {
             try LaunchError.during("wait for the steps") { () throws(SyscallError) in try supervisor.loop.run() }
         }
+        supervisor.finish()
         let verdict = runVerdict()
         record(.runEnded(verdict: verdict))
         try LaunchError.during("write the verdict") { () throws(SyscallError) in

@@ -46,14 +46,15 @@ package enum SupervisorMain {
             let trouble = try LaunchError.during("make a pipe") { () throws(SyscallError) in
                 try Syscall.pipe(extra: O_NONBLOCK).release()
             }
-            try Confinement.enter(spec.identity, connected: spec.policy.network == .outbound) { supervisor, _ in
+            let keeper = try Confinement.enter(spec.identity, connected: spec.policy.network == .outbound) {
+                supervisor, _ in
                 // Only the supervisor listens to the engine.
                 _ = Glibc.close(lifeline)
                 let status = ControlGroups.keep(supervisor, group)
                 conclude(attempt, trouble: trouble.reading, status: status)
                 return 0
             }
-            code = supervise(spec, directory, attempt, number, program, group, trouble: trouble.writing)
+            code = supervise(spec, directory, attempt, number, program, group, keeper, trouble: trouble.writing)
         } catch {
             let report = SandboxReport(setup: error)
             try? attempt.conclude(report.verdict(of: "the run", under: spec.policy))
@@ -78,12 +79,14 @@ package enum SupervisorMain {
 
     private static func supervise(
         _ spec: RunSpec, _ directory: RunDirectory, _ attempt: AttemptDirectory, _ number: Int,
-        _ program: consuming OwnedFileDescriptor, _ group: borrowing RunCgroup, trouble: CInt
+        _ program: consuming OwnedFileDescriptor, _ group: borrowing RunCgroup, _ keeper: Int32,
+        trouble: CInt
     ) -> Int32 {
         do throws(LaunchError) {
             let supervisor = try SandboxSupervisor(
                 StepCommand.stage(spec, runDirectory: directory.path.string, attempt: attempt.path.string),
                 identity: spec.identity, skeleton: StepCommand.skeleton(spec), initProgram: program,
+                keeper: keeper,
                 controlGroupEntries: group.stepsEntry.allLists, counters: group.reader())
             let run = try RunSupervisor(
                 spec, attempt: number, supervisor: supervisor, mirror: isOpen(mirror) ? mirror : nil)

@@ -164,6 +164,8 @@ extension LaunchPlan.Operation {
             return OperationWords(CSandboxLaunch_setUmask, [UInt64(mask)])
         case .linkSymbolic(let target, let path):
             return OperationWords(CSandboxLaunch_linkSymbolic, [], [writer.string(target), writer.string(path)])
+        case .keepCapabilities:
+            return OperationWords(CSandboxLaunch_keepCapabilities)
         case .joinNamespace(let descriptor, let kind):
             return OperationWords(CSandboxLaunch_joinNamespace, [UInt64(descriptor), UInt64(kind)])
         }

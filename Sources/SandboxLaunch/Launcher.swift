@@ -59,6 +59,13 @@ package struct Launcher: ~Copyable {
         socket = pair.takeFirst()
     }
 
+    /// Ends the launcher; its sandboxes go on.
+    package borrowing func end() {
+        // It is ours and not yet reaped, so neither call can fail but by its having ended.
+        try? process.signal(9)
+        _ = try? process.wait()
+    }
+
     /// Clones a process that carries out `plan` and then executes init, which starts `command`.
     ///
     /// `streams` are lent as standard input, output and error; `extra` may be named by operations of the plan, counted

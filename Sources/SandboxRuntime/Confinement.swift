@@ -13,12 +13,13 @@ import SystemPackage
 /// and clears away what only it may remove. The *supervisor* goes on in its own user and mount namespace. The death of
 /// either ends the other.
 package enum Confinement {
-    /// Splits the process, which must have a single thread; returns in the supervisor only.
+    /// Splits the process, which must have a single thread; returns in the supervisor only, with the keeper's number.
     ///
-    /// `connected` prepares for an outbound network. `keep` runs in the keeper, with the supervisor's handle and number, and gives the exit status of the keeper.
+    /// `connected` prepares for an outbound network. `keep` runs in the keeper when the supervisor has ended, with its
+    /// handle and number, and gives the exit status of the keeper.
     package static func enter(
         _ identity: IdentityMap, connected: Bool = false, keep: (borrowing ProcessHandle, Int32) -> Int32
-    ) throws(LaunchError) {
+    ) throws(LaunchError) -> Int32 {
         let step = "enter a user namespace"
         let ready = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.pipe().release() }
         let go = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.pipe().release() }
@@ -37,8 +38,7 @@ package enum Confinement {
             _ = Glibc.close(go.reading)
         }
         do throws(SyscallError) {
-            try Syscall.setParentDeathSignal(SIGKILL)
-            guard getppid() == own else { _exit(1) }
+            try Syscall.endWithParent(own)
             if connected { try OutboundNetwork.prepareDevice() }
             try Syscall.unshare([.user, .mount])
             try Syscall.writeAll(ready.writing, [1])
@@ -52,6 +52,7 @@ package enum Confinement {
         guard word == [0] else {
             throw LaunchError(step: "map user ids", reason: String(decoding: word, as: UTF8.self))
         }
+        return own
     }
 
     private static func namespaceRefused(_ error: SyscallError) -> LaunchError {
@@ -70,10 +71,8 @@ package enum Confinement {
         _ identity: IdentityMap, _ number: Int32, ready: CInt, go: CInt,
         keep: (borrowing ProcessHandle, Int32) -> Int32
     ) -> Never {
-        // Ctrl-C reaches the supervisor as well, which ends in order; the keeper stays until it has.
-        signal(SIGINT, SIG_IGN)
-        signal(SIGHUP, SIG_IGN)
         do throws(SyscallError) {
+            let signals = try Syscall.signalDescriptor([SIGINT, SIGTERM, SIGHUP, SIGQUIT])
             let supervisor = try ProcessHandle(opening: number)
             if try Syscall.read(ready, upTo: 1) == [1] {
                 do throws(SyscallError) {
@@ -85,9 +84,25 @@ package enum Confinement {
             }
             _ = Glibc.close(go)
             _ = Glibc.close(ready)
+            try passOn(signals.number, to: supervisor)
+            // Every path from here ends the process: the descriptor is named so that it lives until now.
+            _ = signals.number
             exit(keep(supervisor, number))
         } catch {
             _exit(125)
+        }
+    }
+
+    /// Passes signals on until the supervisor has ended.
+    ///
+    /// Those of the keyboard reach it by themselves.
+    private static func passOn(_ signals: CInt, to supervisor: borrowing ProcessHandle) throws(SyscallError) {
+        while true {
+            let ready = try Syscall.poll([signals, supervisor.number], milliseconds: -1)
+            if ready.contains(where: { $0.number == supervisor.number }) { return }
+            while let (signal, sent) = Syscall.nextSignalWithOrigin(signals) {
+                if sent { try supervisor.signal(signal) }
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ package struct NamespaceProgram: Sendable, Hashable, Codable {
 
     /// Becomes the program; the calling process, which has a single thread, waits for it and ends as it ended.
     package func run() throws(LaunchError) -> Never {
-        try Confinement.enter(identity) { program, _ in
+        let keeper = try Confinement.enter(identity) { program, _ in
             switch (try? program.wait())?.end {
             case .exited(let status): return status
             case .signalled(let signal): return 128 + signal
@@ -58,7 +58,7 @@ package struct NamespaceProgram: Sendable, Hashable, Codable {
             try attach(owned, directory.target)
             for (mount, bind) in zip(others, binds) { try attach(mount, bind.target) }
             if identity.kind == .userRange { try Syscall.changeOwner(FilePath(directory.target), user: 0, group: 0) }
-            try Syscall.setParentDeathSignal(SIGKILL)
+            try Syscall.endWithParent(keeper)
         }
         let name = arguments.first ?? ""
         var failure = SyscallError("execute", name, errno: .noSuchFileOrDirectory)

@@ -40,12 +40,12 @@ package struct OneSandbox: Sendable, Hashable, Codable {
     package func run(finish: (Result) -> Int32) throws(LaunchError) -> Never {
         let program = try SandboxSupervisor.loadInitProgram()
         let group = try ControlGroups.make(run: name, limits: sandbox.policy.limits)
-        try Confinement.enter(identity, connected: stage.outbound != nil) { supervisor, _ in
+        let keeper = try Confinement.enter(identity, connected: stage.outbound != nil) { supervisor, _ in
             ControlGroups.keep(supervisor, group)
         }
         let code: Int32
         do throws(LaunchError) {
-            code = try supervise(program, group, finish)
+            code = try supervise(program, group, keeper, finish)
         } catch {
             let report = SandboxReport(setup: error)
             let verdict = report.verdict(of: "the command", under: sandbox.policy)
@@ -55,11 +55,12 @@ package struct OneSandbox: Sendable, Hashable, Codable {
     }
 
     private func supervise(
-        _ program: consuming OwnedFileDescriptor, _ group: borrowing RunCgroup, _ finish: (Result) -> Int32
+        _ program: consuming OwnedFileDescriptor, _ group: borrowing RunCgroup, _ keeper: Int32,
+        _ finish: (Result) -> Int32
     ) throws(LaunchError) -> Int32 {
         let counters = group.reader()
         let supervisor = try SandboxSupervisor(
-            stage, identity: identity, skeleton: skeleton, initProgram: program,
+            stage, identity: identity, skeleton: skeleton, initProgram: program, keeper: keeper,
             controlGroupEntries: group.stepsEntry.allLists, counters: counters)
         let input = try pipe()
         let output = try pipe()
@@ -94,6 +95,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
             }
         }
         try LaunchError.during("wait for the sandbox") { () throws(SyscallError) in try supervisor.loop.run() }
+        supervisor.finish()
         _ = (outputReading.number, errorsReading.number)
         guard let report else { throw LaunchError(step: "wait for the sandbox", reason: "it ended without a report") }
         let verdict = report.verdict(of: "the command", under: sandbox.policy)

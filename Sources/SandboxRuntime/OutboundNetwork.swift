@@ -69,8 +69,9 @@ package enum OutboundNetwork {
         return try LaunchError.during("connect the sandbox") { () throws(SyscallError) in
             let release = try Syscall.pipe()
             let ready = try Syscall.pipe()
+            let own = getpid()
             let holder = try Syscall.fork()
-            if holder == 0 { hold(ready: ready.writing.number, release: release.reading.number) }
+            if holder == 0 { hold(own, ready: ready.writing.number, release: release.reading.number) }
             let ended = try ProcessHandle(opening: holder)
             guard try Syscall.read(ready.reading.number, upTo: 1) == [1] else {
                 _ = try ended.wait()
@@ -93,9 +94,9 @@ package enum OutboundNetwork {
     }
 
     /// A child that is nothing but the first process in the new network namespace.
-    private static func hold(ready: CInt, release: CInt) {
+    private static func hold(_ parent: Int32, ready: CInt, release: CInt) {
         do throws(SyscallError) {
-            try Syscall.setParentDeathSignal(SIGKILL)
+            try Syscall.endWithParent(parent)
             // Changing ids has closed /proc/<pid>/ns to everybody; pasta has to open it. Nothing else is in this process.
             try Syscall.setDumpable(true)
             try Syscall.unshare(.network)
@@ -114,10 +115,11 @@ package enum OutboundNetwork {
             "-4", "-I", interface, "-M", hardwareAddress, "-g", gateway, "-a", address, "--dns-forward", gateway,
             "--netns-only", "--netns", namespace.string,
         ]
+        let own = getpid()
         let process = try Syscall.fork()
         guard process == 0 else { return process }
         // It ends with its supervisor; and it does not start where SIGPIPE is ignored.
-        try Syscall.setParentDeathSignal(SIGKILL)
+        try Syscall.endWithParent(own)
         // The supervisor is about to leave the host's files behind; pasta still needs a few of them.
         try Syscall.unshare(.mount)
         for number in 1..<CInt(32) { signal(number, SIG_DFL) }

@@ -84,10 +84,10 @@ package final class RunningSandbox {
         timers.append(loop.after(grace) { self.kill() })
     }
 
-    /// Sends a signal to the command, if it runs.
+    /// Sends a signal to the command and its process group, if it runs.
     package func signal(_ signal: CInt) {
         // A command that has ended meanwhile is reported as ended.
-        try? command?.signal(signal)
+        try? command?.signalGroup(signal)
     }
 
     /// Ends the sandbox at once.

@@ -35,6 +35,7 @@ package struct SandboxPlanner: Sendable {
         if spec.policy.network == .none { operations.append(.loopbackUp) }
         operations.append(.pivotRoot(StagePath.newRoot))
         operations += limits(spec.policy.limits)
+        if identity.kind == .single { operations.append(.keepCapabilities) }
         // A change of ids forgets the first one.
         operations.append(.parentDeath)
         var namespaces = Self.namespaces

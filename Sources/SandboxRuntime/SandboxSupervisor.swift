@@ -25,9 +25,10 @@ package final class SandboxSupervisor {
 
     /// Builds the stage, starts the launcher, and takes on the supervisor's own id.
     ///
-    /// `controlGroupEntries` are open `cgroup.procs` files of the steps; `counters` reads the run's accounting.
+    /// `keeper` is the number that `Confinement.enter` gave. `controlGroupEntries` are open `cgroup.procs` files of the steps; `counters` reads the run's accounting.
     package init(
         _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, initProgram: consuming OwnedFileDescriptor,
+        keeper: Int32,
         controlGroupEntries: [CInt] = [], counters: @escaping () -> CgroupUsage? = { nil }
     ) throws(LaunchError) {
         self.identity = identity
@@ -42,12 +43,15 @@ package final class SandboxSupervisor {
             }
         }
         try LaunchError.during("protect the supervisor") { () throws(SyscallError) in
-            try Syscall.setParentDeathSignal(SIGKILL)
+            try Syscall.endWithParent(keeper)
             try Syscall.setNoNewPrivileges()
             try Syscall.setDumpable(false)
         }
         launcher = try Launcher(controlGroupEntries: controlGroupEntries)
     }
+
+    /// Ends what serves the supervisor, when its last sandbox has been reported.
+    package func finish() { launcher.end() }
 
     /// The program of process 1, in a sealed memory file: read from the directory of the running program.
     package static func loadInitProgram() throws(LaunchError) -> OwnedFileDescriptor {

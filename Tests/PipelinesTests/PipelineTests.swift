@@ -115,15 +115,15 @@ struct PipelineTests {
         #expect(diagnostics(Samples.document(name: String(repeating: "é", count: 256), steps)).count == 1)
     }
 
-    @Test func `misspelt members are warned about`() throws {
+    @Test func `misspelt members are refused, and others are let be`() throws {
         var document = Samples.document([Samples.step(1, title: "A", file: "a.py")])
         document["paramters"] = [:]
         document["parameters"] = nil
         document["something_else"] = 1
-        let pipeline = try Samples.pipeline(document)
-        #expect(pipeline.warnings.map(\.message) == ["`paramters` of the pipeline is not known and has no effect"])
-        #expect(pipeline.warnings.map(\.hint) == ["did you mean `parameters`?"])
-        #expect(pipeline.warnings.map(\.severity) == [.warning])
+        let error = #expect(throws: InvalidDocument.self) { try Samples.pipeline(document) }
+        let problems = try #require(error).diagnostics
+        #expect(problems.map(\.message) == ["`paramters` of the pipeline is not known and has no effect"])
+        #expect(problems.map(\.hint) == ["did you mean `parameters`?"])
     }
 
     @Test func `only fifty problems are kept, errors before warnings`() {

@@ -28,7 +28,7 @@ int CLinux_pivot_root(const char *newRoot, const char *oldRoot);
 /// pidfd_open(2).
 int CLinux_pidfd_open(pid_t process, unsigned int flags);
 /// pidfd_send_signal(2).
-int CLinux_pidfd_send_signal(int pidfd, int signal);
+int CLinux_pidfd_send_signal(int pidfd, int signal, unsigned int flags);
 /// waitid(2) on a pidfd, with the resource usage that glibc's wrapper drops. `code` and `status` are as in siginfo_t.
 int CLinux_waitid_pidfd(int pidfd, int options, int *pid, int *code, int *status, struct rusage *usage);
 /// prctl(2).
@@ -83,8 +83,8 @@ ssize_t CLinux_send_descriptors(int socket, const void *bytes, size_t length, co
 ssize_t CLinux_receive_descriptors(int socket, void *bytes, size_t length, int *_Nullable descriptors, int *count);
 /// signalfd(2), close-on-exec and non-blocking, for the given signals, which become blocked in this thread.
 int CLinux_signalfd(const int *signals, int count);
-/// The next signal of a signalfd, or 0.
-int CLinux_next_signal(int descriptor);
+/// The next signal of a signalfd, or 0; `sent` is 0 for one that the kernel made, such as that of a key.
+int CLinux_next_signal(int descriptor, int *sent);
 /// SECCOMP_IOCTL_NOTIF_RECV (seccomp_unotify(2)): a refused call that waits for its answer.
 int CLinux_seccomp_receive(
     int listener, uint64_t *identity, uint32_t *process, uint32_t *number, uint32_t *architecture, uint64_t *arguments);

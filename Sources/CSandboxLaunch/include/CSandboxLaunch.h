@@ -38,6 +38,7 @@ enum CSandboxLaunch_code {
     CSandboxLaunch_remount = 15,        // string[0] target; number[0] MS_ flags to set beside those that are locked
     CSandboxLaunch_linkSymbolic = 16,   // string[0] target, [1] path
     CSandboxLaunch_joinNamespace = 17,  // number[0] index of a descriptor of a namespace, [1] its CLONE_NEW* flag
+    CSandboxLaunch_keepCapabilities = 18, // none: all permitted capabilities become ambient, for init
 };
 
 struct CSandboxLaunch_operation {

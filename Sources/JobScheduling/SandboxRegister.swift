@@ -1,0 +1,43 @@
+import Cgroups
+import LinuxSystem
+import SystemPackage
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The names of single sandboxes, each a file that is locked as long as one of its processes lives.
+///
+/// A sandbox that is killed with its keeper leaves control groups behind; by its name the next command removes them.
+struct SandboxRegister {
+    private let directory: FilePath
+
+    init(_ store: FilePath) { directory = store.appending("sandboxes") }
+
+    /// Adds a name; its lock is held until the calling process and all that it forks have ended.
+    func add(_ name: String) throws(SyscallError) {
+        try Syscall.makeDirectories(directory, mode: 0o700)
+        let file = try Syscall.open(directory.appending(name), O_RDWR | O_CREAT, mode: 0o600)
+        try Syscall.flock(file.number, LOCK_EX | LOCK_NB)
+        _ = file.release()
+    }
+
+    /// Removes what sandboxes left that have ended.
+    func clear() throws(SyscallError) {
+        guard Syscall.exists(directory) else { return }
+        let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+        var ended: Set<String> = []
+        for entry in try Syscall.directoryEntries(opened.number) where try isFree(entry.path, opened.number) {
+            ended.insert(String(decoding: entry.name, as: UTF8.self))
+        }
+        guard !ended.isEmpty else { return }
+        _ = CgroupHost.probe().removeStale(alive: { !ended.contains($0) })
+        for name in ended { try Syscall.unlink(FilePath(name), at: opened.number) }
+    }
+
+    private func isFree(_ name: FilePath, _ directory: CInt) throws(SyscallError) -> Bool {
+        let file = try Syscall.open(name, at: directory, O_RDWR | O_NOFOLLOW)
+        // Taken by somebody: alive. It is given back when the descriptor closes.
+        return (try? Syscall.flock(file.number, LOCK_EX | LOCK_NB)) != nil
+    }
+}

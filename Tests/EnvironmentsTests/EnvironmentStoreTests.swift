@@ -1,0 +1,84 @@
+import LinuxSystem
+import SystemPackage
+import Testing
+
+@testable import Environments
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+@Suite struct EnvironmentStoreTests {
+    @Test func `a staging directory whose maker lives is not abandoned, and one whose maker died is removed`() throws {
+        try withScratch { directory in
+            let builder = try EnvironmentBuilderTests.builder(directory, FakeExecutor())
+            do {
+                let staged = try builder.store.stage()
+                try write("tree/usr/file", "x", staged.directory)
+                try write("configuration/keys/key", "x", staged.directory)
+                #expect(try builder.removeAbandoned() == 0)
+                #expect(Syscall.exists(staged.paths.tree))
+                _ = consume staged
+            }
+            #expect(try builder.removeAbandoned() == 1)
+            #expect(try entries(builder.store.directory.appending("staging")).isEmpty)
+        }
+    }
+
+    @Test func `a directory that was made just before a crash is removed too`() throws {
+        try withScratch { directory in
+            let builder = try EnvironmentBuilderTests.builder(directory, FakeExecutor())
+            try Syscall.makeDirectory(builder.store.directory.appending("staging").appending("half"), mode: 0o700)
+            #expect(try builder.removeAbandoned() == 1)
+        }
+    }
+
+    @Test func `a build that was published but not put into force is unused`() throws {
+        try withScratch { directory in
+            let store = try EnvironmentStore(directory: directory.appending("e"))
+            var record = BuildRecord(
+                id: "abc", name: "n", title: "t", layers: ["abc"], variables: [:], interpreters: [:], created: "",
+                size: 1, privilegedFiles: 0, inputs: "i", packages: [])
+            try store.publish(try store.stage(), record)
+            #expect(try store.record("abc") == record)
+            #expect(try store.unused(keeping: []) == ["abc"])
+            let name = try #require(EnvironmentName("n"))
+            try store.putIntoForce(name, record)
+            #expect(try store.unused(keeping: []).isEmpty)
+            // A finished build is never replaced.
+            record.title = "other"
+            #expect(throws: StoreError.self) { try store.publish(try store.stage(), record) }
+            #expect(try store.record("abc").title == "t")
+        }
+    }
+
+    @Test func `a second build of a name waits until it is cancelled`() throws {
+        try withScratch { directory in
+            let store = try EnvironmentStore(directory: directory.appending("e"))
+            let name = try #require(EnvironmentName("n"))
+            let first = try store.lock(name, isCancelled: { false }, waiting: {})
+            var waits = 0
+            let second = try store.lock(name, isCancelled: { waits > 0 }, waiting: { waits += 1 })
+            #expect((second == nil) == (waits == 1 || waits == 0))
+            _ = first
+        }
+    }
+
+    @Test(arguments: ["", "..", "../names", "a/b", ".hidden", "no-such-build"])
+    func `what is not a build is refused`(build: String) throws {
+        try withScratch { directory in
+            let store = try EnvironmentStore(directory: directory.appending("e"))
+            #expect(throws: StoreError.unknownBuild(build)) { try store.record(build) }
+        }
+    }
+
+    @Test func `a damaged record is told from a missing one`() throws {
+        try withScratch { directory in
+            let store = try EnvironmentStore(directory: directory.appending("e"))
+            try write("names/n.json", "{", store.directory)
+            #expect(throws: StoreError.damaged(store.directory.appending("names").appending("n.json"))) {
+                try store.current(try #require(EnvironmentName("n")))
+            }
+        }
+    }
+}
