@@ -1,4 +1,5 @@
 import ArgumentParser
+import Cgroups
 import Isolation
 import JobScheduling
 import JobStorage
@@ -144,6 +145,11 @@ struct ShowCommand: ParsableCommand {
         if !run.parameters.label.isEmpty { facts.append(("parameters", printable(run.parameters.label))) }
         for metric in metrics {
             facts.append(("metric", "\(printable(metric.name)) = \(RunTable.number(metric.value))"))
+        }
+        if let usage = store.runDirectory(run.address).latestAttempt()?.usage() {
+            facts.append(("limits", usage.limits.map(\.description).joined(separator: ", ")))
+            let open = usage.limits.filter { $0.enforcement == .none }.map(\.name.rawValue)
+            if !open.isEmpty { facts.append(("not limited", open.joined(separator: ", ") + ": see `cloche system doctor`")) }
         }
         if run.attempt > 0 {
             facts.append(("directory", store.runDirectory(run.address).attempt(run.attempt).path.string))

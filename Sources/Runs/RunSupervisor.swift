@@ -1,3 +1,4 @@
+import Cgroups
 import Isolation
 import LinuxSystem
 import Pipelines
@@ -21,6 +22,8 @@ final class RunSupervisor {
     private let spec: RunSpec
     private let attempt: Int
     private let supervisor: SandboxSupervisor
+    private let limits: [LimitReport]
+    private let counters: () -> CgroupUsage?
     private let directory: OwnedFileDescriptor
     private let logs: OwnedFileDescriptor
     private let events: OwnedFileDescriptor
@@ -31,10 +34,14 @@ final class RunSupervisor {
     private var failedStep: RunSpec.Step?
     private var stopReason: SandboxReport.Intervention?
 
-    init(_ spec: RunSpec, attempt: Int, supervisor: SandboxSupervisor, mirror: CInt?) throws(LaunchError) {
+    init(_ spec: RunSpec, attempt: Int, supervisor: SandboxSupervisor, limits: [LimitReport], counters: @escaping () -> CgroupUsage?,
+        mirror: CInt?
+    ) throws(LaunchError) {
         self.spec = spec
         self.attempt = attempt
         self.supervisor = supervisor
+        self.limits = limits
+        self.counters = counters
         self.mirror = mirror
         let step = "prepare the attempt's directory"
         let root = FilePath(StagePath.writable)
@@ -64,6 +71,7 @@ final class RunSupervisor {
             try LaunchError.during("wait for the steps") { () throws(SyscallError) in try supervisor.loop.run() }
         }
         supervisor.finish()
+        writeUsage()
         let verdict = runVerdict()
         record(.runEnded(verdict: verdict))
         try LaunchError.during("write the verdict") { () throws(SyscallError) in
@@ -211,6 +219,12 @@ final class RunSupervisor {
             // An engine that has gone reads the file instead.
             try? Syscall.writeAll(mirror, line)
         }
+    }
+
+    private func writeUsage() {
+        guard let bytes = JSONFile.encode(RunUsage(limits: limits, controlGroup: counters())) else { return }
+        // A full disk must not keep the verdict from being written.
+        try? Syscall.writeFile("usage.json", at: directory.number, bytes)
     }
 
     private func write(_ denials: [Denial], of step: RunSpec.Step) {

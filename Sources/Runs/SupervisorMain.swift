@@ -87,9 +87,11 @@ package enum SupervisorMain {
                 StepCommand.stage(spec, runDirectory: directory.path.string, attempt: attempt.path.string),
                 identity: spec.identity, skeleton: StepCommand.skeleton(spec), initProgram: program,
                 keeper: keeper,
-                controlGroupEntries: group.stepsEntry.allLists, counters: group.reader())
+                controlGroupEntries: group.stepsEntry.allLists, enforcement: group.enforcement, counters: group.reader())
             let run = try RunSupervisor(
-                spec, attempt: number, supervisor: supervisor, mirror: isOpen(mirror) ? mirror : nil)
+                spec, attempt: number, supervisor: supervisor,
+                limits: LimitEnforcement.complete(group.enforcement, for: spec.policy.limits),
+                counters: group.reader(), mirror: isOpen(mirror) ? mirror : nil)
             try listen(run, supervisor.loop)
             _ = try run.run()
             return 0

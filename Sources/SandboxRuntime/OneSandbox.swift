@@ -61,7 +61,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         let counters = group.reader()
         let supervisor = try SandboxSupervisor(
             stage, identity: identity, skeleton: skeleton, initProgram: program, keeper: keeper,
-            controlGroupEntries: group.stepsEntry.allLists, counters: counters)
+            controlGroupEntries: group.stepsEntry.allLists, enforcement: group.enforcement, counters: counters)
         let input = try pipe()
         let output = try pipe()
         let errors = try pipe()

@@ -12,11 +12,13 @@ package import SeccompFilters
 package struct SandboxPlanner: Sendable {
     package let stage: Stage
     package let identity: IdentityMap
+    private let limitsProcesses: Bool
 
-    /// Plans for sandboxes of one stage.
-    package init(stage: Stage, identity: IdentityMap) {
+    /// Plans for sandboxes of one stage; `enforcement` is what control groups hold.
+    package init(stage: Stage, identity: IdentityMap, enforcement: [LimitReport]) {
         self.stage = stage
         self.identity = identity
+        limitsProcesses = LimitEnforcement.needsProcessLimit(enforcement)
     }
 
     private static let plainMount = UInt64(MS_NOSUID | MS_NODEV)
@@ -51,6 +53,9 @@ package struct SandboxPlanner: Sendable {
     /// Mount, process, network, IPC, host name and control group; the user namespace is the run's.
     private static let namespaces: UInt32 =
         0x0002_0000 | 0x2000_0000 | 0x4000_0000 | 0x0800_0000 | 0x0400_0000 | 0x0200_0000
+
+    /// RLIMIT_NPROC, which Glibc's module does not show.
+    private static let processLimit: Int32 = 6
 
     private static let networkNamespace: UInt32 = 0x4000_0000
 
@@ -163,6 +168,10 @@ package struct SandboxPlanner: Sendable {
         if let limit = limits.openFiles {
             let files = min(UInt64(limit), stage.facts.openFiles)
             operations.append(.setLimit(resource: Int32(RLIMIT_NOFILE.rawValue), soft: files, hard: files))
+        }
+        if limitsProcesses, let count = limits.pids {
+            let most = UInt64(count)
+            operations.append(.setLimit(resource: Self.processLimit, soft: most, hard: most))
         }
         if let time = limits.cpuTime {
             let seconds = UInt64(max(1, time.components.seconds))

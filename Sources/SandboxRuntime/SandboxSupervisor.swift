@@ -25,17 +25,18 @@ package final class SandboxSupervisor {
 
     /// Builds the stage, starts the launcher, and takes on the supervisor's own id.
     ///
-    /// `keeper` is the number that `Confinement.enter` gave. `controlGroupEntries` are open `cgroup.procs` files of the steps; `counters` reads the run's accounting.
+    /// `keeper` is the number that `Confinement.enter` gave. `controlGroupEntries` are open `cgroup.procs` files of the steps, `enforcement`
+    /// tells what the groups hold, and `counters` reads the run's accounting.
     package init(
         _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, initProgram: consuming OwnedFileDescriptor,
         keeper: Int32,
-        controlGroupEntries: [CInt] = [], counters: @escaping () -> CgroupUsage? = { nil }
+        controlGroupEntries: [CInt] = [], enforcement: [LimitReport] = [], counters: @escaping () -> CgroupUsage? = { nil }
     ) throws(LaunchError) {
         self.identity = identity
         self.counters = counters
         self.initProgram = initProgram.release()
         stage = try Stage.build(spec, identity: identity, skeleton: skeleton)
-        planner = SandboxPlanner(stage: stage, identity: identity)
+        planner = SandboxPlanner(stage: stage, identity: identity, enforcement: enforcement)
         initFilter = try Self.compile(.initProcess(), mode: .silent)
         if identity.hasRange {
             try LaunchError.during("take on the supervisor's own user") { () throws(SyscallError) in

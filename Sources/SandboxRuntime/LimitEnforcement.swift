@@ -1,0 +1,28 @@
+package import Isolation
+
+/// How the limits of a policy are held in a run: by its control groups, and where there is none by what is left.
+package enum LimitEnforcement {
+    /// Completes what control groups report.
+    ///
+    /// Without a group the number of processes is held by RLIMIT_NPROC, which counts the processes of the run's user in
+    /// the run's user namespace (setrlimit(2)).
+    package static func complete(_ groups: [LimitReport], for limits: ResourceLimits) -> [LimitReport] {
+        var reports = groups.map { report in
+            guard report.name == .pids, report.enforcement == .none else { return report }
+            return LimitReport(.pids, report.value, .rlimit)
+        }
+        let others: [(LimitName, Enforcement)] = [
+            (.cpuTime, .rlimit), (.openFiles, .rlimit), (.wallTime, .watchdog), (.output, .watchdog),
+        ]
+        for (name, enforcement) in others {
+            guard let value = limits.value(of: name) else { continue }
+            reports.append(LimitReport(name, value, enforcement))
+        }
+        return reports
+    }
+
+    /// Whether the number of processes is to be held by RLIMIT_NPROC.
+    static func needsProcessLimit(_ reports: [LimitReport]) -> Bool {
+        !reports.contains { $0.name == .pids && $0.enforcement == .cgroup }
+    }
+}
