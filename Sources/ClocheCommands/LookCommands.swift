@@ -149,7 +149,9 @@ struct ShowCommand: ParsableCommand {
         if let usage = store.runDirectory(run.address).latestAttempt()?.usage() {
             facts.append(("limits", usage.limits.map(\.description).joined(separator: ", ")))
             let open = usage.limits.filter { $0.enforcement == .none }.map(\.name.rawValue)
-            if !open.isEmpty { facts.append(("not limited", open.joined(separator: ", ") + ": see `cloche system doctor`")) }
+            if !open.isEmpty {
+                facts.append(("not limited", open.joined(separator: ", ") + ": see `cloche system doctor`"))
+            }
         }
         if run.attempt > 0 {
             facts.append(("directory", store.runDirectory(run.address).attempt(run.attempt).path.string))

@@ -34,7 +34,9 @@ final class RunSupervisor {
     private var failedStep: RunSpec.Step?
     private var stopReason: SandboxReport.Intervention?
 
-    init(_ spec: RunSpec, attempt: Int, supervisor: SandboxSupervisor, limits: [LimitReport], counters: @escaping () -> CgroupUsage?,
+    init(
+        _ spec: RunSpec, attempt: Int, supervisor: SandboxSupervisor, limits: [LimitReport],
+        counters: @escaping () -> CgroupUsage?,
         mirror: CInt?
     ) throws(LaunchError) {
         self.spec = spec

@@ -87,7 +87,8 @@ package enum SupervisorMain {
                 StepCommand.stage(spec, runDirectory: directory.path.string, attempt: attempt.path.string),
                 identity: spec.identity, skeleton: StepCommand.skeleton(spec), initProgram: program,
                 keeper: keeper,
-                controlGroupEntries: group.stepsEntry.allLists, enforcement: group.enforcement, counters: group.reader())
+                controlGroupEntries: group.stepsEntry.allLists, enforcement: group.enforcement, counters: group.reader()
+            )
             let run = try RunSupervisor(
                 spec, attempt: number, supervisor: supervisor,
                 limits: LimitEnforcement.complete(group.enforcement, for: spec.policy.limits),

@@ -153,6 +153,7 @@ package enum OutboundNetwork {
             "route add \(gateway) dev \(interface) scope link", "route add default via \(gateway) dev \(interface)",
         ]
         lines += closed.map { "route add prohibit \($0)" }
+        lines += try hostAddresses().map { "route add prohibit \($0)/32" }
         lines += settings.reachable.map { "route add \($0) via \(gateway) dev \(interface)" }
         let child = try Syscall.fork()
         if child == 0 {
@@ -162,6 +163,20 @@ package enum OutboundNetwork {
         guard case .exited(0) = try ProcessHandle(opening: child).wait()?.end else {
             throw SyscallError("execute", "ip -batch", errno: .invalidArgument)
         }
+    }
+
+    /// The host's own addresses, from its routing trie (proc(5)): each is a line `|-- address` above `/32 host LOCAL`.
+    private static func hostAddresses() throws(SyscallError) -> [String] {
+        let file = try Syscall.open("/proc/net/fib_trie", O_RDONLY)
+        let text = String(decoding: try Syscall.readAll(file.number, limit: 16 << 20), as: UTF8.self)
+        var addresses: Set<String> = []
+        var last = ""
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words.count >= 2, words[words.count - 2] == "|--" { last = String(words[words.count - 1]) }
+            if line.hasSuffix("/32 host LOCAL"), !last.hasPrefix("127.") { addresses.insert(last) }
+        }
+        return addresses.sorted()
     }
 
     private static func apply(_ namespace: CInt, _ batch: String) throws(SyscallError) -> Bool {

@@ -30,7 +30,8 @@ package final class SandboxSupervisor {
     package init(
         _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, initProgram: consuming OwnedFileDescriptor,
         keeper: Int32,
-        controlGroupEntries: [CInt] = [], enforcement: [LimitReport] = [], counters: @escaping () -> CgroupUsage? = { nil }
+        controlGroupEntries: [CInt] = [], enforcement: [LimitReport] = [],
+        counters: @escaping () -> CgroupUsage? = { nil }
     ) throws(LaunchError) {
         self.identity = identity
         self.counters = counters
