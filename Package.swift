@@ -91,7 +91,7 @@ let package = Package(
         .executableTarget(
             name: "cloche-init", dependencies: ["CSandboxLaunch"],
             cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Os"])],
-            linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"])]),
+            linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles", "-Xlinker", "-s"])]),
         .testTarget(
             name: "CgroupsTests", dependencies: ["Cgroups", "Isolation", "LinuxSystem", system], swiftSettings: strict),
         .testTarget(name: "PipelinesTests", dependencies: ["Pipelines"], swiftSettings: strict),

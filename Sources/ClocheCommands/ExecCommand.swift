@@ -71,8 +71,8 @@ struct ExecCommand: ParsableCommand {
             stage.binds.append(.init(source: project, readOnly: true))
             sandbox.directory = "/project-dir"
         }
-        try OneSandbox(identity: store.identity, stage: stage, sandbox: sandbox, name: name).run {
-            result in
+        let request = OneSandbox(identity: store.identity, stage: stage, sandbox: sandbox, name: name)
+        try request.run(afterwards: { store.forget(sandbox: name) }) { result in
             if result.verdict.cause != .succeeded,
                 result.verdict.cause != .exit || result.exitCode == 126 || result.exitCode == 127
             {

@@ -22,6 +22,9 @@ struct SandboxRegister {
         _ = file.release()
     }
 
+    /// Removes a name; one that cannot be removed is found to be free by the next command.
+    func remove(_ name: String) { try? Syscall.unlink(directory.appending(name)) }
+
     /// Removes what sandboxes left that have ended.
     func clear() throws(SyscallError) {
         guard Syscall.exists(directory) else { return }
@@ -32,11 +35,13 @@ struct SandboxRegister {
         }
         guard !ended.isEmpty else { return }
         _ = CgroupHost.probe().removeStale(alive: { !ended.contains($0) })
-        for name in ended { try Syscall.unlink(FilePath(name), at: opened.number) }
+        for name in ended { remove(name) }
     }
 
     private func isFree(_ name: FilePath, _ directory: CInt) throws(SyscallError) -> Bool {
-        let file = try Syscall.open(name, at: directory, O_RDWR | O_NOFOLLOW)
+        // A sandbox that ends in good order removes its name itself, perhaps just now.
+        guard Syscall.exists(name, at: directory) else { return false }
+        let file = try Syscall.open(name, at: directory, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
         // Taken by somebody: alive. It is given back when the descriptor closes.
         return (try? Syscall.flock(file.number, LOCK_EX | LOCK_NB)) != nil
     }

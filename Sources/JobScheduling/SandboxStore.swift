@@ -44,6 +44,9 @@ package struct SandboxStore {
         try register.add(name)
     }
 
+    /// Forgets a sandbox of which nothing is left.
+    package func forget(sandbox name: String) { SandboxRegister(path).remove(name) }
+
     /// The build in force of that name; nil when there is none.
     package func environment(_ name: String) throws -> Environment? {
         guard let name = EnvironmentName(name) else { return nil }

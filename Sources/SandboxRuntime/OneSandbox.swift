@@ -36,12 +36,15 @@ package struct OneSandbox: Sendable, Hashable, Codable {
     /// Becomes the supervisor of the command and ends the process with its exit code.
     ///
     /// The calling process has a single thread. `finish` sees the result, in the supervisor, before the process ends,
-    /// and gives the exit code. Throws only before anything has been started.
-    package func run(finish: (Result) -> Int32) throws(LaunchError) -> Never {
+    /// and gives the exit code; `afterwards` runs in the keeper when nothing of the sandbox is left. Throws only before
+    /// anything has been started.
+    package func run(afterwards: () -> Void = {}, finish: (Result) -> Int32) throws(LaunchError) -> Never {
         let program = try SandboxSupervisor.loadInitProgram()
         let group = try ControlGroups.make(run: name, limits: sandbox.policy.limits)
         let keeper = try Confinement.enter(identity, connected: stage.outbound != nil) { supervisor, _ in
-            ControlGroups.keep(supervisor, group)
+            let status = ControlGroups.keep(supervisor, group)
+            afterwards()
+            return status
         }
         let code: Int32
         do throws(LaunchError) {
