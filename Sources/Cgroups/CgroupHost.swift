@@ -1,3 +1,4 @@
+package import Isolation
 import LinuxSystem
 import SystemPackage
 
@@ -44,14 +45,15 @@ package struct CgroupHost: Sendable, Hashable {
     ///
     /// Where version 2 has controllers that are not yet given to child groups, they are enabled. If that needs the
     /// group that this process is in to be empty, and it alone is in it, it moves into a leaf named `cloche-host`.
-    package static func probe() -> CgroupHost {
+    /// With `limits`, trees that a run with those limits needs no group in are left out.
+    package static func probe(for limits: ResourceLimits? = nil) -> CgroupHost {
         do throws(SyscallError) {
             // Machines full of containers have mount tables of some hundred kilobytes.
             let mountInfo = try Syscall.readFile("/proc/self/mountinfo", limit: 16 << 20)
             let membership = try Syscall.readFile("/proc/self/cgroup", limit: 1 << 20)
             return probe(
                 mountInfo: String(decoding: mountInfo, as: UTF8.self),
-                membership: String(decoding: membership, as: UTF8.self))
+                membership: String(decoding: membership, as: UTF8.self), limits: limits)
         } catch {
             return CgroupHost(
                 hierarchies: [], obstacle: CgroupObstacle(reason: "\(error)", remedy: "mount /proc"))
@@ -60,9 +62,14 @@ package struct CgroupHost: Sendable, Hashable {
 
     /// The same for the texts of `/proc/self/mountinfo` and `/proc/self/cgroup`.
     package static func probe(
-        mountInfo: String, membership: String, fileSystem: CgroupFileSystem = .kernel
+        mountInfo: String, membership: String, limits: ResourceLimits? = nil, fileSystem: CgroupFileSystem = .kernel
     ) -> CgroupHost {
-        let membership = CgroupMembership(mountInfo: mountInfo, membership: membership)
-        return CgroupHost(hierarchies: membership.trees.map { CgroupTrial(of: $0, fileSystem: fileSystem).run() })
+        let trees = CgroupMembership(mountInfo: mountInfo, membership: membership).trees
+        let tried = trees.filter { $0.generation == .v2 }.map { CgroupTrial(of: $0, fileSystem: fileSystem).run() }
+        let unified = CgroupHost(hierarchies: tried)
+        let needed = limits.map { unified.controllers(for: $0) } ?? CgroupController.allCases
+        let others = trees.filter { $0.generation == .v1 && !$0.controllers.isDisjoint(with: needed) }
+            .map { CgroupTrial(of: $0, fileSystem: fileSystem).run() }
+        return CgroupHost(hierarchies: tried + others)
     }
 }

@@ -82,11 +82,16 @@ package struct RunCgroup: ~Copyable, Sendable {
 extension CgroupHost {
     /// The trees in which a run with these limits gets groups: no more, since each of version 1 costs time to enter.
     func trees(for limits: ResourceLimits) -> [CgroupHierarchy] {
+        let used = Set(controllers(for: limits).compactMap { hierarchy(for: $0) } + (unified.map { [$0] } ?? []))
+        return hierarchies.filter(used.contains)
+    }
+
+    /// What a run with these limits needs of the trees of version 1, where the one of version 2 does not give it.
+    func controllers(for limits: ResourceLimits) -> [CgroupController] {
         var needed: [CgroupController] = [.memory, .cpuacct]
         if limits.pids != nil { needed.append(.pids) }
         if limits.cpus != nil { needed.append(.cpu) }
         if unified?.canKill != true { needed.append(.freezer) }
-        let used = Set(needed.compactMap { hierarchy(for: $0) } + (unified.map { [$0] } ?? []))
-        return hierarchies.filter(used.contains)
+        return needed
     }
 }

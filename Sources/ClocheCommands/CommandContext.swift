@@ -59,7 +59,7 @@ struct CommandContext {
         if let policy = BuiltInPolicies.named(name) { return policy }
         throw CommandFailure(
             .notFound, "find the policy `\(name)`: there is none of that name",
-            hint: "there are " + BuiltInPolicies.all.map(\.name).joined(separator: ", "))
+            hint: "there are " + BuiltInPolicies.names.joined(separator: ", "))
     }
 
     /// Prints data.

@@ -8,10 +8,12 @@ import Runs
 
 /// JSON documents of jobs, runs and steps, as `--json` prints them.
 enum Documents {
-    static func job(_ job: JobRecord) -> JSONValue {
+    /// `driven` tells whether a process carries the job on: without one, what is pending waits for `job start`.
+    static func job(_ job: JobRecord, in store: Store) -> JSONValue {
         object([
             ("uuid", .string(job.uuid.description)), ("name", .string(job.name.description)),
-            ("state", .string(job.state.rawValue)), ("counts", value(job.counts)),
+            ("state", .string(job.state.rawValue)), ("driven", .bool(JobLock.isHeld(store, job.uuid))),
+            ("counts", value(job.counts)),
             ("pipeline", .string(job.pipelinePath)), ("project", .string(job.project.path)),
             ("policy", .string(job.policyName)), ("created", value(job.created)), ("started", value(job.started)),
             ("finished", value(job.finished)),

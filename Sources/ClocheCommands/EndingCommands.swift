@@ -34,7 +34,7 @@ struct CancelCommand: ParsableCommand {
         }
         try store.write(document)
         let job = try await_(store, target)
-        if output.json { return try context.print(Documents.object([("job", Documents.job(job))])) }
+        if output.json { return try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
         context.say("\(target.run.map { "run \($0.address.number) of " } ?? "")job \(job.name): cancelled")
     }
 
@@ -76,6 +76,11 @@ struct RemoveCommand: ParsableCommand {
         try confirmation.require(
             "remove the job `\(target.job.name)` with its \(counted(target.job.counts.total, "run"))?",
             details: ["logs and files of the runs are removed; what they wrote to /data stays"])
+        // What is pending of a job that nobody drives would never be made.
+        if !target.job.state.isFinal, target.job.state != .draft, !JobLock.isHeld(store, target.job.uuid) {
+            _ = try store.database.apply(
+                .cancel, to: target.job.uuid, at: Timestamp(seconds: Syscall.wallClockSeconds()))
+        }
         try store.database.delete(target.job.uuid)
         try Self.removeTree(store.path.appending("runs"), target.job.uuid.description)
         try Self.removeTree(store.path.appending("jobs"), target.job.uuid.description)

@@ -42,6 +42,8 @@ struct ExecCommand: ParsableCommand {
         }
         var sandbox = SandboxSpec(policy: policy, arguments: command, variables: record.variables)
         sandbox.umask = 0o002
+        // Nothing of the output is kept here: how much there may be is the caller's affair.
+        sandbox.policy.limits.output = nil
         for (name, value) in [
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home/jovyan",
             "TERM": environmentVariable("TERM") ?? "dumb",
@@ -73,6 +75,12 @@ struct ExecCommand: ParsableCommand {
         }
         let request = OneSandbox(identity: store.identity, stage: stage, sandbox: sandbox, name: name)
         try request.run(afterwards: { store.forget(sandbox: name) }) { result in
+            if let lost = result.lostOutput {
+                // A reader that wants no more is no failure to talk of, and neither is what the command makes of it.
+                guard let failure = CommandFailure(writing: "standard output", lost) else { return result.exitCode }
+                context.say(failure.description)
+                return failure.exitCode
+            }
             if result.verdict.cause != .succeeded,
                 result.verdict.cause != .exit || result.exitCode == 126 || result.exitCode == 127
             {

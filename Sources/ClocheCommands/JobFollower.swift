@@ -48,21 +48,29 @@ final class JobFollower {
         let signals = try Syscall.signalDescriptor([SIGINT, SIGTERM, SIGHUP]).release()
         let engine = try JobEngine(store, job: job.uuid, limit: limit, loop: loop) { self.notice($0) }
         loop.watch(signals) {
-            while let signal = Syscall.nextSignal(signals) { self.interrupt(engine, signal) }
+            while let signal = Syscall.nextSignal(signals) { self.stop(engine, signal) }
         }
         repaintLater()
         let record = try engine.run()
         readLogs()
         display.finish(.clear)
         loop.unwatch(signals)
-        if interruptions > 0 { context.say("the job was cancelled") }
+        switch stopSignal {
+        case SIGINT: context.say("the job was cancelled")
+        case .some where !record.state.isFinal:
+            context.say("the job was interrupted; go on with it by `cloche job start \(record.name)`")
+        default: break
+        }
         return record
     }
 
-    /// Whether Ctrl-C ended it.
-    var wasInterrupted: Bool { interruptions > 0 }
+    /// The first signal that ended it before its time.
+    private(set) var stopSignal: CInt?
 
-    private func interrupt(_ engine: JobEngine, _ signal: CInt) {
+    private func stop(_ engine: JobEngine, _ signal: CInt) {
+        if stopSignal == nil { stopSignal = signal }
+        // Who shuts the machine down, or closes the terminal, does not want the job gone.
+        if signal != SIGINT { return engine.interrupt() }
         interruptions += 1
         if interruptions == 1 {
             display.log("stopping: running steps get a few seconds; press Ctrl-C again to force\n")
@@ -84,7 +92,7 @@ final class JobFollower {
             readLogs()
             running[run.address.number] = nil
             ended[run.state, default: 0] += 1
-            if job.counts.total > 1 || run.state != .succeeded { tell(run) }
+            if job.counts.total > 1 { tell(run) }
         }
         repaint()
     }
@@ -101,7 +109,7 @@ final class JobFollower {
         case .stepEnded(let uuid, let verdict, let usage):
             readLogs()
             running[run.number]?[uuid] = nil
-            guard job.counts.total == 1, verdict.cause != .dependencyFailed else { return }
+            guard job.counts.total == 1, ![.dependencyFailed, .interrupted].contains(verdict.cause) else { return }
             let state = RunState(after: verdict.cause).rawValue
             let time = usage?.wallSeconds.map { "  " + humanDuration(.seconds($0)) } ?? ""
             display.log("\(context.streams.error.styling.state(state))  \(titles[uuid] ?? uuid)\(time)\n")
@@ -173,8 +181,8 @@ final class JobFollower {
 
 /// What a job's end means for the exit code.
 enum JobExit {
-    static func code(_ job: JobRecord, _ runs: [RunRecord], interrupted: Bool) -> Int32 {
-        if interrupted { return ExitStatus.interrupted.rawValue }
+    static func code(_ job: JobRecord, _ runs: [RunRecord], stopSignal: CInt? = nil) -> Int32 {
+        if let stopSignal { return 128 + stopSignal }
         let counts = job.counts
         if counts.failed == 0 { return counts.cancelled > 0 ? ExitStatus.cancelled.rawValue : 0 }
         if counts.succeeded > 0 { return ExitStatus.partlyFailed.rawValue }

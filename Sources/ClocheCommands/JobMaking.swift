@@ -94,7 +94,7 @@ struct EnvironmentBuild {
         let started = Syscall.monotonicSeconds()
         var stage = "preparing"
         var sanitizer = LogSanitizer(colours: false, prefix: "  ", prefixStyle: .dim)
-        var last = ""
+        var last: [String] = []
         let signals = try Syscall.signalDescriptor([SIGINT, SIGTERM]).release()
         defer {
             _ = Glibc.close(signals)
@@ -108,28 +108,39 @@ struct EnvironmentBuild {
             var lines = [
                 "\(spinner(at: elapsed, styling: styling)) building environment `\(printable(name))`: \(stage)  \(elapsedTime(elapsed))"
             ]
-            if !last.isEmpty { lines.append(styling.apply(.dim, to: last)) }
+            lines += last.suffix(Self.shownLines).map { styling.apply(.dim, to: $0) }
             display.update(lines: lines, plain: "building environment `\(printable(name))`: \(stage)")
             display.tick()
         }
-        let record = try build(
-            {
-                if Syscall.nextSignal(signals) != nil { cancelled = true }
-                repaint()
-                return cancelled
-            },
-            { event in
-                switch event {
-                case .waiting: stage = "waiting for another build of it"
-                case .stage(let now, let number, let count): stage = "[\(number)/\(count)] \(now)"
-                case .output(let bytes):
-                    let text = sanitizer.feed(bytes)
-                    if let line = text.split(separator: "\n").last { last = String(line) }
-                case .unchanged: return
-                }
-                repaint()
-            })
-        display.finish(.clear)
-        return record
+        let isTerminal = context.streams.error.movesCursor
+        do {
+            let record = try build(
+                {
+                    if Syscall.nextSignal(signals) != nil { cancelled = true }
+                    repaint()
+                    return cancelled
+                },
+                { event in
+                    switch event {
+                    case .waiting: stage = "waiting for another build of it"
+                    case .stage(let now, let number, let count): stage = "[\(number)/\(count)] \(now)"
+                    case .output(let bytes):
+                        let text = sanitizer.feed(bytes)
+                        if !isTerminal, !text.isEmpty { display.log(text) }
+                        last = (last + text.split(separator: "\n").map(String.init)).suffix(Self.keptLines)
+                    case .unchanged: return
+                    }
+                    repaint()
+                })
+            display.finish(.clear)
+            return record
+        } catch {
+            // The cause is most often the last thing that was said.
+            display.finish(.clear)
+            if isTerminal { for line in last { context.say(line) } }
+            throw error
+        }
     }
+
+    private static let shownLines = 6, keptLines = 30
 }

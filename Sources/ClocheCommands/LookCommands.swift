@@ -33,7 +33,9 @@ struct ListCommand: ParsableCommand {
 
     private func listJobs(_ context: CommandContext, _ store: Store, _ most: Int) throws {
         let jobs = try store.database.jobs(states: try states(JobState.self), limit: most)
-        if output.json { return try context.print(Documents.object([("jobs", .array(jobs.map(Documents.job)))])) }
+        if output.json {
+            return try context.print(Documents.object([("jobs", .array(jobs.map { Documents.job($0, in: store) }))]))
+        }
         if jobs.isEmpty {
             return context.say("no jobs yet; make one with `cloche run PIPELINE` or `cloche job create PIPELINE`")
         }
@@ -106,7 +108,7 @@ struct ShowCommand: ParsableCommand {
         if output.json {
             return try context.print(
                 Documents.object([
-                    ("job", Documents.job(job)), ("snapshot", .string(document.snapshot)),
+                    ("job", Documents.job(job, in: store)), ("snapshot", .string(document.snapshot)),
                     ("environments", Documents.value(document.environments)),
                     ("runs", .array(runs.map { Documents.run($0, job, metrics: RunTable.metrics(store, $0.address)) })),
                 ]))
@@ -232,7 +234,7 @@ struct WatchCommand: ParsableCommand {
                 display.finish(.clear)
                 let runs = try store.database.runs(of: job.uuid, limit: 100_000)
                 try context.print(RunTable(store, job).table(runs))
-                throw ExitCode(JobExit.code(job, runs, interrupted: false))
+                throw ExitCode(JobExit.code(job, runs))
             }
             guard JobLock.isHeld(store, job.uuid) else {
                 display.finish(.clear)

@@ -108,14 +108,14 @@ struct JobEnding {
         let ended = try follower.drive(limit: limit)
         let runs = try store.database.runs(of: ended.uuid, limit: 100_000)
         try tell(ended, runs)
-        throw ExitCode(JobExit.code(ended, runs, interrupted: follower.wasInterrupted))
+        throw ExitCode(JobExit.code(ended, runs, stopSignal: follower.stopSignal))
     }
 
     private func tell(_ job: JobRecord, _ runs: [RunRecord]) throws {
         if json {
             try context.print(
                 Documents.object([
-                    ("job", Documents.job(job)),
+                    ("job", Documents.job(job, in: store)),
                     ("runs", .array(runs.map { Documents.run($0, job, metrics: RunTable.metrics(store, $0.address)) })),
                 ]))
             return

@@ -30,7 +30,7 @@ struct PolicyListCommand: ParsableCommand {
         let context = CommandContext()
         if output.json {
             return try context.print(
-                Documents.object([("policies", .array(BuiltInPolicies.all.map { .string($0.name) }))]))
+                Documents.object([("policies", .array(BuiltInPolicies.names.map { .string($0) }))]))
         }
         var table = Table([
             Table.Column("POLICY"), Table.Column("NETWORK"), Table.Column("DATA"), Table.Column("RUNS AS"),

@@ -107,25 +107,24 @@ package struct JobCreation {
         if !errors.isEmpty { throw InvalidDocument(errors) }
         let grid = try grid(request, pipeline, path, files)
         guard let count = grid.count, count <= mostRuns else {
-            throw StoreError(
-                message:
-                    "make the runs of the grid: there are \(grid.count.map(String.init) ?? "more than 10^18") combinations",
+            throw ParameterError(
+                "make the runs of the grid: there are \(grid.count.map(String.init) ?? "more than 10^18") combinations",
                 hint: "leave values out, or take a part with --only; at most \(mostRuns) runs are made")
         }
         var selected = Array(0..<count)
         for (selection, option) in [(request.only, "--only"), (request.skip, "--skip")] {
             guard let selection else { continue }
             if let missing = selection.firstMissing(of: count) {
-                throw StoreError(
-                    message: "select runs by \(option): there is no run \(missing), only 0 to \(count - 1)",
+                throw ParameterError(
+                    "select runs by \(option): there is no run \(missing), only 0 to \(count - 1)",
                     hint: "see them with `cloche job plan`")
             }
         }
         if let only = request.only { selected = selected.filter { only.contains($0) } }
         if let skip = request.skip { selected = selected.filter { !skip.contains($0) } }
         guard !selected.isEmpty else {
-            throw StoreError(
-                message: "make the runs of the grid: no run is left", hint: "see them with `cloche job plan`")
+            throw ParameterError(
+                "make the runs of the grid: no run is left", hint: "see them with `cloche job plan`")
         }
         return JobPlan(
             project: project, pipelinePath: path, pipeline: pipeline, grid: grid, selected: selected,
@@ -172,6 +171,7 @@ package struct JobCreation {
             throw StoreError(message: "find the pipeline in its project", hint: nil)
         }
         let plan = try Self.plan(request, project: project, path: path, files: ProjectFiles(layers: snapshot.layers))
+        try checkInterpreters(of: plan.pipeline, try PinnedEnvironments.resolve(pins, in: store))
         let owner = geteuid()
         let name: JobName
         if let wanted = request.name {
@@ -207,6 +207,20 @@ package struct JobCreation {
             throw error
         }
         return document
+    }
+
+    private func checkInterpreters(of pipeline: Pipeline, _ environments: [RunSpec.Environment]) throws {
+        let problems = pipeline.check { step in
+            let uuid = step.environment ?? PinnedEnvironments.standard
+            guard let environment = environments.first(where: { $0.uuid == uuid }) else { return nil }
+            do throws(StepCommand.Unsupported) {
+                _ = try StepCommand.arguments(file: step.resolvedFile.sandboxPath, environment: environment)
+                return nil
+            } catch {
+                return (error.reason, error.remedy)
+            }
+        }
+        if !problems.isEmpty { throw InvalidDocument(problems) }
     }
 
     private func removeDocument(_ job: JobID) throws(SyscallError) {

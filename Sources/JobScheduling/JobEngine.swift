@@ -48,6 +48,7 @@ package final class JobEngine {
     private var active: [Int: Active] = [:]
     private var steps: [Int: [String: StepRecord]] = [:]
     private var failure: (any Error)?
+    private var isInterrupted = false
     private let lock: OwnedFileDescriptor
 
     /// Takes the job's lock.
@@ -91,6 +92,12 @@ package final class JobEngine {
         }
     }
 
+    /// Gives up the runs that it makes, which are pending again, and starts no more: `run` returns when they have ended.
+    package func interrupt() {
+        isInterrupted = true
+        for run in active.values { run.supervisor.interrupt() }
+    }
+
     private static func now() -> Timestamp { Timestamp(seconds: Syscall.wallClockSeconds()) }
 
     private func attempt(_ body: () throws -> Void) {
@@ -104,7 +111,7 @@ package final class JobEngine {
 
     private func fill() {
         attempt {
-            while active.count < limit,
+            while !isInterrupted, active.count < limit,
                 let run = try store.database.claimNextRun(of: job, limit: 10_000, at: Self.now())
             {
                 try start(run)

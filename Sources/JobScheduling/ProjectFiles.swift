@@ -55,7 +55,7 @@ package struct ProjectFiles: Sendable {
                 guard let status = try? Syscall.lstat(layer.appending(path)) else { continue }
                 if status.isDirectory { return .directory }
                 if status.isSymbolicLink { return .symlink }
-                return status.isRegular ? .file : .missing
+                return status.isRegular ? .file : .special
             }
             return .missing
         }

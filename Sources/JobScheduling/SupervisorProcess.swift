@@ -37,4 +37,7 @@ package struct SupervisorProcess: ~Copyable {
         // A supervisor that has ended meanwhile needs no asking.
         try? Syscall.writeAll(lifeline.number, Array((force ? "k" : "c").utf8))
     }
+
+    /// Asks the supervisor to give the run up: it will be pending again.
+    package borrowing func interrupt() { try? Syscall.writeAll(lifeline.number, Array("i".utf8)) }
 }

@@ -80,6 +80,13 @@ extension Syscall {
         }
     }
 
+    /// Whether the other end of a descriptor is gone (POLLHUP of poll(2)).
+    package static func isHungUp(_ descriptor: CInt) throws(SyscallError) -> Bool {
+        var entry = pollfd(fd: descriptor, events: 0, revents: 0)
+        _ = try check("poll") { Glibc.poll(&entry, 1, 0) }
+        return entry.revents & Int16(POLLHUP) != 0
+    }
+
     /// clock_gettime(2), CLOCK_MONOTONIC, in seconds.
     package static func monotonicSeconds() -> Double {
         var time = timespec()

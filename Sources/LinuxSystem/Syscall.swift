@@ -34,15 +34,31 @@ package enum Syscall {
     package static func sealedMemory(
         name: String, bytes: some Sequence<UInt8>, executable: Bool
     ) throws(SyscallError) -> OwnedFileDescriptor {
+        let memory = try unsealedMemory(name, executable: executable)
+        try writeAll(memory.number, Array(bytes))
+        try fcntl(memory.number, CInt(CLinux_F_ADD_SEALS), Int(CLinux_F_SEAL_ALL))
+        return memory
+    }
+
+    /// The same, filled with the content of a regular file.
+    package static func sealedMemory(
+        name: String, copying file: borrowing OwnedFileDescriptor, executable: Bool
+    ) throws(SyscallError) -> OwnedFileDescriptor {
+        let memory = try unsealedMemory(name, executable: executable)
+        let (target, source) = (memory.number, file.number)
+        var copied = 1
+        while copied > 0 { copied = try check("sendfile") { Glibc.sendfile(target, source, nil, 1 << 30) } }
+        try fcntl(memory.number, CInt(CLinux_F_ADD_SEALS), Int(CLinux_F_SEAL_ALL))
+        return memory
+    }
+
+    private static func unsealedMemory(_ name: String, executable: Bool) throws(SyscallError) -> OwnedFileDescriptor {
         let base = CUnsignedInt(CLinux_MFD_CLOEXEC | CLinux_MFD_ALLOW_SEALING)
         var raw: CInt = -1
         // MFD_EXEC came with Linux 6.3; before it every memory file is executable.
         if executable { raw = CLinux_memfd_create(name, base | CUnsignedInt(CLinux_MFD_EXEC)) }
         if raw < 0 { raw = try check("memfd_create", name) { CLinux_memfd_create(name, base) } }
-        let memory = OwnedFileDescriptor(adopting: raw)
-        try writeAll(memory.number, Array(bytes))
-        try fcntl(memory.number, CInt(CLinux_F_ADD_SEALS), Int(CLinux_F_SEAL_ALL))
-        return memory
+        return OwnedFileDescriptor(adopting: raw)
     }
 
     /// write(2) until all bytes are out.

@@ -5,7 +5,8 @@ package struct ParameterError: Error, Sendable, Hashable, CustomStringConvertibl
     /// What to do about it, safe to show.
     package let hint: String?
 
-    init(_ message: String, hint: String? = nil) {
+    /// A problem.
+    package init(_ message: String, hint: String? = nil) {
         self.message = printable(message)
         self.hint = hint.map { printable($0) }
     }

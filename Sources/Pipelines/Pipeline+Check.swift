@@ -9,6 +9,18 @@ extension Pipeline {
         for step in steps { check.run(step) }
         return check.problems.diagnostics
     }
+
+    /// The steps whose files cannot be executed, where `obstacle` tells why and what to do.
+    package func check(_ obstacle: (Step) -> (reason: String, remedy: String)?) -> [Diagnostic] {
+        var problems = DiagnosticList(source: source)
+        for step in steps {
+            guard let found = obstacle(step) else { continue }
+            problems.error(
+                "the step \(step.reference) cannot be run: \(printable(found.reason))", at: step.offsets.filePath,
+                hint: printable(found.remedy))
+        }
+        return problems.diagnostics
+    }
 }
 
 private struct PipelineCheck {
@@ -45,6 +57,11 @@ private struct PipelineCheck {
             problems.error(
                 "the file of the step \(step.reference) is a directory: \(quoted(path))",
                 at: step.offsets.filePath
+            )
+        case .special:
+            problems.error(
+                "the file of the step \(step.reference) is no regular file: \(quoted(path))",
+                at: step.offsets.filePath, hint: "a pipe, a socket or a device is not part of a snapshot"
             )
         case .missing:
             problems.error(

@@ -8,7 +8,9 @@ package struct ProjectListing: Sendable {
         case directory
         /// A symbolic link; where it leads is seen when the step runs.
         case symlink
-        /// Neither; or nothing at all.
+        /// A pipe, a socket or a device, which no snapshot holds.
+        case special
+        /// Nothing at all.
         case missing
     }
 

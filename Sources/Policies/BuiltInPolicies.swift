@@ -24,10 +24,22 @@ package enum BuiltInPolicies {
         seccomp: .build())
 
     /// Every one, in the order in which they are listed.
-    package static let all = [standard, strict, online, build]
+    package static var all: [SandboxPolicy] { names.compactMap(named) }
+
+    /// The names of `all`.
+    package static let names = ["default", "strict", "online", "build"]
 
     /// The policy of that name.
-    package static func named(_ name: String) -> SandboxPolicy? { all.first { $0.name == name } }
+    package static func named(_ name: String) -> SandboxPolicy? {
+        // One by one: each makes its table of system calls when it is first asked for.
+        switch name {
+        case "default": standard
+        case "strict": strict
+        case "online": online
+        case "build": build
+        default: nil
+        }
+    }
 
     private static let limits = ResourceLimits(
         memory: .mebibytes(4096), pids: 1024, wallTime: .seconds(6 * 3600), openFiles: 65536, scratch: .mebibytes(2048),

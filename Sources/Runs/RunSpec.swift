@@ -68,6 +68,8 @@ package struct RunSpec: Sendable, Hashable, Codable {
     /// Host directory with the Python module and the notebook runner.
     package var python: String
     package var policy: SandboxPolicy
+    /// Whether the limit of time is the job's own, and not the policy's.
+    package var ownTimeLimit: Bool
     /// Variables of the job.
     package var variables: [String: String]
     package var steps: [Step]
@@ -78,7 +80,7 @@ package struct RunSpec: Sendable, Hashable, Codable {
     package init(
         job: String, run: String, index: Int, jobName: String, projectUUID: String, pipelineUUID: String,
         identity: IdentityMap, environments: [Environment], projectLayers: [String], data: String?, python: String,
-        policy: SandboxPolicy, variables: [String: String], steps: [Step], parallelSteps: Int
+        policy: SandboxPolicy, ownTimeLimit: Bool, variables: [String: String], steps: [Step], parallelSteps: Int
     ) {
         self.job = job
         self.run = run
@@ -92,6 +94,7 @@ package struct RunSpec: Sendable, Hashable, Codable {
         self.data = data
         self.python = python
         self.policy = policy
+        self.ownTimeLimit = ownTimeLimit
         self.variables = variables
         self.steps = steps
         self.parallelSteps = parallelSteps
@@ -104,7 +107,9 @@ package struct RunSpec: Sendable, Hashable, Codable {
         case pipelineUUID = "pipeline_uuid"
         case identity, environments
         case projectLayers = "project_layers"
-        case data, python, policy, variables, steps
+        case data, python, policy
+        case ownTimeLimit = "own_time_limit"
+        case variables, steps
         case parallelSteps = "parallel_steps"
     }
 }

@@ -164,7 +164,9 @@ final class RunSupervisor {
             wallSeconds: report.seconds,
             cpuSeconds: report.usage.map { $0.userSeconds + $0.systemSeconds }, memoryPeakBytes: report.peakMemory)
         usage.outputBytes = report.outputBytes
-        conclude(step, report.verdict(of: "step `\(printable(step.name))`", under: spec.policy), usage: usage)
+        var verdict = report.verdict(of: "step `\(printable(step.name))`", under: spec.policy)
+        if verdict.cause == .timeout, spec.ownTimeLimit { verdict.remedy = "give it longer by `--timeout`" }
+        conclude(step, verdict, usage: usage)
     }
 
     private func conclude(_ step: RunSpec.Step, _ verdict: Verdict, usage: RunEvent.Usage?) {

@@ -1,4 +1,5 @@
 import Isolation
+import Pipelines
 import SandboxRuntime
 
 /// How a step's file becomes a sandboxed command: interpreter, variables, working directory, mounts.
@@ -19,23 +20,22 @@ package enum StepCommand {
         file: String, environment: RunSpec.Environment
     ) throws(Unsupported) -> [String] {
         let name = file.split(separator: "/").last.map(String.init) ?? file
-        let suffix = name.contains(".") ? name.split(separator: ".").last.map { $0.lowercased() } ?? "" : ""
         func interpreter(_ language: String) throws(Unsupported) -> String {
-            if let program = environment.interpreters[language] { return program }
+            if let program = environment.interpreters[language.lowercased()] { return program }
             throw Unsupported(
                 reason: "environment `\(environment.name)` has no interpreter for \(language)",
                 remedy: "choose an environment with \(language) for the step")
         }
-        switch suffix {
-        case "py": return [try interpreter("python"), file]
-        case "ipynb": return [try interpreter("python"), "\(pythonDirectory)/cloche_notebook.py", file]
-        case "r": return [try interpreter("r"), file]
-        case "jl": return [try interpreter("julia"), file]
-        case "js": return [try interpreter("javascript"), file]
-        case "sh", "": return [environment.interpreters["bash"] ?? "/bin/bash", file]
-        default:
+        switch StepFileType(name: name) {
+        case .python: return [try interpreter("Python"), file]
+        case .notebook: return [try interpreter("Python"), "\(pythonDirectory)/cloche_notebook.py", file]
+        case .r: return [try interpreter("R"), file]
+        case .julia: return [try interpreter("Julia"), file]
+        case .javascript: return [try interpreter("JavaScript"), file]
+        case .shell: return [environment.interpreters["bash"] ?? "/bin/bash", file]
+        case nil:
             throw Unsupported(
-                reason: "files of type `.\(suffix)` are not supported as steps",
+                reason: "files with the extension of `\(name)` are not supported as steps",
                 remedy: "use .ipynb, .py, .sh, .R, .jl or .js")
         }
     }

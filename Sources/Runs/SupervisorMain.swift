@@ -11,8 +11,8 @@ package import SystemPackage
 
 /// What the program `cloche-supervisor` does for a run.
 ///
-/// Descriptor 3, where it is open, is the engine's: its end interrupts the run, a byte `c` cancels it. Descriptor 4,
-/// where it is open, gets every event as it is recorded.
+/// Descriptor 3, where it is open, is the engine's: its end or a byte `i` interrupts the run, `c` cancels it, `k` does so
+/// at once. Descriptor 4, where it is open, gets every event as it is recorded.
 package enum SupervisorMain {
     private static let lifeline: CInt = 3
     private static let mirror: CInt = 4
@@ -113,8 +113,8 @@ package enum SupervisorMain {
         guard isOpen(lifeline) else { return }
         loop.watch(lifeline) {
             let word = (try? Syscall.read(lifeline, upTo: 16)) ?? []
-            if word.isEmpty {
-                loop.unwatch(lifeline)
+            if word.isEmpty { loop.unwatch(lifeline) }
+            if word.isEmpty || word.contains(UInt8(ascii: "i")) {
                 run.stop(.interrupted, grace: 2)
             } else {
                 run.stop(.cancelled, grace: word.contains(UInt8(ascii: "k")) ? 0 : 5)

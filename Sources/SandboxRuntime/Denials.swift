@@ -46,15 +46,15 @@ struct DenialRecorder {
     /// What was refused, in the order of its first time.
     var denials: [Denial] { order.compactMap { kinds[$0] } }
 
-    /// Answers one waiting call.
+    /// Answers one waiting call; false when there was none.
     ///
     /// Whatever goes wrong, the call is not carried out.
-    mutating func answerNext(_ listener: CInt) throws(SyscallError) {
-        guard let call = try Syscall.receiveRefusedCall(listener) else { return }
+    mutating func answerNext(_ listener: CInt) throws(SyscallError) -> Bool {
+        guard let call = try Syscall.receiveRefusedCall(listener) else { return false }
         let refusal = table.answer(
             number: call.number, arguments: call.arguments, architecture: call.architecture)
         try Syscall.refuse(call, at: listener, refusal?.errno ?? .noFunction)
-        guard let refusal else { return }
+        guard let refusal else { return true }
         let key = "\(refusal.attempt) \(refusal.group.rawValue)"
         if kinds[key] != nil {
             kinds[key]?.count += 1
@@ -67,6 +67,7 @@ struct DenialRecorder {
         } else {
             unrecorded += 1
         }
+        return true
     }
 
     /// The program's own name for itself (proc(5), comm): hostile text of at most 15 bytes.

@@ -31,6 +31,8 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         package var exitCode: Int32
         package var report: SandboxReport
         package var enforcement: [LimitReport]
+        /// Why output of the command did not reach the caller's standard streams: EPIPE where its reader went away.
+        package var lostOutput: SyscallError?
     }
 
     /// Becomes the supervisor of the command and ends the process with its exit code.
@@ -69,20 +71,16 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         let output = try pipe()
         let errors = try pipe()
         var report: SandboxReport?
-        let names = [output.reading.number: CInt(1), errors.reading.number: CInt(2)]
+        let inside = [input.reading.number, output.writing.number, errors.writing.number]
+        let outputs = OutputRelay(output.reading.number, errors.reading.number)
         let running = try supervisor.launch(
-            sandbox, streams: [input.reading.number, output.writing.number, errors.writing.number],
-            outputs: [output.reading.number, errors.reading.number],
-            onOutput: { number, bytes in
-                // A reader that has gone away is its own affair: the command goes on, as behind a closed pipe.
-                try? Syscall.writeAll(names[number] ?? 2, bytes)
-            },
+            sandbox, streams: inside, outputs: outputs.sources,
+            onOutput: { number, bytes in outputs.pass(number, bytes) },
             onEnd: { ended in
                 report = ended
                 supervisor.loop.stop()
             })
-        let outputReading = output.takeReading()
-        let errorsReading = errors.takeReading()
+        outputs.take(output.takeReading(), errors.takeReading(), of: running)
         let relay = InputRelay(from: 0, to: input.takeWriting(), loop: supervisor.loop)
         relay.start()
         let signals = try LaunchError.during("watch for signals") { () throws(SyscallError) in
@@ -99,11 +97,12 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         }
         try LaunchError.during("wait for the sandbox") { () throws(SyscallError) in try supervisor.loop.run() }
         supervisor.finish()
-        _ = (outputReading.number, errorsReading.number)
         guard let report else { throw LaunchError(step: "wait for the sandbox", reason: "it ended without a report") }
         let verdict = report.verdict(of: "the command", under: sandbox.policy)
         return finish(
-            Result(verdict: verdict, exitCode: report.exitCode, report: report, enforcement: group.enforcement))
+            Result(
+                verdict: verdict, exitCode: report.exitCode, report: report, enforcement: group.enforcement,
+                lostOutput: outputs.failure))
     }
 
     private func pipe() throws(LaunchError) -> Pipe {
@@ -154,7 +153,7 @@ extension SandboxReport {
 package enum ControlGroups {
     /// Makes the groups of a run, or none where the host has none to give.
     package static func make(run: String, limits: ResourceLimits) throws(LaunchError) -> RunCgroup {
-        let host = CgroupHost.probe()
+        let host = CgroupHost.probe(for: limits)
         do throws(CgroupError) {
             return try RunCgroup.create(host, run: run, limits: limits)
         } catch {
@@ -184,6 +183,38 @@ extension RunCgroup {
         guard exists else { return { nil } }
         let copy = accounting
         return { copy.usage() }
+    }
+}
+
+/// Carries what a command writes to the caller's standard output and error.
+///
+/// Where the caller's stream takes no more, the command's is closed, so that it learns of it as behind a plain pipe.
+final class OutputRelay {
+    /// The ends that are read from.
+    let sources: [CInt]
+    private(set) var failure: SyscallError?
+    private var running: RunningSandbox?
+    private var output: OwnedFileDescriptor?, errors: OwnedFileDescriptor?
+
+    init(_ output: CInt, _ errors: CInt) { sources = [output, errors] }
+
+    func take(
+        _ output: consuming OwnedFileDescriptor, _ errors: consuming OwnedFileDescriptor, of running: RunningSandbox
+    ) {
+        self.output = consume output
+        self.errors = consume errors
+        self.running = running
+    }
+
+    func pass(_ source: CInt, _ bytes: [UInt8]) {
+        let isOutput = source == sources[0]
+        do throws(SyscallError) {
+            try Syscall.writeAll(isOutput ? 1 : 2, bytes)
+        } catch {
+            if failure == nil { failure = error }
+            running?.abandon(source)
+            if isOutput { output = nil } else { errors = nil }
+        }
     }
 }
 

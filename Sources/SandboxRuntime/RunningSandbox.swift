@@ -125,13 +125,18 @@ package final class RunningSandbox {
 
     private func answerRefusal(_ number: CInt) {
         do throws(SyscallError) {
-            try recorder.answerNext(number)
+            // The last process behind the filter may end long before the sandbox is gone: nobody will call any more.
+            if try !recorder.answerNext(number), try Syscall.isHungUp(number) { forgetListener(number) }
         } catch {
             // Without an answer the call would wait for ever; without a listener the kernel refuses it with ENOSYS.
-            loop.unwatch(number)
-            listenerNumber = nil
-            listener = nil
+            forgetListener(number)
         }
+    }
+
+    private func forgetListener(_ number: CInt) {
+        loop.unwatch(number)
+        listenerNumber = nil
+        listener = nil
     }
 
     private func readOutput(_ number: CInt) {
@@ -178,6 +183,13 @@ package final class RunningSandbox {
         if let listenerNumber { loop.unwatch(listenerNumber) }
         // Who holds an output from outside of the sandbox does not hold its end up.
         timers.append(loop.after(2) { self.abandonOutputs() })
+        finishIfDone()
+    }
+
+    /// Reads no more from an output; it may be closed then.
+    package func abandon(_ output: CInt) {
+        outputs.remove(output)
+        loop.unwatch(output)
         finishIfDone()
     }
 

@@ -60,8 +60,8 @@ package final class SandboxSupervisor {
         try LaunchError.during("read the program `cloche-init`") { () throws(SyscallError) in
             let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
             let path = own.removingLastComponent().appending("cloche-init")
-            let bytes = try Syscall.readFile(path, limit: 32 << 20)
-            return try Syscall.sealedMemory(name: "cloche-init", bytes: bytes, executable: true)
+            let file = try Syscall.open(path, O_RDONLY | O_NOFOLLOW)
+            return try Syscall.sealedMemory(name: "cloche-init", copying: file, executable: true)
         }
     }
 

@@ -75,7 +75,7 @@ extension EndToEnd {
             #expect(
                 eventually { ProcessTable.controlGroups.subtracting(groups).isEmpty },
                 "\(ProcessTable.controlGroups.subtracting(groups))")
-            if victim == .command { _ = try Cloche.run("cancel", project.name) }
+            // A job that nobody drives can be removed as it is.
             let removed = try Cloche.run("rm", project.name, "--yes")
             #expect(removed.status == 0, "\(removed.errors)")
         }
@@ -113,8 +113,10 @@ extension EndToEnd {
             if !isGone { ProcessTable.withMarker(marker).forEach { kill($0, SIGKILL) } }
         }
 
-        @Test("a job whose command was killed goes on with `job start`")
-        func resumed() throws {
+        @Test(
+            "a job whose command was ended by SIGTERM or killed goes on with `job start`",
+            arguments: [SIGTERM, SIGKILL])
+        func resumed(_ signal: Int32) throws {
             let project = try TestProject([
                 .init(
                     file: "one.sh",
@@ -127,8 +129,14 @@ extension EndToEnd {
                 eventually(within: 20) {
                     ProcessTable.descendants(of: run.pid).values.contains { $0.hasPrefix("sleep ") }
                 })
-            run.signal(SIGKILL)
-            #expect(run.wait().status == 137)
+            run.signal(signal)
+            #expect(run.wait().status == 128 + signal)
+            if signal == SIGTERM {
+                let jobs = try Cloche.run("ls", "--json").value("jobs") as? [[String: Any]] ?? []
+                let job = try #require(jobs.first { $0["name"] as? String == project.name })
+                #expect(job["state"] as? String == "running")
+                #expect(job["driven"] as? Bool == false)
+            }
             let resumed = try Cloche.run("job", "start", project.name, timeout: 30)
             #expect(resumed.status == 0, "\(resumed.errors)")
             #expect(try Cloche.run("ls", project.name, "--json").value("runs", 0, "state") as? String == "succeeded")

@@ -48,6 +48,24 @@ extension EndToEnd {
             #expect(result.errors == "error\n")
         }
 
+        @Test("output that cannot be written is a failure; a reader that wants no more ends the command")
+        func lostOutput() throws {
+            let cloche = try Cloche.program()
+            let environment = ["CLOCHE_HOME": try Cloche.home.get()]
+            func shell(_ text: String) throws -> CommandResult {
+                try StartedCommand(
+                    "/bin/bash", ["-c", text, "bash", cloche], environment: environment
+                ).wait(timeout: 20)
+            }
+            let full = try shell("\"$1\" exec -- echo lost >/dev/full")
+            #expect(full.status == 1)
+            #expect(full.errors.contains("No space left"), "\(full.errors)")
+            let head = try shell("\"$1\" exec -- yes | head -1; exit ${PIPESTATUS[0]}")
+            #expect(head.status == 128 + SIGPIPE)
+            #expect(head.output == "y\n")
+            #expect(head.errors.isEmpty, "\(head.errors)")
+        }
+
         @Test("a refused call is explained with what would allow it")
         func refusalExplained() throws {
             let result = try Cloche.run("exec", "--", "unshare", "-m", "true")
