@@ -44,7 +44,9 @@ let package = Package(
         .target(name: "Cgroups", dependencies: ["Isolation", "LinuxSystem", system], swiftSettings: strict),
         .target(
             name: "SandboxRuntime",
-            dependencies: ["Isolation", "LinuxSystem", "SeccompFilters", "Cgroups", "SandboxLaunch", system],
+            dependencies: [
+                "Cgroups", "Isolation", "LinuxSystem", "SandboxLaunch", "SeccompFilters", "Snapshots", system,
+            ],
             swiftSettings: strict),
         .target(name: "Policies", dependencies: ["Isolation"], swiftSettings: strict),
         .target(name: "Pipelines", swiftSettings: strict),

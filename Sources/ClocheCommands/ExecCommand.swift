@@ -73,7 +73,8 @@ struct ExecCommand: ParsableCommand {
             stage.binds.append(.init(source: project, readOnly: true))
             sandbox.directory = "/project-dir"
         }
-        let request = OneSandbox(identity: store.identity, stage: stage, sandbox: sandbox, name: name)
+        let request = OneSandbox(
+            identity: store.identity, stage: stage, sandbox: sandbox, name: name, scratch: store.scratch)
         try request.run(afterwards: { store.forget(sandbox: name) }) { result in
             if let lost = result.lostOutput {
                 // A reader that wants no more is no failure to talk of, and neither is what the command makes of it.

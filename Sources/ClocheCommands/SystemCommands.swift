@@ -92,6 +92,7 @@ struct DoctorCommand: ParsableCommand {
         let context = CommandContext()
         var checks = [store(), identity()]
         checks.append(sandbox())
+        checks.append(scratch())
         checks += controlGroups()
         checks += programs()
         if let trouble = OutboundNetwork.deviceTrouble() {
@@ -111,6 +112,18 @@ struct DoctorCommand: ParsableCommand {
             for check in checks { if let remedy = check.remedy { context.say("\(check.name): \(remedy)") } }
         }
         if checks.contains(where: { $0.state == "failed" }) { throw ExitCode(1) }
+    }
+
+    /// Where changes that are thrown away are kept.
+    private func scratch() -> Check {
+        guard ScratchPlace.isDisk else {
+            return Check(
+                name: "limit scratch", state: "ok", detail: "throw-away changes are in memory, of limited size")
+        }
+        return Check(
+            name: "limit scratch", state: "weaker",
+            detail: "throw-away changes are on the disk: this limit is not enforced",
+            remedy: "use Linux 6.6 or later, in Debian 12 from backports, and leave `CLOCHE_SCRATCH` alone")
     }
 
     private func store() -> Check {
@@ -153,7 +166,7 @@ struct DoctorCommand: ParsableCommand {
             let request = OneSandbox(
                 identity: HostIdentity.choose(), stage: StageSpec(environments: [.init(layers: [directory.string])]),
                 sandbox: SandboxSpec(policy: BuiltInPolicies.standard, arguments: ["/probe"], variables: [:]),
-                name: JobID.random().description)
+                name: JobID.random().description, scratch: nil)
             let status = try Self.execute(request, program)
             // The supervisor's answer to a call without arguments: it ran.
             if status.code == 64 {

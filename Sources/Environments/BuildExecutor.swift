@@ -63,6 +63,18 @@ package struct NamespaceCommand: Sendable, Hashable {
     /// How long it may run.
     package var timeLimit: Duration
 
+    /// Asks for a program.
+    package init(
+        arguments: [String], variables: [String: String], directory: FilePath, binds: [BuildMount] = [],
+        timeLimit: Duration
+    ) {
+        self.arguments = arguments
+        self.variables = variables
+        self.directory = directory
+        self.binds = binds
+        self.timeLimit = timeLimit
+    }
+
     /// Where `directory` appears.
     package static let mountPoint = "/mnt"
 }

@@ -131,6 +131,8 @@ package enum Enforcement: String, Sendable, Hashable, Codable, CaseIterable {
     case cgroup
     /// By a resource limit: the kernel holds it, for each process or each user.
     case rlimit
+    /// By the size of a file system in memory.
+    case tmpfs
     /// By our own measuring now and then: it can be exceeded for a moment.
     case watchdog
     /// By nothing.

@@ -41,5 +41,6 @@ package enum Recovery {
             try conclude(store, run.address, attempt: run.attempt, lost: "ended while nobody watched")
         }
         try SandboxRegister(store.path).clear()
+        try ScratchPlace.sweep(store.path, store.identity)
     }
 }

@@ -60,7 +60,8 @@ struct RunPreparation {
             job: document.uuid.description, run: run.uuid.description, index: run.address.number,
             jobName: document.name.description, projectUUID: document.projectUUID, pipelineUUID: pipeline.uuid,
             identity: store.identity, environments: environments, projectLayers: projectLayers.map(\.string),
-            data: store.data.string, python: python.string, policy: policy,
+            data: store.data.string,
+            scratch: ScratchPlace.directory(of: store.path), python: python.string, policy: policy,
             ownTimeLimit: document.options.timeoutSeconds != nil, variables: document.variables,
             steps: pipeline.steps.map { step in
                 RunSpec.Step(

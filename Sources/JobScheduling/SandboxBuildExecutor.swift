@@ -58,7 +58,8 @@ package struct SandboxBuildExecutor: BuildExecutor {
             }
         }
         let request = OneSandbox(
-            identity: identity, stage: stage, sandbox: sandbox, name: JobID.random().description)
+            identity: identity, stage: stage, sandbox: sandbox, name: JobID.random().description,
+            scratch: ScratchPlace.isDisk ? upper.removingLastComponent().appending("scratch").string : nil)
         return try execute("command", request, limit: command.timeLimit + .seconds(30), isCancelled, output)
     }
 

@@ -41,8 +41,12 @@ package struct SandboxStore {
     package func register(sandbox name: String) throws {
         let register = SandboxRegister(path)
         try register.clear()
+        try ScratchPlace.sweep(path, identity)
         try register.add(name)
     }
+
+    /// Where sandboxes keep throw-away changes; nil is in memory.
+    package var scratch: String? { ScratchPlace.directory(of: path) }
 
     /// Forgets a sandbox of which nothing is left.
     package func forget(sandbox name: String) { SandboxRegister(path).remove(name) }

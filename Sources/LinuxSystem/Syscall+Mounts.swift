@@ -77,10 +77,9 @@ package struct MountAttributes: OptionSet, Sendable, Hashable, Codable {
 }
 
 extension Syscall {
-    /// Whether a directory takes an attribute of the `user` namespace (xattr(7)): tried, and taken back.
-    package static func keepsUserAttributes(_ directory: FilePath) -> Bool {
-        guard let opened = try? open(directory, O_RDONLY | O_DIRECTORY) else { return false }
-        guard CLinux_fsetxattr(opened.number, "user.cloche", "1", 1, 0) == 0 else { return false }
-        return CLinux_fremovexattr(opened.number, "user.cloche") == 0
+    /// Whether an open file takes an attribute of the `user` namespace (xattr(7)): tried, and taken back.
+    package static func keepsUserAttributes(_ descriptor: CInt) -> Bool {
+        guard CLinux_fsetxattr(descriptor, "user.cloche", "1", 1, 0) == 0 else { return false }
+        return CLinux_fremovexattr(descriptor, "user.cloche") == 0
     }
 }

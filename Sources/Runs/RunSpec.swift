@@ -65,6 +65,8 @@ package struct RunSpec: Sendable, Hashable, Codable {
     package var projectLayers: [String]
     /// Host directory that is shown at `/data`; nil where there is none.
     package var data: String?
+    /// Host directory for throw-away changes, on hosts that cannot keep them in memory.
+    package var scratch: String?
     /// Host directory with the Python module and the notebook runner.
     package var python: String
     package var policy: SandboxPolicy
@@ -79,7 +81,8 @@ package struct RunSpec: Sendable, Hashable, Codable {
     /// Makes a specification.
     package init(
         job: String, run: String, index: Int, jobName: String, projectUUID: String, pipelineUUID: String,
-        identity: IdentityMap, environments: [Environment], projectLayers: [String], data: String?, python: String,
+        identity: IdentityMap, environments: [Environment], projectLayers: [String], data: String?, scratch: String?,
+        python: String,
         policy: SandboxPolicy, ownTimeLimit: Bool, variables: [String: String], steps: [Step], parallelSteps: Int
     ) {
         self.job = job
@@ -92,6 +95,7 @@ package struct RunSpec: Sendable, Hashable, Codable {
         self.environments = environments
         self.projectLayers = projectLayers
         self.data = data
+        self.scratch = scratch
         self.python = python
         self.policy = policy
         self.ownTimeLimit = ownTimeLimit
@@ -107,7 +111,7 @@ package struct RunSpec: Sendable, Hashable, Codable {
         case pipelineUUID = "pipeline_uuid"
         case identity, environments
         case projectLayers = "project_layers"
-        case data, python, policy
+        case data, scratch, python, policy
         case ownTimeLimit = "own_time_limit"
         case variables, steps
         case parallelSteps = "parallel_steps"

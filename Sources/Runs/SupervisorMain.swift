@@ -42,6 +42,9 @@ package enum SupervisorMain {
         let code: Int32
         do throws(LaunchError) {
             let program = try SandboxSupervisor.loadInitProgram()
+            let scratch = try spec.scratch.map { parent throws(LaunchError) in
+                try ScratchDirectory.make(in: FilePath(parent), name: spec.run, spec.identity)
+            }
             let group = try ControlGroups.make(run: spec.run, limits: spec.policy.limits)
             let trouble = try LaunchError.during("make a pipe") { () throws(SyscallError) in
                 try Syscall.pipe(extra: O_NONBLOCK).release()
@@ -51,10 +54,13 @@ package enum SupervisorMain {
                 // Only the supervisor listens to the engine.
                 _ = Glibc.close(lifeline)
                 let status = ControlGroups.keep(supervisor, group)
+                scratch?.remove()
                 conclude(attempt, trouble: trouble.reading, status: status)
                 return 0
             }
-            code = supervise(spec, directory, attempt, number, program, group, keeper, trouble: trouble.writing)
+            var stage = StepCommand.stage(spec, runDirectory: directory.path.string, attempt: attempt.path.string)
+            stage.scratch = scratch?.path.string
+            code = supervise(spec, stage, number, program, group, keeper, trouble: trouble.writing)
         } catch {
             let report = SandboxReport(setup: error)
             try? attempt.conclude(report.verdict(of: "the run", under: spec.policy))
@@ -78,20 +84,19 @@ package enum SupervisorMain {
     }
 
     private static func supervise(
-        _ spec: RunSpec, _ directory: RunDirectory, _ attempt: AttemptDirectory, _ number: Int,
-        _ program: consuming OwnedFileDescriptor, _ group: borrowing RunCgroup, _ keeper: Int32,
-        trouble: CInt
+        _ spec: RunSpec, _ stage: StageSpec, _ number: Int, _ program: consuming OwnedFileDescriptor,
+        _ group: borrowing RunCgroup, _ keeper: Int32, trouble: CInt
     ) -> Int32 {
         do throws(LaunchError) {
             let supervisor = try SandboxSupervisor(
-                StepCommand.stage(spec, runDirectory: directory.path.string, attempt: attempt.path.string),
-                identity: spec.identity, skeleton: StepCommand.skeleton(spec), initProgram: program,
+                stage, identity: spec.identity, skeleton: StepCommand.skeleton(spec), initProgram: program,
                 keeper: keeper,
                 controlGroupEntries: group.stepsEntry.allLists, enforcement: group.enforcement, counters: group.reader()
             )
             let run = try RunSupervisor(
                 spec, attempt: number, supervisor: supervisor,
-                limits: LimitEnforcement.complete(group.enforcement, for: spec.policy.limits),
+                limits: LimitEnforcement.complete(
+                    group.enforcement, for: spec.policy.limits, scratchInMemory: stage.scratch == nil),
                 counters: group.reader(), mirror: isOpen(mirror) ? mirror : nil)
             try listen(run, supervisor.loop)
             _ = try run.run()

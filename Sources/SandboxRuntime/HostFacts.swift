@@ -8,8 +8,6 @@ package struct HostFacts: Sendable, Hashable {
     package var maskedDirectories: [String]
     /// Paths of procfs that exist here and become read-only.
     package var readOnlyPaths: [String]
-    /// Whether tmpfs keeps `user.*` attributes (since Linux 6.6), which an overlay in a user namespace needs.
-    package var tmpfsKeepsAttributes: Bool
     /// How many open files a process may have at most; only a privileged one could raise it.
     package var openFiles: UInt64
 
@@ -27,13 +25,6 @@ package struct HostFacts: Sendable, Hashable {
             maskedFiles: files.filter { Syscall.exists(FilePath("/proc/\($0)")) },
             maskedDirectories: directories.filter { Syscall.exists(FilePath("/proc/\($0)")) },
             readOnlyPaths: readOnly.filter { Syscall.exists(FilePath("/proc/\($0)")) },
-            tmpfsKeepsAttributes: false, openFiles: Syscall.hardLimitOfOpenFiles())
-    }
-
-    /// Tries an attribute on the stage's own tmpfs; the calling process stands in it.
-    func withScratch() -> HostFacts {
-        var facts = self
-        facts.tmpfsKeepsAttributes = Syscall.keepsUserAttributes(FilePath(StagePath.scratch))
-        return facts
+            openFiles: Syscall.hardLimitOfOpenFiles())
     }
 }

@@ -6,13 +6,16 @@ package enum LimitEnforcement {
     ///
     /// Without a group the number of processes is held by RLIMIT_NPROC, which counts the processes of the run's user in
     /// the run's user namespace (setrlimit(2)).
-    package static func complete(_ groups: [LimitReport], for limits: ResourceLimits) -> [LimitReport] {
+    package static func complete(_ groups: [LimitReport], for limits: ResourceLimits, scratchInMemory: Bool)
+        -> [LimitReport]
+    {
         var reports = groups.map { report in
             guard report.name == .pids, report.enforcement == .none else { return report }
             return LimitReport(.pids, report.value, .rlimit)
         }
         let others: [(LimitName, Enforcement)] = [
             (.cpuTime, .rlimit), (.openFiles, .rlimit), (.wallTime, .watchdog), (.output, .watchdog),
+            (.scratch, scratchInMemory ? .tmpfs : .none),
         ]
         for (name, enforcement) in others {
             guard let value = limits.value(of: name) else { continue }

@@ -16,13 +16,16 @@ package struct OneSandbox: Sendable, Hashable, Codable {
     package var sandbox: SandboxSpec
     /// A lower-case UUID: the name of the control groups.
     package var name: String
+    /// Where to keep throw-away changes on hosts that cannot keep them in memory; a directory is made in it.
+    package var scratch: String?
 
     /// Asks for a command.
-    package init(identity: IdentityMap, stage: StageSpec, sandbox: SandboxSpec, name: String) {
+    package init(identity: IdentityMap, stage: StageSpec, sandbox: SandboxSpec, name: String, scratch: String?) {
         self.identity = identity
         self.stage = stage
         self.sandbox = sandbox
         self.name = name
+        self.scratch = scratch
     }
 
     /// What came of it.
@@ -42,15 +45,19 @@ package struct OneSandbox: Sendable, Hashable, Codable {
     /// anything has been started.
     package func run(afterwards: () -> Void = {}, finish: (Result) -> Int32) throws(LaunchError) -> Never {
         let program = try SandboxSupervisor.loadInitProgram()
+        let scratch = try scratch.map { parent throws(LaunchError) in
+            try ScratchDirectory.make(in: FilePath(parent), name: name, identity)
+        }
         let group = try ControlGroups.make(run: name, limits: sandbox.policy.limits)
         let keeper = try Confinement.enter(identity, connected: stage.outbound != nil) { supervisor, _ in
             let status = ControlGroups.keep(supervisor, group)
+            scratch?.remove()
             afterwards()
             return status
         }
         let code: Int32
         do throws(LaunchError) {
-            code = try supervise(program, group, keeper, finish)
+            code = try supervise(program, group, keeper, scratch, finish)
         } catch {
             let report = SandboxReport(setup: error)
             let verdict = report.verdict(of: "the command", under: sandbox.policy)
@@ -61,8 +68,10 @@ package struct OneSandbox: Sendable, Hashable, Codable {
 
     private func supervise(
         _ program: consuming OwnedFileDescriptor, _ group: borrowing RunCgroup, _ keeper: Int32,
-        _ finish: (Result) -> Int32
+        _ scratch: ScratchDirectory?, _ finish: (Result) -> Int32
     ) throws(LaunchError) -> Int32 {
+        var stage = stage
+        stage.scratch = scratch?.path.string
         let counters = group.reader()
         let supervisor = try SandboxSupervisor(
             stage, identity: identity, skeleton: skeleton, initProgram: program, keeper: keeper,

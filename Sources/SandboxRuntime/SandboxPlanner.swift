@@ -24,12 +24,14 @@ package struct SandboxPlanner: Sendable {
     private static let plainMount = UInt64(MS_NOSUID | MS_NODEV)
 
     /// The set-up between clone(2) and init, in the order in which each part needs the ones before it.
-    package func launchPlan(_ spec: SandboxSpec) -> LaunchPlan {
+    ///
+    /// `number` is one that no other sandbox of the stage has.
+    package func launchPlan(_ spec: SandboxSpec, number: Int) -> LaunchPlan {
         var operations: [LaunchPlan.Operation] = [.parentDeath]
         // Everything is made by the namespace's root, where there is one.
         if identity.hasRange { operations.append(.becomeUser(user: 0, group: 0)) }
         operations.append(.setUmask(0o022))
-        operations += root(spec)
+        operations += scratch(spec, number) + root(spec)
         operations += processes()
         operations += devices(spec)
         for (number, mount) in spec.mounts.enumerated() { operations += self.mount(mount, number) }
@@ -64,20 +66,12 @@ package struct SandboxPlanner: Sendable {
             StagePath.layer(spec.environment, $0)
         }
         let lowers = ([StagePath.skeleton] + layers).joined(separator: ":")
-        let scratch = StagePath.scratch
-        var size = "mode=0755"
-        if let limit = spec.policy.limits.scratch {
-            size += ",size=\(limit.bytes),nr_inodes=\(max(limit.bytes / 4096, 4096))"
-        }
-        let scratchMount = LaunchPlan.Operation.mount(
-            source: "scratch", target: scratch, type: "tmpfs", flags: Self.plainMount, data: size)
         if spec.keepsRoot, let kept = stage.spec.persistentRoot {
             let directory = StagePath.persistentRoot
             var operations = [
-                scratchMount,
                 overlay(
                     "lowerdir=\(lowers),upperdir=\(directory)/\(kept.upper),workdir=\(directory)/\(kept.work),userxattr"
-                ),
+                )
             ]
             // What programs leave in these two is not part of the result.
             for (path, mode) in [("/tmp", "1777"), ("/run", "0755")] {
@@ -99,11 +93,35 @@ package struct SandboxPlanner: Sendable {
             return operations
         }
         return [
-            scratchMount,
-            .makeDirectory("\(scratch)/upper", mode: 0o755),
-            .makeDirectory("\(scratch)/work", mode: 0o755),
-            overlay("lowerdir=\(lowers),upperdir=\(scratch)/upper,workdir=\(scratch)/work,userxattr"),
+            .makeDirectory("\(StagePath.scratch)/upper", mode: 0o755),
+            .makeDirectory("\(StagePath.scratch)/work", mode: 0o755), overlay(throwAway(over: lowers, "")),
         ]
+    }
+
+    /// The place of changes that are thrown away: a tmpfs of limited size, or a directory of the disk.
+    private func scratch(_ spec: SandboxSpec, _ number: Int) -> [LaunchPlan.Operation] {
+        if stage.spec.scratch != nil {
+            let own = StagePath.scratchDirectory(number)
+            return [
+                .makeDirectory(own, mode: 0o755),
+                .mount(source: own, target: StagePath.scratch, type: nil, flags: UInt64(MS_BIND), data: nil),
+            ]
+        }
+        var size = "mode=0755"
+        if let limit = spec.policy.limits.scratch {
+            size += ",size=\(limit.bytes),nr_inodes=\(max(limit.bytes / 4096, 4096))"
+        }
+        return [
+            .mount(
+                source: "scratch", target: StagePath.scratch, type: "tmpfs", flags: Self.plainMount, data: size)
+        ]
+    }
+
+    /// Options of an overlay whose changes are thrown away, so that none of them needs to reach the disk.
+    private func throwAway(over lowers: String, _ prefix: String) -> String {
+        let directory = StagePath.scratch + "/" + prefix
+        return "lowerdir=\(lowers),upperdir=\(directory)upper,workdir=\(directory)work,userxattr"
+            + (stage.spec.scratch == nil ? "" : ",volatile")
     }
 
     /// Mount points below a directory that has just become empty.
@@ -186,13 +204,13 @@ package struct SandboxPlanner: Sendable {
             let flags = UInt64(MS_BIND | MS_REC)
             return [.mount(source: source(mount.source), target: target, type: nil, flags: flags, data: nil)]
         }
-        let upper = "\(StagePath.scratch)/over-\(number)"
-        let work = "\(StagePath.scratch)/over-\(number)-work"
+        let prefix = "over-\(number)-"
         return [
-            .makeDirectory(upper, mode: 0o755), .makeDirectory(work, mode: 0o755),
+            .makeDirectory("\(StagePath.scratch)/\(prefix)upper", mode: 0o755),
+            .makeDirectory("\(StagePath.scratch)/\(prefix)work", mode: 0o755),
             .mount(
                 source: "scratch", target: target, type: "overlay", flags: Self.plainMount,
-                data: "lowerdir=\(StagePath.bind(index)),upperdir=\(upper),workdir=\(work),userxattr"),
+                data: throwAway(over: StagePath.bind(index), prefix)),
         ]
     }
 

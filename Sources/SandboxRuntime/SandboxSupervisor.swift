@@ -3,6 +3,7 @@ package import Isolation
 package import LinuxSystem
 package import SandboxLaunch
 import SeccompFilters
+import Snapshots
 import SystemPackage
 
 #if canImport(Glibc)
@@ -21,6 +22,7 @@ package final class SandboxSupervisor {
     private let initProgram: CInt
     private let initFilter: FilterProgram
     private let counters: () -> CgroupUsage?
+    private var launches = 0
     private var filters: [SeccompPolicy: FilterProgram] = [:]
 
     /// Builds the stage, starts the launcher, and takes on the supervisor's own id.
@@ -75,14 +77,28 @@ package final class SandboxSupervisor {
         guard spec.policy.network == .none || stage.network != nil else {
             throw LaunchError(step: "connect the sandbox", reason: "its supervisor has prepared no network")
         }
+        let number = launches
+        launches += 1
         let filter = try filter(of: spec.policy.seccomp)
         let command = planner.commandPlan(spec, filter: filter, initFilter: initFilter)
         let launched = try launcher.launch(
-            planner.launchPlan(spec), command: command, initProgram: initProgram, streams: streams,
+            planner.launchPlan(spec, number: number), command: command, initProgram: initProgram, streams: streams,
             extra: stage.network.map { [$0] } ?? [])
         return RunningSandbox(
             launched, loop: loop, limits: spec.policy.limits, refusals: filter.answers, outputs: outputs,
-            counters: counters, onOutput: onOutput, onEnd: onEnd)
+            counters: counters, onOutput: onOutput,
+            onEnd: { report in
+                self.removeScratch(number)
+                onEnd(report)
+            })
+    }
+
+    /// Removes what a sandbox changed, where that is not in memory; what stays is removed with the directory.
+    private func removeScratch(_ number: Int) {
+        guard stage.spec.scratch != nil,
+            let parent = try? Syscall.open(FilePath(StagePath.scratchDirectory), O_RDONLY | O_DIRECTORY)
+        else { return }
+        try? TreeRemoval.remove(directory: parent.number, name: FilePath(String(number)))
     }
 
     private func filter(of policy: SeccompPolicy) throws(LaunchError) -> FilterProgram {

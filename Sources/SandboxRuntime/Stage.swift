@@ -62,7 +62,7 @@ package struct Stage: Sendable {
         }
         if let project = spec.project { try mountProject(project, identity) }
         if let kept = spec.persistentRoot { try checkMountPoints(of: skeleton, in: kept) }
-        return Stage(spec: spec, facts: facts.withScratch(), bindKinds: sources.bindKinds, network: network)
+        return Stage(spec: spec, facts: facts, bindKinds: sources.bindKinds, network: network)
     }
 
     /// A kept root lies above the skeleton: a link in it in place of a mount point would lead the mount astray.

@@ -30,6 +30,7 @@ struct StageSources {
             try result.add(lower, StagePath.projectLower(index), [.readOnly, .noSetuid, .noDevices])
         }
         if let writable = spec.writable { try result.add(writable, StagePath.writable, [.noSetuid, .noDevices]) }
+        if let scratch = spec.scratch { try result.add(scratch, StagePath.scratchDirectory, [.noSetuid, .noDevices]) }
         if let root = spec.persistentRoot {
             try result.add(root.directory, StagePath.persistentRoot, [.noSetuid, .noDevices])
         }

@@ -57,6 +57,8 @@ package struct StageSpec: Sendable, Hashable, Codable {
     /// The one directory that belongs to the run: attempts, logs, uppers.
     package var writable: String?
     package var binds: [Bind]
+    /// A directory for throw-away changes; nil keeps them in memory.
+    package var scratch: String?
     /// What a root that is kept is written to.
     package var persistentRoot: PersistentRoot?
     /// The way out for sandboxes whose policy has one; nil makes none.
@@ -85,9 +87,12 @@ package enum StagePath {
     static let hostProcesses = "/host-proc"
     static let emptyDirectory = "/empty"
     static let scratch = "/scratch"
+    static let scratchDirectory = "/scratch-directory"
     static let newRoot = "/new"
     static let persistentRoot = "/persistent"
 
+    /// The part of one sandbox.
+    static func scratchDirectory(_ number: Int) -> String { "\(scratchDirectory)/\(number)" }
     static func layer(_ environment: Int, _ index: Int) -> String { "/layers/\(environment)/\(index)" }
     static func projectLower(_ index: Int) -> String { "/project-layers/\(index)" }
     static func bind(_ index: Int) -> String { "/binds/\(index)" }

@@ -282,13 +282,40 @@ extension EndToEnd {
             #expect(try value("attempt(lambda: socket.socket(1).connect('\\0\(name)'))") == "ECONNREFUSED")
         }
 
-        @Test("what a command writes is thrown away")
-        func throwAway() throws {
-            let first = try Cloche.run("exec", "--", "sh", "-c", "echo x > /tmp/kept; echo y > ~/kept; ls /tmp ~")
+        @Test("what a command writes is thrown away", arguments: ["memory", "disk"])
+        func throwAway(_ place: String) throws {
+            let scratch = try Cloche.home.get() + "/scratch"
+            func shell(_ text: String) throws -> CommandResult {
+                try Cloche.start(["exec", "--", "sh", "-c", text], environment: ["CLOCHE_SCRATCH": place]).wait()
+            }
+            let first = try shell("echo x > /tmp/kept; echo y > ~/kept; mkdir -p ~/a; mv ~/a ~/b; ls /tmp ~")
+            #expect(first.status == 0, "\(first.errors)")
             #expect(first.output.contains("kept"))
-            let second = try Cloche.run("exec", "--", "sh", "-c", "ls /tmp ~")
+            let second = try shell("ls /tmp ~")
             #expect(!second.output.contains("kept"))
             #expect(!FileManager.default.fileExists(atPath: "/tmp/kept"))
+            #expect((try? FileManager.default.contentsOfDirectory(atPath: scratch)) ?? [] == [])
+        }
+
+        @Test("what a killed command wrote to the disk is removed by the next one")
+        func throwAwayAfterKill() throws {
+            let scratch = try Cloche.home.get() + "/scratch"
+            func names() -> [String] { (try? FileManager.default.subpathsOfDirectory(atPath: scratch)) ?? [] }
+            let command = try Cloche.start(
+                ["exec", "--", "sh", "-c", "echo x > /var/tmp/kept; sleep 600"], environment: ["CLOCHE_SCRATCH": "disk"]
+            )
+            defer { command.signal(SIGKILL) }
+            try #require(eventually(within: 20) { names().contains { $0.hasSuffix("upper/var/tmp/kept") } })
+            // It is in use: another command leaves it alone.
+            #expect(try Cloche.run("exec", "--", "true").status == 0)
+            #expect(names().contains { $0.hasSuffix("upper/var/tmp/kept") })
+            command.signal(SIGKILL)
+            _ = command.wait(timeout: 10)
+            #expect(
+                try eventually {
+                    _ = try Cloche.run("exec", "--", "true")
+                    return names().isEmpty
+                })
         }
 
         @Test("a fork bomb ends at its limit, and the next command is well", .timeLimit(.minutes(1)))

@@ -45,7 +45,16 @@ extension EndToEnd {
             }
 
             /// Runs `cloche` as the user, who may open `/dev/net/tun` as users may where udev made it.
-            func run(_ arguments: String..., in place: String? = nil, timeout: Double = 120) throws -> CommandResult {
+            func run(
+                _ arguments: String..., in place: String? = nil, environment: [String: String] = [:],
+                timeout: Double = 120
+            ) throws -> CommandResult {
+                try start(arguments, in: place, environment: environment).wait(timeout: timeout)
+            }
+
+            func start(
+                _ arguments: [String], in place: String? = nil, environment: [String: String] = [:]
+            ) throws -> StartedCommand {
                 try StartedCommand(
                     "/usr/bin/unshare",
                     [
@@ -57,8 +66,7 @@ extension EndToEnd {
                     environment: [
                         "HOME": home, "CLOCHE_HOME": home + "/store",
                         "CLOCHE_ENVIRONMENTS": directory.path + "/Environments",
-                    ], directory: place ?? home
-                ).wait(timeout: timeout)
+                    ].merging(environment) { $1 }, directory: place ?? home)
             }
 
             private static func command(_ program: String, _ arguments: [String]) throws {
@@ -90,6 +98,25 @@ extension EndToEnd {
             #expect(try user.run("logs", "\(project.name)/1/one", "--raw").output == "2\n")
             #expect(try user.run("rm", project.name, "--yes").status == 0)
             #expect(!project.directory.names.contains("mine"))
+
+            // Files of other ids of the range are removed as well, by the command itself or by the next one.
+            let scratch = user.home + "/store/scratch"
+            func left() -> [String] { (try? FileManager.default.subpathsOfDirectory(atPath: scratch)) ?? [] }
+            let disk = ["CLOCHE_SCRATCH": "disk"]
+            let kept = try user.run("exec", "--", "sh", "-c", "echo x > /var/tmp/kept", environment: disk)
+            #expect(kept.status == 0, "\(kept.errors)")
+            #expect(left() == [])
+            let killed = try user.start(
+                ["exec", "--", "sh", "-c", "echo x > /var/tmp/kept; sleep 600"], environment: disk)
+            defer { killed.signal(SIGKILL) }
+            try #require(eventually(within: 20) { left().contains { $0.hasSuffix("upper/var/tmp/kept") } })
+            killed.signal(SIGKILL)
+            _ = killed.wait(timeout: 10)
+            #expect(
+                try eventually {
+                    _ = try user.run("exec", "--", "true")
+                    return left().isEmpty
+                }, "\(left())")
         }
     }
 }

@@ -118,7 +118,7 @@ import Testing
     @Test func `an identity is there only once`() throws {
         try withDatabase { database in
             try database.add(document(1, name: "a"))
-            #expect(throws: JobStorageError.identityTaken(try id(1))) { try database.add(document(1, name: "b")) }
+            #expect(throws: JobStorageError.identityTaken(id(1))) { try database.add(document(1, name: "b")) }
             #expect(try database.jobs().map(\.name.description) == ["a"])
         }
     }
@@ -150,7 +150,7 @@ import Testing
                 #expect(page.count <= 7)
                 pages += page
             }
-            #expect(try pages.map(\.uuid) == (1...25).reversed().map { try id($0) })
+            #expect(pages.map(\.uuid) == (1...25).reversed().map { id($0) })
             #expect(try database.jobs(owner: 0).count == 12)
             #expect(
                 try database.jobs(states: [.draft]).map(\.name.description) == [25, 20, 15, 10, 5].map { "job \($0)" })
@@ -170,7 +170,7 @@ import Testing
             #expect(pages == Array(0..<23))
             #expect(try database.runs(of: job, states: [.cancelled]).map(\.address.number) == [3, 4, 22])
             #expect(try database.runs(of: job, states: [.cancelled], after: 3, limit: 1).map(\.address.number) == [4])
-            #expect(throws: JobStorageError.notFound(try id(9).description, nearest: [])) {
+            #expect(throws: JobStorageError.notFound(id(9).description, nearest: [])) {
                 try database.runs(of: id(9))
             }
         }

@@ -23,7 +23,27 @@ import Testing
             let database = try JobDatabase(path: scratch.path, check: .everyPage)
             #expect(try database.states(id(1)) == [.pending, .pending, .pending])
             try database.close()
+        }
+    }
+
+    /// In processes of their own: a use of a closed connection may end the process that makes it.
+    @Test func `reading from a database that was closed fails`() async throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        await #expect(processExitsWith: .success) { [path = scratch.path as String] in
+            let database = try JobDatabase(path: path)
+            try database.close()
             #expect(throws: JobStorageError.self) { try database.jobs() }
+        }
+    }
+
+    @Test func `writing to a database that was closed fails`() async throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        await #expect(processExitsWith: .success) { [path = scratch.path as String] in
+            let database = try JobDatabase(path: path)
+            try database.close()
+            #expect(throws: JobStorageError.self) { try database.claim() }
         }
     }
 
@@ -121,7 +141,7 @@ import Testing
     func `no damage ends the process`(seed: UInt64) throws {
         try Scratch.with { scratch in
             try made(scratch, runs: 40)
-            let job = try id(1)
+            let job = id(1)
             var generator = SeededGenerator(state: seed)
             try scratch.damage { bytes in
                 for _ in 0..<Int.random(in: 1...30, using: &generator) {

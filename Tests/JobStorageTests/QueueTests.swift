@@ -77,7 +77,7 @@ import Testing
             try database.apply(.pause, to: paused, at: time(1))
             try database.apply(.cancel, to: cancelled, at: time(1))
             #expect(try database.claim() == nil && database.nextPendingRun() == nil)
-            for job in [draft, paused, cancelled, try id(9)] { #expect(try database.claim(of: job) == nil) }
+            for job in [draft, paused, cancelled, id(9)] { #expect(try database.claim(of: job) == nil) }
             try database.apply(.confirm, to: draft, at: time(2))
             try database.apply(.resume, to: paused, at: time(2))
             #expect(try claims(database) == ["job 1/0", "job 2/0"])
@@ -146,7 +146,7 @@ import Testing
     @Test func `the number of an attempt is never lowered, and only a running run has one`() throws {
         try withDatabase { database in
             try database.add(document())
-            let run = RunAddress(job: try id(1), number: 0)
+            let run = RunAddress(job: id(1), number: 0)
             #expect(throws: JobStorageError.staleAttempt(run, attempt: 1, newest: 0)) {
                 try database.beginAttempt(1, of: run)
             }
@@ -163,7 +163,7 @@ import Testing
     @Test func `what is known of steps is kept, the newest attempt's first`() throws {
         try withDatabase { database in
             try database.add(document())
-            let run = RunAddress(job: try id(1), number: 0)
+            let run = RunAddress(job: id(1), number: 0)
             var load = StepRecord(uuid: "s2", title: "Load", position: 0, attempt: 2)
             (load.state, load.started, load.finished) = (.failed, time(1), time(2))
             load.verdict = Verdict(.signal, "it was killed", detail: ["signal": .integer(9)])

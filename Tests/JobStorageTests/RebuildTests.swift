@@ -102,8 +102,10 @@ import Testing
                 document(1, name: "other"),
             ].map { JobFacts(document: $0, runCount: 1, runs: []) }
             let report = try rebuild(scratch, facts)
-            let renaming = try RebuildReport.Renaming(job: id(2), from: JobName("train"), to: JobName("train-2"))
-            #expect(report.renamings == [renaming] && report.duplicates == [try id(1)] && report.jobs == 3)
+            let renaming = try #require(report.renamings.first)
+            #expect(renaming.job == (id(2)) && renaming.from.description == "train")
+            #expect(renaming.to.description == "train-2" && report.renamings.count == 1)
+            #expect(report.duplicates == [id(1)] && report.jobs == 3)
             #expect(
                 try JobDatabase(path: scratch.path).jobs().map(\.name.description) == ["train", "train-2", "train"])
         }

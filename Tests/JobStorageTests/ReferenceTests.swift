@@ -18,23 +18,25 @@ import Testing
         try database.job(matching: RunReference(text).job, owner: owner).uuid
     }
 
-    @Test func `a job is found by its name, and by the beginning of its identity`() throws {
+    @Test(
+        arguments: [
+            ("report", nil, 0xABCD_0002), ("train", 1000, 0xABCD_0001), ("train/1", 7, 0x1234_5678),
+            ("abe", nil, 0xABEE_0003), ("1", nil, 0x1234_5678),
+            ("12345678-0000-4000-8000-000000000000", nil, 0x1234_5678),
+            ("@last", nil, 0x1234_5678), ("@last", 1000, 0xABCD_0002),
+            // A name means the job that has it, though it also begins an identity.
+            ("abcd", nil, 0xABEE_0003), ("abcd", 1000, nil), ("abcd0001", nil, 0xABCD_0001),
+        ] as [(String, UInt32?, UInt32?)])
+    func `a job is found by its name, and by the beginning of its identity`(
+        text: String, owner: UInt32?, expected: UInt32?
+    ) throws {
         try with { database in
-            #expect(try find(database, "report") == id(0xABCD_0002))
-            #expect(try find(database, "train", owner: 1000) == id(0xABCD_0001))
-            #expect(try find(database, "train/1", owner: 7) == id(0x1234_5678))
-            #expect(try find(database, "abe") == id(0xABEE_0003))
-            #expect(try find(database, "1") == id(0x1234_5678))
-            #expect(try find(database, id(0xABCD_0002).description) == id(0xABCD_0002))
-            #expect(try find(database, "@last") == id(0x1234_5678))
-            #expect(try find(database, "@last", owner: 1000) == id(0xABCD_0002))
-        }
-    }
-
-    @Test func `a name means the job that has it, though it also begins an identity`() throws {
-        try with { database in
-            #expect(try find(database, "abcd") == id(0xABEE_0003))
-            #expect(try find(database, "abcd0001", owner: 1000) == id(0xABCD_0001))
+            guard let expected else {
+                #expect(throws: JobStorageError.self) { try find(database, text, owner: owner) }
+                return
+            }
+            let found = try find(database, text, owner: owner)
+            #expect(found == id(expected))
         }
     }
 
@@ -43,7 +45,7 @@ import Testing
             let names = try #require(#expect(throws: JobStorageError.self) { try find(database, "train") })
             #expect(names.description == "`train` matches 2 jobs")
             let beginnings = try #require(#expect(throws: JobStorageError.self) { try find(database, "abc") })
-            let candidates = try [id(0xABCD_0002).description + " (report)", id(0xABCD_0001).description + " (train)"]
+            let candidates = [id(0xABCD_0002).description + " (report)", id(0xABCD_0001).description + " (train)"]
             #expect(beginnings == .ambiguous("abc", candidates: candidates))
             for candidate in candidates { #expect(beginnings.hint?.contains(candidate) == true) }
         }

@@ -24,6 +24,7 @@ struct Scratch {
         }
     }
 
+    @discardableResult
     static func with<Result>(_ body: (Scratch) throws -> Result) throws -> Result {
         let scratch = try Scratch()
         defer { scratch.remove() }
@@ -47,6 +48,7 @@ struct Scratch {
 }
 
 /// Lends an empty database that is gone afterwards.
+@discardableResult
 func withDatabase<Result>(_ body: (JobDatabase) throws -> Result) throws -> Result {
     try Scratch.with { scratch in
         let database = try JobDatabase(path: scratch.path)
@@ -59,10 +61,11 @@ func withDatabase<Result>(_ body: (JobDatabase) throws -> Result) throws -> Resu
 func time(_ seconds: Double) -> Timestamp { Timestamp(seconds: 1_800_000_000 + seconds) }
 
 /// The identity whose first eight digits are this number.
-func id(_ number: UInt32) throws -> JobID {
+func id(_ number: UInt32) -> JobID {
     let digits = String(number, radix: 16)
-    return try #require(
-        JobID(String(repeating: "0", count: 8 - digits.count) + digits + "-0000-4000-8000-000000000000"))
+    let text = String(repeating: "0", count: 8 - digits.count) + digits + "-0000-4000-8000-000000000000"
+    guard let id = JobID(text) else { preconditionFailure("`\(text)` is no identity") }
+    return id
 }
 
 func document(
@@ -70,7 +73,7 @@ func document(
     options change: (inout JobOptions) -> Void = { _ in }
 ) throws -> JobDocument {
     var document = JobDocument(
-        uuid: try id(number),
+        uuid: id(number),
         name: try JobName(name ?? "job \(number)"),
         owner: owner,
         created: time(Double(number)),

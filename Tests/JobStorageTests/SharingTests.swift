@@ -83,7 +83,8 @@ import Testing
                 let database = try JobDatabase(path: scratch.path)
                 try database.add(document(UInt32(index)))
             }
-            #expect(try JobDatabase(path: scratch.path, check: .everyPage).jobs().count == 6)
+            let database = try JobDatabase(path: scratch.path, check: .everyPage)
+            #expect(try database.jobs().count == 6)
         }
     }
 

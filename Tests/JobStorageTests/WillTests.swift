@@ -4,7 +4,7 @@ import Jobs
 import Testing
 
 @Suite("Cancelling, pausing and retrying") struct WillTests {
-    private func address(_ number: Int) throws -> RunAddress { RunAddress(job: try id(1), number: number) }
+    private func address(_ number: Int) -> RunAddress { RunAddress(job: id(1), number: number) }
 
     @Test func `cancelling a job ends what waits at once, and asks what runs to end`() throws {
         try withDatabase { database in
