@@ -109,6 +109,15 @@ static int parentDeath(int supervisor) {
     return 0;
 }
 
+// A change of ids away from root empties the effective set; the permitted one was kept.
+static int useCapabilities(struct __user_cap_data_struct data[2]) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    if (syscall(SYS_capget, &header, data) < 0) return -1;
+    data[0].effective = data[0].permitted;
+    data[1].effective = data[1].permitted;
+    return (int)syscall(SYS_capset, &header, data);
+}
+
 static int keepCapabilities(void) {
     // Without an id of root, execve(2) takes away all that is not ambient.
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
@@ -268,13 +277,10 @@ static void serve(int socket_) {
     }
 }
 
-pid_t CSandboxLaunch_startLauncher(int socket_, const int *entries, int entryCount) {
+pid_t CSandboxLaunch_startLauncher(int socket_, const int *entries, int entryCount, const uid_t *user) {
     pid_t parent = getpid();
     pid_t process = fork();
     if (process != 0) return process;
-    // Its own death is no harm to the supervisor, but it must not outlive it.
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (getppid() != parent) _exit(112);
     prctl(PR_SET_NAME, "cloche-launcher", 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     for (int signal_ = 1; signal_ < 65; signal_++) signal(signal_, SIG_DFL);
@@ -286,6 +292,13 @@ pid_t CSandboxLaunch_startLauncher(int socket_, const int *entries, int entryCou
     sigprocmask(SIG_SETMASK, &none, NULL);
     for (int index = 0; index < entryCount; index++)
         if (write(entries[index], "0", 1) != 1) _exit(111);
+    struct __user_cap_data_struct capabilities[2];
+    if (user && (becomeUser(*user, *user) < 0 || useCapabilities(capabilities) < 0)) _exit(113);
+    // After the change of ids, which forgets it: it must not outlive the supervisor.
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent) _exit(112);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) _exit(114);
+    // The supervisor's change of the root directory takes along those who stand in it.
+    if (chdir("/") < 0) _exit(115);
     // Standard streams stay (they are /dev/null or the terminal, and are replaced in every sandbox); the rest goes.
     int last = dup3(socket_, 3, O_CLOEXEC) < 0 ? socket_ : 3;
     syscall(SYS_close_range, 4U, ~0U, 0);

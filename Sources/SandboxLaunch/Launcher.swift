@@ -46,13 +46,21 @@ package struct Launcher: ~Copyable {
 
     /// Starts the launcher.
     ///
-    /// The calling process has a single thread. `controlGroupEntries` are open `cgroup.procs`.
-    package init(controlGroupEntries: [CInt]) throws(LaunchError) {
+    /// The calling process has a single thread, is in the namespaces of the run, and may go on to prepare its root
+    /// directory meanwhile: entering control groups of version 1 takes milliseconds of waiting.
+    /// `controlGroupEntries` are open `cgroup.procs`; `user` is the id that the launcher takes on, nil for none.
+    package init(controlGroupEntries: [CInt], user: UInt32?) throws(LaunchError) {
         let step = "start the launcher"
         let pair = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.packetSocketPair() }
         let second = pair.second.number
         process = try LaunchError.during(step) { () throws(SyscallError) in
-            let number = CSandboxLaunch_startLauncher(second, controlGroupEntries, CInt(controlGroupEntries.count))
+            let count = CInt(controlGroupEntries.count)
+            let number =
+                if var user {
+                    CSandboxLaunch_startLauncher(second, controlGroupEntries, count, &user)
+                } else {
+                    CSandboxLaunch_startLauncher(second, controlGroupEntries, count, nil)
+                }
             guard number > 0 else { throw SyscallError.last("fork") }
             return try ProcessHandle(opening: number)
         }

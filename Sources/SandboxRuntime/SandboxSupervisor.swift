@@ -38,6 +38,8 @@ package final class SandboxSupervisor {
         self.identity = identity
         self.counters = counters
         self.initProgram = initProgram.release()
+        launcher = try Launcher(
+            controlGroupEntries: controlGroupEntries, user: identity.hasRange ? IdentityMap.supervisor : nil)
         stage = try Stage.build(spec, identity: identity, skeleton: skeleton)
         planner = SandboxPlanner(stage: stage, identity: identity, enforcement: enforcement)
         initFilter = try Self.compile(.initProcess(), mode: .silent)
@@ -51,7 +53,6 @@ package final class SandboxSupervisor {
             try Syscall.setNoNewPrivileges()
             try Syscall.setDumpable(false)
         }
-        launcher = try Launcher(controlGroupEntries: controlGroupEntries)
     }
 
     /// Ends what serves the supervisor, when its last sandbox has been reported.

@@ -63,8 +63,9 @@ struct CSandboxLaunch_answer {
 };
 
 /// Forks the launcher, which serves blocks from `socket` until it is closed. `entries` are `cgroup.procs` files that it
-/// enters first. The caller has a single thread. Returns the launcher's process number, or -1 with errno.
-pid_t CSandboxLaunch_startLauncher(int socket, const int *entries, int entryCount);
+/// enters first; then it takes on the id `user`, unless that is NULL, and keeps its capabilities. The caller has a single
+/// thread, and may change its root directory later. Returns the launcher's process number, or -1 with errno.
+pid_t CSandboxLaunch_startLauncher(int socket, const int *entries, int entryCount, const uid_t *user);
 
 // What init reads from its command descriptor. Offsets count from the start of the block.
 enum {
