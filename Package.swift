@@ -96,6 +96,8 @@ let package = Package(
             linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles", "-Xlinker", "-s"])]),
         .testTarget(
             name: "CgroupsTests", dependencies: ["Cgroups", "Isolation", "LinuxSystem", system], swiftSettings: strict),
+        .testTarget(name: "JobsTests", dependencies: ["Jobs", "Isolation", "Pipelines"], swiftSettings: strict),
+        .testTarget(name: "JobStorageTests", dependencies: ["JobStorage", "Jobs", "Isolation"], swiftSettings: strict),
         .testTarget(name: "PipelinesTests", dependencies: ["Pipelines"], swiftSettings: strict),
         .testTarget(
             name: "SeccompFiltersTests",

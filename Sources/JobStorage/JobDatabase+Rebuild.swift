@@ -129,11 +129,7 @@ extension RunRecord {
         started = facts?.attempts.last?.started
         if state == .running, started == nil { started = unknown }
         guard state.isFinal else { return }
-        verdict = facts?.decisive?.verdict
+        verdict = Verdict.ofRun(facts?.decisive?.verdict, endedAs: state)
         finished = facts?.decisive?.finished ?? facts?.attempts.last?.finished ?? unknown
-        if verdict == nil, state == .cancelled { verdict = Verdict(.cancelled, "the run was cancelled") }
-        if verdict == nil, state == .skipped {
-            verdict = Verdict(.dependencyFailed, "another run of the job failed before the run started")
-        }
     }
 }

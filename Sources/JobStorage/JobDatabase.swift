@@ -1,5 +1,6 @@
 import GRDB
 import Glibc
+import Synchronization
 
 /// The index of all jobs, runs and steps, and the queue of runs, in one SQLite file.
 ///
@@ -27,6 +28,7 @@ package final class JobDatabase: Sendable {
     package let path: String
 
     private let queue: DatabaseQueue
+    private let isClosed = Atomic(false)
 
     /// Opens the database at `path`, which is made if it is not there; its directory must exist.
     package init(path: String, check: OpeningCheck = .format) throws(JobStorageError) {
@@ -44,12 +46,19 @@ package final class JobDatabase: Sendable {
 
     /// Closes the database; every use of it from then on fails.
     package func close() throws(JobStorageError) {
+        isClosed.store(true, ordering: .sequentiallyConsistent)
         try Self.waiting(path: path) { try queue.close() }
+    }
+
+    /// The library would hand a connection that is gone to SQLite.
+    private func checkOpen() throws(JobStorageError) {
+        if isClosed.load(ordering: .sequentiallyConsistent) { throw .unusable(path: path, detail: "it is closed") }
     }
 
     /// Reads in one consistent state.
     func reading<Result>(_ body: (Database) throws -> Result) throws(JobStorageError) -> Result {
-        try Self.waiting(path: path) { try queue.read(body) }
+        try checkOpen()
+        return try Self.waiting(path: path) { try queue.read(body) }
     }
 
     /// Writes in one transaction; an error undoes all of it.
@@ -59,7 +68,8 @@ package final class JobDatabase: Sendable {
         _ durability: Durability = .whenWritten,
         _ body: (Database) throws -> Result
     ) throws(JobStorageError) -> Result {
-        try Self.waiting(path: path) {
+        try checkOpen()
+        return try Self.waiting(path: path) {
             try queue.inDatabase { database in
                 try database.execute(sql: "PRAGMA synchronous = \(durability.rawValue)")
                 var result: Result?

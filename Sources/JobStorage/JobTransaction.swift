@@ -47,7 +47,7 @@ struct JobTransaction {
         do {
             let consequence = try life.apply(change, to: &runLife)
             changed.lifecycle = runLife
-            changed.verdict = runLife.state.isFinal ? verdict : nil
+            changed.verdict = runLife.state.isFinal ? Verdict.ofRun(verdict, endedAs: runLife.state) : nil
             changed.finished = runLife.state.isFinal ? time : nil
             // The run first: what follows for the others must not meet it as it was.
             try write(changed)

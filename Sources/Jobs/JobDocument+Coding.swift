@@ -47,7 +47,12 @@ extension JobDocument: Codable {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         uuid = try container.decode(JobID.self, forKey: .uuid)
         name = try container.decode(JobName.self, forKey: .name)
-        owner = try container.decode(UInt32.self, forKey: .owner)
+        let owner = try container.decode(Int64.self, forKey: .owner)
+        guard let user = UInt32(exactly: owner) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .owner, in: container, debugDescription: "\(owner) is not the id of a user")
+        }
+        self.owner = user
         created = try container.decode(Timestamp.self, forKey: .created)
         project = try container.decode(Project.self, forKey: .project)
         pipeline = try container.decode(Pipeline.self, forKey: .pipeline)

@@ -37,7 +37,8 @@ package struct JobFacts: Sendable {
             counts[life.state] += 1
             kept[number] = life
         }
-        return (JobLifecycle(will: will, counts: counts, options: document.options), kept)
+        let hasStarted = runs.contains { !$0.attempts.isEmpty }
+        return (JobLifecycle(will: will, counts: counts, hasStarted: hasStarted, options: document.options), kept)
     }
 }
 

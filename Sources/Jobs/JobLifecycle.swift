@@ -10,29 +10,36 @@ package struct JobLifecycle: Sendable, Hashable {
     package private(set) var counts: JobCounts
     /// Whether somebody has asked for the end of the job.
     package private(set) var isCancelled: Bool
+    /// Whether any of its runs has ever been started.
+    package private(set) var hasStarted: Bool
     /// What the author asked for.
     package let options: JobOptions
 
-    /// A job in that state.
-    package init(state: JobState, counts: JobCounts, isCancelled: Bool = false, options: JobOptions = JobOptions()) {
+    /// A job in that state; where nothing is known of `hasStarted`, the states of its runs tell.
+    package init(
+        state: JobState, counts: JobCounts, isCancelled: Bool = false, hasStarted: Bool = false,
+        options: JobOptions = JobOptions()
+    ) {
         self.state = state
         self.counts = counts
         self.isCancelled = isCancelled
+        self.hasStarted = hasStarted || counts.running + counts.succeeded + counts.failed > 0
         self.options = options
     }
 
     /// The life of a job of which `will` was asked, and whose runs are in these states.
-    package init(will: JobWill, counts: JobCounts, options: JobOptions) {
-        let hasStarted = counts.pending < counts.total
-        let state: JobState =
+    package init(will: JobWill, counts: JobCounts, hasStarted: Bool = false, options: JobOptions) {
+        self.init(
+            state: .pending, counts: counts, isCancelled: will.cancelled != nil, hasStarted: hasStarted,
+            options: options)
+        state =
             if will.confirmed == nil && will.cancelled == nil {
                 .draft
             } else if will.paused != nil {
                 .paused
             } else {
-                hasStarted ? .running : .pending
+                self.hasStarted ? .running : .pending
             }
-        self.init(state: state, counts: counts, isCancelled: will.cancelled != nil, options: options)
         settle()
     }
 
@@ -46,7 +53,7 @@ package struct JobLifecycle: Sendable, Hashable {
         case (.pending, .pause), (.running, .pause):
             state = .paused
         case (.paused, .resume):
-            state = counts.pending == counts.total ? .pending : .running
+            state = hasStarted ? .running : .pending
             settle()
         case (.draft, .cancel), (.pending, .cancel), (.running, .cancel), (.paused, .cancel):
             isCancelled = true
@@ -76,12 +83,15 @@ package struct JobLifecycle: Sendable, Hashable {
         var consequence: JobConsequence?
         switch change {
         case .start:
+            hasStarted = true
             if state == .pending { state = .running }
         case .retry:
             if state.isFinal { state = counts.running > 0 ? .running : .pending }
             isCancelled = false
         case .end, .cancel:
-            if run.state == .failed, options.stopOnFailure, counts.pending > 0 {
+            if options.stopOnFailure, counts.failed > 0, counts.pending > 0 {
+                // One that was running when another failed may be pending again.
+                if run.state == .pending { run = RunLifecycle(state: .skipped) }
                 counts.skipped += counts.pending
                 counts.pending = 0
                 consequence = .skipPendingRuns

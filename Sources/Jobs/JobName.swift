@@ -13,9 +13,8 @@ package struct JobName: Sendable, Hashable, CustomStringConvertible {
 
     /// Checks `text`, and says what is wrong with it.
     package init(_ text: String) throws(InvalidJobName) {
-        // Cut before anything walks over it: a name may come from a file.
-        let bounded = String(text.unicodeScalars.prefix(4 * Self.longest))
-        let name = String(bounded.trimmed)
+        // Cut before anything looks closer at it: a name may come from a file.
+        let name = String(text.trimmed.unicodeScalars.prefix(Self.longest + 1))
         guard let problem = InvalidJobName.Problem(in: name) else {
             description = name
             return
@@ -56,7 +55,7 @@ extension JobName: Codable {
 package struct InvalidJobName: Error, Sendable, Hashable, CustomStringConvertible {
     /// What is wrong with it.
     package enum Problem: Sendable, Hashable {
-        /// Nothing is left without the spaces.
+        /// Nothing that can be seen is left without the spaces.
         case empty
         /// It has more than 255 characters.
         case tooLong
@@ -105,7 +104,8 @@ package struct InvalidJobName: Error, Sendable, Hashable, CustomStringConvertibl
 extension InvalidJobName.Problem {
     fileprivate init?(in name: String) {
         let scalars = name.unicodeScalars
-        guard let first = scalars.first else {
+        let isSeen = scalars.contains { !$0.properties.isDefaultIgnorableCodePoint && !$0.properties.isWhitespace }
+        guard isSeen, let first = scalars.first else {
             self = .empty
             return
         }

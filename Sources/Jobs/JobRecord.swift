@@ -54,6 +54,8 @@ package struct JobRecord: Sendable, Hashable {
 
     /// The life of the job so far.
     package var lifecycle: JobLifecycle {
-        JobLifecycle(state: state, counts: counts, isCancelled: cancelled != nil, options: options)
+        JobLifecycle(
+            state: state, counts: counts, isCancelled: cancelled != nil, hasStarted: started != nil,
+            options: options)
     }
 }

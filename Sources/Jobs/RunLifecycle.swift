@@ -1,4 +1,4 @@
-import Isolation
+package import Isolation
 
 /// The life of one run as a value: changes in, the new state or a refusal out.
 ///
@@ -64,6 +64,18 @@ package struct RunLifecycle: Sendable, Hashable {
             state = isLast ? .failed : .pending
         case .running, .succeeded, .cancelled, .skipped:
             state = next
+        }
+    }
+}
+
+extension Verdict {
+    /// The verdict of a run that has ended in `state`: that of its last attempt, unless the run ended for another reason.
+    package static func ofRun(_ attempt: Verdict?, endedAs state: RunState) -> Verdict? {
+        if let attempt, RunState(after: attempt.cause) == state { return attempt }
+        return switch state {
+        case .cancelled: Verdict(.cancelled, "the run was cancelled")
+        case .skipped: Verdict(.dependencyFailed, "another run of the job failed before the run started")
+        case .pending, .running, .succeeded, .failed: attempt
         }
     }
 }

@@ -20,7 +20,9 @@ package struct RunReference: Sendable, Hashable, CustomStringConvertible {
     /// Reads a reference; whether what it names exists is not looked at.
     package init(_ text: String) throws(InvalidRunReference) {
         guard text.utf8.count <= Self.longest else { throw InvalidRunReference(text: text, problem: .tooLong) }
-        let parts = text.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
+        // By scalars: in some scripts a letter and a slash after it count as one character.
+        let parts = text.unicodeScalars.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
+            .map(String.init)
         job = try Self.job(parts[0], in: text)
         run = parts.count > 1 ? try Self.number(parts[1], in: text) : nil
         step = parts.count > 2 ? parts[2] : nil

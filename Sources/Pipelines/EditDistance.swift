@@ -1,7 +1,7 @@
 /// How many characters must be inserted, removed, replaced or swapped with their neighbour to make one text of another.
-enum EditDistance {
+package enum EditDistance {
     /// The distance if it is at most `bound`, else nil; the cost grows with the length times the bound.
-    static func between(_ left: [Unicode.Scalar], _ right: [Unicode.Scalar], bound: Int) -> Int? {
+    package static func between(_ left: [Unicode.Scalar], _ right: [Unicode.Scalar], bound: Int) -> Int? {
         guard abs(left.count - right.count) <= bound else { return nil }
         let far = bound + 1
         var beforePrevious = [Int](repeating: far, count: right.count + 1)
