@@ -27,4 +27,3 @@ done
 # The user may install into the environment and into the home. With one single id there is nobody else to own them.
 chown -R 1000:1000 "$home" "$venv" /data /project-dir 2>/dev/null || true
 chmod -R g+rwX "$home" "$venv"
-find "$home" "$venv" -type d -exec chmod g+s {} +

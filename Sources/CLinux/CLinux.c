@@ -13,6 +13,7 @@
 #include <linux/seccomp.h>
 #include <linux/types.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -201,6 +202,13 @@ int CLinux_seccomp_receive(
         char room[512];
     } space;
     memset(&space, 0, sizeof space);
+    // Before Linux 6.11 the request below waits for ever once no process is left behind the filter.
+    struct pollfd waiting = {.fd = listener, .events = POLLIN};
+    if (poll(&waiting, 1, 0) < 0) return -1;
+    if (!(waiting.revents & POLLIN)) {
+        errno = ENOENT;
+        return -1;
+    }
     int result = ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &space.request);
     *identity = space.request.id;
     *process = space.request.pid;

@@ -148,6 +148,7 @@ static int perform(struct walk *walk, const struct CSandboxLaunch_operation *ope
     case CSandboxLaunch_mount:
         return mount(first, text(walk, operation, 1), text(walk, operation, 2), number[0], text(walk, operation, 3));
     case CSandboxLaunch_makeDirectory: return mkdir(first, (mode_t)number[0]);
+    case CSandboxLaunch_changeOwner: return lchown(first, (uid_t)number[0], (gid_t)number[1]);
     case CSandboxLaunch_pivotRoot: return pivotRoot(first);
     case CSandboxLaunch_setHostName: return sethostname(first, strlen(first));
     case CSandboxLaunch_loopbackUp: return loopbackUp();

@@ -45,7 +45,7 @@ struct CommandContext {
     /// Opens the store, after bringing its database to the truth of its run directories.
     func openStore() throws -> Store {
         let store = try Store.open(try Self.storePath())
-        try Recovery.reconcile(store)
+        for warning in try Recovery.reconcile(store) { say("warning: \(printable(warning))") }
         return store
     }
 

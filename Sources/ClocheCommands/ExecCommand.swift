@@ -57,7 +57,7 @@ struct ExecCommand: ParsableCommand {
             sandbox.variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
         }
         let name = JobID.random().description
-        try store.register(sandbox: name)
+        for warning in try store.register(sandbox: name) { context.say("warning: \(printable(warning))") }
         var stage = StageSpec(environments: [.init(layers: record.layers)])
         if policy.network == .outbound { stage.outbound = .init() }
         if policy.data != .none {

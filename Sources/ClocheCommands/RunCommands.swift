@@ -251,7 +251,7 @@ struct JobStartCommand: ParsableCommand {
             Syscall.monotonicSeconds() < deadline
         {
             _ = try Syscall.poll([], milliseconds: 100)
-            try Recovery.reconcile(store)
+            for warning in try Recovery.reconcile(store) { context.say("warning: \(printable(warning))") }
             target = try Target(job, in: store)
         }
         guard target.job.counts.pending > 0 else {

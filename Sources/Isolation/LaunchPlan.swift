@@ -13,6 +13,7 @@ package struct LaunchPlan: Sendable, Hashable {
         /// Makes the directory the root, and detaches the old one.
         case pivotRoot(String)
         /// sethostname(2).
+        case changeOwner(String, user: UInt32, group: UInt32)
         case setHostName(String)
         /// Brings the loopback device up.
         case loopbackUp
@@ -53,6 +54,7 @@ extension LaunchPlan.Operation: CustomStringConvertible {
         case .remount(let target, _): "change the flags of the mount at `\(target)`"
         case .makeDirectory(let path, _): "make the directory `\(path)`"
         case .pivotRoot: "change the root directory"
+        case .changeOwner(let path, let user, let group): "give `\(path)` to user \(user) and group \(group)"
         case .setHostName(let name): "set the host name `\(name)`"
         case .loopbackUp: "bring the loopback device up"
         case .setLimit(let resource, _, _): "set the resource limit \(resource)"

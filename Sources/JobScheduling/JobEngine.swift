@@ -4,6 +4,7 @@ package import Jobs
 package import LinuxSystem
 import Pipelines
 import Runs
+import SandboxRuntime
 import SystemPackage
 
 #if canImport(Glibc)
@@ -64,6 +65,7 @@ package final class JobEngine {
         self.notify = notify
         preparation = try RunPreparation(store, job: job)
         lock = try JobLock.take(store, job)
+        ControlGroups.makeRoom()
     }
 
     /// Runs until no run is pending or running, and gives the job as it is then.

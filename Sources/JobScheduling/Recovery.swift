@@ -33,14 +33,14 @@ package enum Recovery {
     /// Looks at every run that the database takes for running and that no living process drives or makes: gives it its
     /// true end.
     ///
-    /// Called by every command that opens the store.
-    package static func reconcile(_ store: Store) throws {
+    /// Called by every command that opens the store. Gives what the user should know of and nothing depends on.
+    package static func reconcile(_ store: Store) throws -> [String] {
         for run in try store.database.runningRuns() {
             if JobLock.isHeld(store, run.address.job) { continue }
             if let attempt = store.runDirectory(run.address).latestAttempt(), attempt.isHeld() { continue }
             try conclude(store, run.address, attempt: run.attempt, lost: "ended while nobody watched")
         }
         try SandboxRegister(store.path).clear()
-        try ScratchPlace.sweep(store.path, store.identity)
+        return [ScratchPlace.sweep(store.path, store.identity)].compactMap { $0 }
     }
 }

@@ -57,6 +57,7 @@ package struct SandboxBuildExecutor: BuildExecutor {
                 sandbox.mounts.append(.init(scratch ? .scratchOver(index) : .bind(index), at: mount.target.string))
             }
         }
+        ControlGroups.makeRoom()
         let request = OneSandbox(
             identity: identity, stage: stage, sandbox: sandbox, name: JobID.random().description,
             scratch: ScratchPlace.isDisk ? upper.removingLastComponent().appending("scratch").string : nil)

@@ -37,12 +37,12 @@ package struct SandboxStore {
     }
 
     /// Notes a sandbox, so that its control groups are found should its processes be killed; and clears away what is
-    /// left of such ones.
-    package func register(sandbox name: String) throws {
+    /// left of such ones; gives what the user should know of.
+    package func register(sandbox name: String) throws -> [String] {
         let register = SandboxRegister(path)
         try register.clear()
-        try ScratchPlace.sweep(path, identity)
         try register.add(name)
+        return [ScratchPlace.sweep(path, identity)].compactMap { $0 }
     }
 
     /// Where sandboxes keep throw-away changes; nil is in memory.

@@ -149,6 +149,9 @@ extension LaunchPlan.Operation {
             return OperationWords(CSandboxLaunch_makeDirectory, [UInt64(mode)], [writer.string(path)])
         case .pivotRoot(let path):
             return OperationWords(CSandboxLaunch_pivotRoot, [], [writer.string(path)])
+        case .changeOwner(let path, let user, let group):
+            return OperationWords(
+                CSandboxLaunch_changeOwner, [UInt64(user), UInt64(group)], [writer.string(path)])
         case .setHostName(let name):
             return OperationWords(CSandboxLaunch_setHostName, [], [writer.string(name)])
         case .loopbackUp:

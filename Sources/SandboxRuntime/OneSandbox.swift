@@ -153,7 +153,7 @@ extension SandboxReport {
         case .ended(.signalled(let signal)): return 128 + signal
         case .setup: return 125
         case .notExecuted(let missing, _): return missing ? 127 : 126
-        case .lost: return 125
+        case .lost: return outOfMemoryKills > 0 ? 128 + SIGKILL : 125
         }
     }
 }
@@ -169,6 +169,11 @@ package enum ControlGroups {
             throw LaunchError(step: "make the control groups", reason: "\(error)", errno: error.errno)
         }
     }
+
+    /// Leaves the group in which groups of runs are made, where processes in it keep it from being divided.
+    ///
+    /// To be called by a process before it starts others that make groups: these could not move it out of their way.
+    package static func makeRoom() { _ = CgroupHost.probe() }
 
     /// The keeper's part: waits for the supervisor, ends what it left, and removes the groups.
     ///

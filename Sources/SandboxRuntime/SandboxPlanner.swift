@@ -205,8 +205,13 @@ package struct SandboxPlanner: Sendable {
             return [.mount(source: source(mount.source), target: target, type: nil, flags: flags, data: nil)]
         }
         let prefix = "over-\(number)-"
-        return [
-            .makeDirectory("\(StagePath.scratch)/\(prefix)upper", mode: 0o755),
+        let upper = "\(StagePath.scratch)/\(prefix)upper"
+        var operations: [LaunchPlan.Operation] = [.makeDirectory(upper, mode: 0o755)]
+        // The upper directory's owner is the owner that is seen.
+        if identity.hasRange {
+            operations.append(.changeOwner(upper, user: IdentityMap.user, group: IdentityMap.user))
+        }
+        return operations + [
             .makeDirectory("\(StagePath.scratch)/\(prefix)work", mode: 0o755),
             .mount(
                 source: "scratch", target: target, type: "overlay", flags: Self.plainMount,

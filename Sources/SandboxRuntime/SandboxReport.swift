@@ -58,6 +58,9 @@ extension SandboxReport {
                 remedy: missing
                     ? "check the name, or install the program in the environment's setup script"
                     : "check that the file is a program of this machine's kind and may be executed")
+        case .lost where outOfMemoryKills > 0:
+            // With control groups of version 2 the kernel ends everything in the group, process 1 too.
+            return outOfMemory(what, policy)
         case .lost:
             return Verdict(.signal, "\(what) was lost: process 1 of its sandbox was killed", detail: [:])
         case .ended(let end):

@@ -39,6 +39,7 @@ enum CSandboxLaunch_code {
     CSandboxLaunch_linkSymbolic = 16,   // string[0] target, [1] path
     CSandboxLaunch_joinNamespace = 17,  // number[0] index of a descriptor of a namespace, [1] its CLONE_NEW* flag
     CSandboxLaunch_keepCapabilities = 18, // none: all permitted capabilities become ambient, for init
+    CSandboxLaunch_changeOwner = 19,    // string[0] path; number[0] user, [1] group
 };
 
 struct CSandboxLaunch_operation {
