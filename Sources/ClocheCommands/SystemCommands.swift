@@ -153,22 +153,23 @@ struct DoctorCommand: ParsableCommand {
         }
     }
 
-    /// Sets up a whole sandbox and runs a program in it: this one's own supervisor, which needs no library.
+    /// Sets up a whole sandbox and runs a program in it: `cloche-init`, which is small and needs no library.
     private func sandbox() -> Check {
         do {
             let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
-            let program = own.removingLastComponent().appending("cloche-supervisor")
+            let programs = own.removingLastComponent()
             let directory = FilePath("/tmp/cloche-doctor-\(getpid())")
             try Syscall.makeDirectory(directory, mode: 0o755)
             defer { Self.remove(directory) }
             try Syscall.writeFile(
-                directory.appending("probe"), try Syscall.readFile(program, limit: 256 << 20), mode: 0o755)
+                directory.appending("probe"),
+                try Syscall.readFile(programs.appending("cloche-init"), limit: 32 << 20), mode: 0o755)
             let request = OneSandbox(
                 identity: HostIdentity.choose(), stage: StageSpec(environments: [.init(layers: [directory.string])]),
                 sandbox: SandboxSpec(policy: BuiltInPolicies.standard, arguments: ["/probe"], variables: [:]),
                 name: JobID.random().description, scratch: nil)
-            let status = try Self.execute(request, program)
-            // The supervisor's answer to a call without arguments: it ran.
+            let status = try Self.execute(request, programs.appending("cloche-supervisor"))
+            // Its answer to a call by hand: it ran.
             if status.code == 64 {
                 return Check(name: "sandbox", state: "ok", detail: "namespaces, overlay, filter and limits were set up")
             }

@@ -82,7 +82,11 @@ static int words(uint32_t count, uint32_t array, char **into) {
 
 static void readCommand(void) {
     struct stat status;
-    if (fstat(CSandboxLaunch_commandDescriptor, &status) < 0) fail(CSandboxLaunch_stageCommand, errno);
+    if (fstat(CSandboxLaunch_commandDescriptor, &status) < 0) {
+        // Called by hand, or by `cloche system doctor` as a program that needs nothing: a wrong use.
+        if (errno == EBADF && getpid() != 1) _exit(64);
+        fail(CSandboxLaunch_stageCommand, errno);
+    }
     if (status.st_size < (off_t)sizeof *command || status.st_size > CSandboxLaunch_maximumCommand)
         fail(CSandboxLaunch_stageCommand, E2BIG);
     void *map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, CSandboxLaunch_commandDescriptor, 0);
