@@ -110,15 +110,30 @@ struct Target {
             step = nil
             return
         }
-        step = try Self.step(name, store.database.steps(of: record.address))
+        step = try Self.step(name, of: record.address, in: store)
     }
 
-    /// The step of that title or uuid, or of a uuid that begins so.
-    static func step(_ name: String, _ steps: [StepRecord]) throws -> StepRecord {
-        let found = steps.filter { $0.title == name || $0.uuid == name }
-        if let step = found.first { return step }
-        let near = steps.filter { $0.uuid.hasPrefix(name) || $0.title.lowercased() == name.lowercased() }
-        if near.count == 1 { return near[0] }
+    /// The step of that title, file or uuid, or of a uuid that begins so.
+    static func step(_ name: String, of run: RunAddress, in store: Store) throws -> StepRecord {
+        let steps = try store.database.steps(of: run)
+        var files: [String: String] = [:]
+        if let spec = try? store.runDirectory(run).spec() {
+            for step in spec.steps { files[step.uuid] = step.file }
+        }
+        let matches: [(StepRecord) -> Bool] = [
+            { $0.title == name || $0.uuid == name },
+            { files[$0.uuid] == name || files[$0.uuid] == "/project-dir/\(name)" },
+            { $0.uuid.hasPrefix(name) || $0.title.lowercased() == name.lowercased() },
+            { files[$0.uuid]?.hasSuffix("/\(name)") ?? false },
+        ]
+        for matches in matches {
+            let found = steps.filter(matches)
+            if found.count == 1 { return found[0] }
+            guard found.count > 1 else { continue }
+            throw CommandFailure(
+                .ambiguous, "find the step `\(name)`: that means \(found.count) steps",
+                hint: "use the uuid of one of them: \(found.map(\.uuid).joined(separator: ", "))")
+        }
         throw CommandFailure(
             .notFound, "find the step `\(name)`: the run has no such step",
             hint: steps.isEmpty

@@ -38,7 +38,8 @@ struct LogsCommand: ParsableCommand {
         while true {
             let record = try store.database.run(run.address)
             let steps = try store.database.steps(of: run.address)
-            let wanted = try step.map { [try Target.step($0, steps)] } ?? target.step.map { [$0] } ?? steps
+            let wanted =
+                try step.map { [try Target.step($0, of: run.address, in: store)] } ?? target.step.map { [$0] } ?? steps
             guard let attempt = store.runDirectory(run.address).latestAttempt() else {
                 if follow, !record.state.isFinal, JobLock.isHeld(store, run.address.job) {
                     _ = try Syscall.poll([], milliseconds: 100); continue
