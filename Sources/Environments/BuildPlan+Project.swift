@@ -18,7 +18,26 @@ extension BuildPlan {
             scratch: project.map { [BuildMount($0, at: "/project-dir")] } ?? [],
             network: .outbound(reachable: configuration.reachableHosts), timeLimit: .seconds(6 * 3600))
         let setup = Step(stage: .setup, command: .sandbox(command), output: .log)
-        return BuildPlan(steps: [setup] + cleaning(paths, isBase: false))
+        return BuildPlan(
+            steps: [setup, interpreters(like: command, variables)] + cleaning(paths, isBase: false))
+    }
+
+    /// Looks for languages that the script may have brought; a script that lies about them only harms its own steps.
+    private static func interpreters(like command: SandboxCommand, _ variables: [String: String]) -> Step {
+        var command = command
+        let pairs = Recipe.programs.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }
+        let script = """
+            for pair in \(pairs.joined(separator: " ")); do
+                if program=$(command -v "${pair#*:}"); then echo "${pair%%:*} $program"; fi
+            done
+            """
+        command.arguments = ["/bin/sh", "-c", script]
+        command.variables = variables
+        command.variables["BASH_ENV"] = nil
+        command.workingDirectory = "/"
+        command.network = .none
+        command.timeLimit = .seconds(60)
+        return Step(stage: .setup, command: .sandbox(command), output: .interpreters)
     }
 }
 

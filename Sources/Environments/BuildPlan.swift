@@ -40,6 +40,8 @@ package struct BuildPlan: Sendable, Hashable {
         case size
         /// It is one package and version a line.
         case packages
+        /// It is one language and the path of its program a line.
+        case interpreters
     }
 
     /// A command in either place.

@@ -58,6 +58,7 @@ extension EnvironmentBuilder {
             record.size = inventory.size
             record.privilegedFiles = inventory.privilegedFiles
             if !inventory.packages.isEmpty { record.packages = inventory.packages }
+            record.interpreters.merge(inventory.interpreters) { known, _ in known }
         }
         try remove(tree: staged.paths.work)
         for folder in [staged.paths.configuration, staged.paths.recipe] { try remove(own: folder) }
@@ -225,12 +226,21 @@ private struct Inventory {
     var size: Int64 = 0
     var privilegedFiles = 0
     var packages: [String] = []
+    var interpreters: [String: String] = [:]
 
     mutating func take(_ bytes: [UInt8], _ output: BuildPlan.Output) {
         switch output {
         case .log: break
         case .privilegedFiles: privilegedFiles += bytes.count { $0 == 0x2E }
         case .size: size = Int64(String(decoding: bytes.prefix { (0x30...0x39).contains($0) }, as: UTF8.self)) ?? 0
+        case .interpreters:
+            for line in String(decoding: bytes.prefix(65536), as: UTF8.self).split(separator: "\n") {
+                let words = line.split(separator: " ", maxSplits: 1)
+                guard words.count == 2, Recipe.programs[String(words[0])] != nil, words[1].hasPrefix("/") else {
+                    continue
+                }
+                interpreters[String(words[0])] = String(words[1])
+            }
         case .packages:
             packages = String(decoding: bytes, as: UTF8.self).split(separator: "\n").prefix(20000).map { String($0) }
         }

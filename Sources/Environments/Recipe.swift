@@ -18,6 +18,9 @@ package struct Recipe: Sendable, Hashable {
     package let interpreters: [String: String]
     /// Images that projects may name and that this environment stands for.
     package let replaces: [ImageName]
+
+    /// The programs of languages that a project's set-up script may bring.
+    static let programs = ["r": "Rscript", "julia": "julia", "javascript": "node"]
 }
 
 /// Debian's grammars for what a recipe names.

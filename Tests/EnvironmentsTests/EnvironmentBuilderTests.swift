@@ -153,6 +153,25 @@ final class FakeExecutor: BuildExecutor {
         }
     }
 
+    @Test func `a language that the script installs can be used, and one of the base stays as it was`() throws {
+        try withScratch { directory in
+            let builder = try Self.builder(
+                directory,
+                FakeExecutor { command, output in
+                    if command.arguments.first == "/bin/sh" {
+                        output(Array("javascript /usr/bin/node\nr bin/Rscript\npython /tmp/python\n".utf8))
+                    }
+                    return CommandOutcome(status: 0)
+                })
+            var record = try builder.build(base, isCancelled: { false }, report: { _ in })
+            record.interpreters = ["python": "/opt/venv/bin/python"]
+            let layer = try builder.build(
+                try Self.project("apt-get install nodejs"), on: record, recipe: base.recipe,
+                key: try #require(EnvironmentName("p-u-1")), project: nil, isCancelled: { false }, report: { _ in })
+            #expect(layer.interpreters == ["python": "/opt/venv/bin/python", "javascript": "/usr/bin/node"])
+        }
+    }
+
     @Test func `a layer lies on its base, and a script of comments makes none`() throws {
         try withScratch { directory in
             let builder = try Self.builder(directory, FakeExecutor())
