@@ -1,5 +1,6 @@
 import ArgumentParser
 import LinuxSystem
+import Pipelines
 import TerminalOutput
 
 #if canImport(Glibc)
@@ -19,16 +20,37 @@ package enum CommandLineMain {
         } catch let code as ExitCode {
             exit(code.rawValue)
         } catch {
-            // Help, version and wrong usage are the parser's own.
             if let failure = Failures.failure(error) { end(failure) }
-            ClocheCommand.exit(withError: error)
+            // Help and version are the parser's own.
+            if ClocheCommand.exitCode(for: error).isSuccess { ClocheCommand.exit(withError: error) }
+            end(wrongUsage(error))
         }
+    }
+
+    /// What the parser, or a command, has to say about its arguments, in the form of every other failure.
+    private static func wrongUsage(_ error: any Error) -> CommandFailure {
+        let message = ClocheCommand.message(for: error)
+        let known = ClocheCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
+        if let word = CommandLine.arguments.dropFirst().first, !word.hasPrefix("-"), !known.contains(word),
+            message.contains("nexpected argument")
+        {
+            return CommandFailure(
+                .usage, "there is no command `\(word)`",
+                hint: EditDistance.nearest(to: word, in: known).map { "did you mean `cloche \($0)`?" }
+                    ?? "`cloche --help` lists the commands")
+        }
+        let lines = ClocheCommand.fullMessage(for: error).split(separator: "\n")
+        // Of an error that a command found, the parser knows no usage but that of the whole program.
+        let usage = lines.first { $0.hasPrefix("Usage: ") && !$0.hasPrefix("Usage: cloche <subcommand>") }
+        return CommandFailure(
+            .usage, message.prefix(1).lowercased() + message.dropFirst(),
+            hint: usage.map { "usage: \($0.dropFirst("Usage: ".count))" })
     }
 
     private static func end(_ failure: CommandFailure) -> Never {
         let streams = OutputStreams.standard()
         if CommandLine.arguments.contains("--json") {
-            try? streams.output.write(failure.json + "\n")
+            try? streams.output.write(failure.json)
         } else {
             try? streams.error.write(failure.rendered(styling: streams.error.styling))
         }

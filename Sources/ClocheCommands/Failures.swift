@@ -21,7 +21,7 @@ enum Failures {
         case let error as JobStorageError: storage(error)
         case let error as JobScheduling.StoreError:
             CommandFailure(.invalidConfiguration, error.message, hint: error.hint)
-        case let error as Environments.StoreError: CommandFailure(.invalidConfiguration, "\(error)", hint: error.hint)
+        case let error as Environments.StoreError: environments(error)
         case let error as BuildError: build(error)
         case let error as BaseError: CommandFailure(.notFound, "\(error)", hint: error.hint)
         case let error as ProjectEnvironmentError: CommandFailure(.invalidData, "\(error)", hint: error.hint)
@@ -43,6 +43,14 @@ enum Failures {
                 severity: diagnostic.severity == .error ? .error : .warning)
         }
         return CommandFailure(.invalidPipeline, problems, omitted: error.omitted)
+    }
+
+    private static func environments(_ error: Environments.StoreError) -> CommandFailure {
+        if case .unknownBuild(let name) = error {
+            return CommandFailure(
+                .notFound, "find the environment `\(name)`: it has not been built", hint: "`cloche env ls` lists them")
+        }
+        return CommandFailure(.invalidConfiguration, "\(error)", hint: error.hint)
     }
 
     private static func storage(_ error: JobStorageError) -> CommandFailure {

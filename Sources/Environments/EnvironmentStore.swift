@@ -158,7 +158,7 @@ package enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     /// What to do about it.
     package var hint: String? {
         switch self {
-        case .system(let error) where error.errno == .noSpace: "free space with `cloche system prune`"
+        case .system(let error) where error.errno == .noSpace: "make room on the disk"
         case .system: nil
         case .damaged, .unknownBuild: "build the environment again with `cloche env build`"
         }

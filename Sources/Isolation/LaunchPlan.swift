@@ -12,8 +12,9 @@ package struct LaunchPlan: Sendable, Hashable {
         case makeDirectory(String, mode: UInt32)
         /// Makes the directory the root, and detaches the old one.
         case pivotRoot(String)
-        /// sethostname(2).
+        /// lchown(2).
         case changeOwner(String, user: UInt32, group: UInt32)
+        /// sethostname(2).
         case setHostName(String)
         /// Brings the loopback device up.
         case loopbackUp

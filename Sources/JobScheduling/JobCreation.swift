@@ -71,6 +71,11 @@ package struct JobCreation {
     /// Finds the project of a pipeline: the nearest directory above it with `.orchest` or `.git`, else its own.
     package static func project(of pipeline: FilePath) throws -> FilePath {
         let file = try absolute(pipeline)
+        if try Syscall.lstat(file).isDirectory {
+            throw ParameterError(
+                "read the pipeline `\(pipeline)`: it is a directory",
+                hint: "name a pipeline's file, such as `\(pipeline.appending(try pipelineName(in: file)))`")
+        }
         let own = file.removingLastComponent()
         var directory = own
         while !directory.isEmpty {
@@ -81,6 +86,13 @@ package struct JobCreation {
             directory = directory.removingLastComponent()
         }
         return own
+    }
+
+    /// The first pipeline of a directory, or a name that one could have.
+    private static func pipelineName(in directory: FilePath) throws(SyscallError) -> String {
+        let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+        let names = try Syscall.directoryEntries(opened.number).map { String(decoding: $0.name, as: UTF8.self) }
+        return names.filter { $0.hasSuffix(".orchest") && $0 != ".orchest" }.min() ?? "main.orchest"
     }
 
     private static func absolute(_ path: FilePath) throws -> FilePath {

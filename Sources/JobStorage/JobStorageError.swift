@@ -81,7 +81,7 @@ extension JobStorageError: CustomStringConvertible {
         case .foreign: "move the file away, then run `cloche system reindex`"
         case .corrupted: "rebuild it from the run directories with `cloche system reindex`"
         case .busy: "try again"
-        case .full: "make room, for example with `cloche system prune`"
+        case .full: "make room on the disk"
         case .unusable: "check that the directory exists, and that its owner runs this command"
         }
     }

@@ -25,7 +25,7 @@ package enum RefusedTransition: Error, Sendable, Hashable, CustomStringConvertib
         case .job(let state, .confirm) where state != .draft: "it was started before"
         case .job(.draft, .pause), .job(.draft, .resume), .runOfJob(.draft, _): "start the job first"
         case .job(_, .resume): "only a paused job can be resumed"
-        case .job(let state, _) where state.isFinal: "the job has ended; retry its runs, or copy it"
+        case .job(let state, _) where state.isFinal: "the job has ended; make another one for more runs"
         case .job: nil
         case .jobBeingCancelled: "wait until its runs have stopped"
         case .run(.succeeded, .retry): "copy the job to execute it once more"

@@ -29,7 +29,7 @@ package enum EditDistance {
     ///
     /// Upper and lower case are the same here. Of equally close candidates the first is taken. Only the first ten
     /// thousand candidates are looked at.
-    static func nearest(to name: String, in candidates: some Sequence<String>) -> String? {
+    package static func nearest(to name: String, in candidates: some Sequence<String>) -> String? {
         let wanted = comparable(name)
         guard !wanted.isEmpty, wanted.count <= 200 else { return nil }
         var bound = min(4, max(1, wanted.count / 3))

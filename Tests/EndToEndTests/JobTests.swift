@@ -258,6 +258,27 @@ extension EndToEnd {
             #expect(try Cloche.run("show", project.name).status == 5, "no job was made")
         }
 
+        @Test(
+            "wrong usage ends with 64 and says what was meant",
+            arguments: [
+                (["exc", "--", "ls"], "cloche exec"), (["run", "a.orchest", "--timout", "1s"], "--timeout"),
+                (["run", "a.orchest", "--timeout", "1x"], "15m"), (["show"], "cloche show <reference>"),
+            ])
+        func wrongUsage(_ arguments: [String], _ meant: String) throws {
+            let result = try Cloche.start(arguments).wait()
+            #expect(result.status == 64)
+            #expect(result.errors.hasPrefix("error: "), "\(result.errors)")
+            #expect(result.errors.contains(meant), "\(result.errors)")
+        }
+
+        @Test("a directory in place of a pipeline is answered with a pipeline in it")
+        func directoryForPipeline() throws {
+            let project = try TestProject([.init(file: "one.sh", text: "echo 1\n")])
+            let result = try project.cloche("run", ".")
+            #expect(result.status == 65)
+            #expect(result.errors.contains("./main.orchest"), "\(result.errors)")
+        }
+
         @Test("an unknown job is not found", arguments: ["show", "ls", "logs", "rm"])
         func unknownJob(_ verb: String) throws {
             #expect(try Cloche.run(verb, "no-such-job").status == 5)
