@@ -28,6 +28,8 @@ struct ExecCommand: ParsableCommand {
     @Option(help: "The environment: a base, or the uuid of one of the project's.") var environment = "python"
     @Option(help: "A directory that is shown, with throw-away changes, at /project-dir.") var project: String?
     @Option(name: .customLong("env-var"), help: "Set a variable: NAME=VALUE.") var variables: [String] = []
+    @Flag(help: "Print what the sandbox would be, and start nothing.") var explain = false
+    @Flag(help: "With --explain: one JSON document.") var json = false
     @Argument(parsing: .postTerminator, help: "The command and its arguments, after `--`.") var command: [String]
 
     func run() throws {
@@ -56,6 +58,7 @@ struct ExecCommand: ParsableCommand {
             }
             sandbox.variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
         }
+        if json, !explain { throw ValidationError("--json needs --explain: the output is the command's") }
         let name = JobID.random().description
         for warning in try store.register(sandbox: name) { context.say("warning: \(printable(warning))") }
         var stage = StageSpec(environments: [.init(layers: record.layers)])
@@ -75,6 +78,11 @@ struct ExecCommand: ParsableCommand {
         }
         let request = OneSandbox(
             identity: store.identity, stage: stage, sandbox: sandbox, name: name, scratch: store.scratch)
+        if explain {
+            defer { store.forget(sandbox: name) }
+            let explanation = try request.explanation()
+            return try json ? context.print(json: explanation) : context.print(SandboxDescription(explanation).text)
+        }
         try request.run(afterwards: { store.forget(sandbox: name) }) { result in
             if let lost = result.lostOutput {
                 // A reader that wants no more is no failure to talk of, and neither is what the command makes of it.

@@ -109,7 +109,7 @@ package final class SandboxSupervisor {
         return program
     }
 
-    private static func compile(
+    static func compile(
         _ policy: SeccompPolicy, mode: FilterCompiler.Mode
     ) throws(LaunchError) -> FilterProgram {
         do throws(FilterCompilerError) {

@@ -21,23 +21,9 @@ struct StageSources {
     /// Opens every source and clones its mount, detached and with its final attributes.
     static func open(_ spec: StageSpec, devices: [String]) throws(LaunchError) -> StageSources {
         var result = StageSources()
-        for (number, environment) in spec.environments.enumerated() {
-            for (index, layer) in environment.layers.enumerated() {
-                try result.add(layer, StagePath.layer(number, index), [.readOnly, .noSetuid, .noDevices])
-            }
-        }
-        for (index, lower) in (spec.project?.lowers ?? []).enumerated() {
-            try result.add(lower, StagePath.projectLower(index), [.readOnly, .noSetuid, .noDevices])
-        }
-        if let writable = spec.writable { try result.add(writable, StagePath.writable, [.noSetuid, .noDevices]) }
-        if let scratch = spec.scratch { try result.add(scratch, StagePath.scratchDirectory, [.noSetuid, .noDevices]) }
-        if let root = spec.persistentRoot {
-            try result.add(root.directory, StagePath.persistentRoot, [.noSetuid, .noDevices])
-        }
-        for (index, bind) in spec.binds.enumerated() {
-            let attributes: MountAttributes =
-                bind.readOnly ? [.readOnly, .noSetuid, .noDevices] : [.noSetuid, .noDevices]
-            result.bindKinds.append(try result.add(bind.source, StagePath.bind(index), attributes))
+        for source in spec.sources {
+            let kind = try result.add(source.path, source.target, source.attributes)
+            if source.isBind { result.bindKinds.append(kind) }
         }
         // Mounting procfs in a user namespace needs one that is wholly visible in the same mount namespace.
         try result.add("/proc", StagePath.hostProcesses, [.noSetuid, .noDevices, .noExecute])

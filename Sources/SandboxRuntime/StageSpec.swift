@@ -1,4 +1,5 @@
 import Isolation
+import LinuxSystem
 
 /// What the supervisor takes along from the host: everything else it leaves behind before a step starts.
 ///
@@ -74,6 +75,42 @@ package struct StageSpec: Sendable, Hashable, Codable {
         self.writable = writable
         self.binds = binds
         self.persistentRoot = persistentRoot
+    }
+}
+
+extension StageSpec {
+    /// A path of the host, where the stage shows it, and with which flags.
+    struct Source {
+        var path: String, target: String
+        var attributes: MountAttributes
+        var isBind = false
+    }
+
+    /// Everything of the host that the stage shows; binds are in their order.
+    var sources: [Source] {
+        let writing: MountAttributes = [.noSetuid, .noDevices]
+        let reading = writing.union(.readOnly)
+        var sources: [Source] = []
+        for (number, environment) in environments.enumerated() {
+            for (index, layer) in environment.layers.enumerated() {
+                sources.append(Source(path: layer, target: StagePath.layer(number, index), attributes: reading))
+            }
+        }
+        for (index, lower) in (project?.lowers ?? []).enumerated() {
+            sources.append(Source(path: lower, target: StagePath.projectLower(index), attributes: reading))
+        }
+        for (path, target) in [
+            (writable, StagePath.writable), (scratch, StagePath.scratchDirectory),
+            (persistentRoot?.directory, StagePath.persistentRoot),
+        ] {
+            if let path { sources.append(Source(path: path, target: target, attributes: writing)) }
+        }
+        for (index, bind) in binds.enumerated() {
+            let attributes = bind.readOnly ? reading : writing
+            sources.append(
+                Source(path: bind.source, target: StagePath.bind(index), attributes: attributes, isBind: true))
+        }
+        return sources
     }
 }
 

@@ -74,6 +74,26 @@ extension EndToEnd {
             #expect(result.errors.contains("hint: "))
         }
 
+        @Test("--explain tells what would be, as it is then, and starts nothing")
+        func explain() throws {
+            let marker = "/data/marker_\(UUID().uuidString.prefix(8))"
+            let told = try Cloche.run("exec", "--explain", "--json", "--", "touch", marker)
+            #expect(told.status == 0, "\(told.errors)")
+            #expect(try Cloche.run("exec", "--", "ls", marker).status == 2)
+            #expect(try told.value("user") as? Int == 1000)
+            #expect(try told.value("capabilities") as? [String] == [])
+            let mounts = try told.value("mounts") as? [[String: Any]] ?? []
+            let targets = Set(mounts.compactMap { $0["target"] as? String }.filter { $0.hasPrefix("/") })
+            #expect(targets.isSuperset(of: ["/", "/proc", "/dev", "/data", "/dev/shm", "/proc/sys"]))
+            let inside = try Cloche.run("exec", "--", "cut", "-d ", "-f5", "/proc/self/mountinfo").output
+            #expect(targets.subtracting(inside.split(separator: "\n").map(String.init)) == [])
+            let sources = try told.value("sources") as? [[String: Any]] ?? []
+            #expect(!sources.isEmpty)
+            for source in sources { #expect((source["flags"] as? [String])?.contains("nosuid") == true, "\(source)") }
+            let text = try Cloche.run("exec", "--explain", "--", "true").output
+            for part in ["overlay root", "memory", "unshare", "EPERM"] { #expect(text.contains(part), "\(text)") }
+        }
+
         @Test("help is shown, not executed") func help() throws {
             let result = try Cloche.run("exec", "--help")
             #expect(result.status == 0)
