@@ -73,11 +73,13 @@ struct EnvironmentBuildCommand: ParsableCommand {
                     .notFound, "build `\(what)`: it is no base, and no project with environments",
                     hint: "bases are " + provider.baseNames.joined(separator: ", "))
             }
+            // As for a job: what the setup script sees belongs to the ids inside, whoever owns the project.
+            let (_, tree) = try JobMaking(context, store).capture(project)
             for uuid in listing.environments.keys.sorted() {
-                guard let environment = try provider.projectEnvironment(uuid, project: project) else { continue }
+                guard let environment = try provider.projectEnvironment(uuid, project: tree) else { continue }
                 records.append(
                     try build.run(environment.title) {
-                        try provider.build(environment, project: project, refresh: refresh, isCancelled: $0, report: $1)
+                        try provider.build(environment, project: tree, refresh: refresh, isCancelled: $0, report: $1)
                     })
             }
         }

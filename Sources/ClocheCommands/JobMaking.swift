@@ -28,10 +28,7 @@ struct JobMaking {
     func make(_ request: JobRequest) throws -> JobRecord {
         let plan = try JobCreation.plan(request)
         for warning in plan.warnings { context.say("warning: \(warning)") }
-        let snapshot = try capture(plan.project)
-        guard let tree = snapshot.layers.first else {
-            throw CommandFailure(.internalFault, "freeze the project: it has no layer")
-        }
+        let (snapshot, tree) = try capture(plan.project)
         let provider = try context.environments(store)
         var pins: [String: JobDocument.Environment] = [:]
         for uuid in JobCreation.environmentUUIDs(plan) {
@@ -52,7 +49,8 @@ struct JobMaking {
         return try store.database.job(document.uuid)
     }
 
-    private func capture(_ project: FilePath) throws -> Snapshot {
+    /// Freezes a project; gives its snapshot, and the directory that has all its files.
+    func capture(_ project: FilePath) throws -> (Snapshot, tree: FilePath) {
         let display = ProgressDisplay(context.streams.error)
         let opened = try SnapshotStore.open(project: project)
         let request = CaptureRequest(
@@ -75,7 +73,10 @@ struct JobMaking {
                 "note: not in the snapshot (\(note.kind.rawValue)): \(paths)"
                     + (note.count > 3 ? " and \(note.count - 3) more" : ""))
         }
-        return report.snapshot
+        guard let tree = report.snapshot.layers.first else {
+            throw CommandFailure(.internalFault, "freeze the project: it has no layer")
+        }
+        return (report.snapshot, tree)
     }
 }
 

@@ -118,7 +118,9 @@ package struct EnvironmentProvider {
             pointer = pointer.advanced(by: 1)
         }
         return EnvironmentBuilder(
-            store: environments, executor: SandboxBuildExecutor(identity: store.identity), host: .live,
+            store: environments,
+            executor: SandboxBuildExecutor(
+                identity: store.identity, scratch: ScratchPlace.directory(of: store.path)), host: .live,
             settings: HostSettings(host: .live, variables: variables), digest: Digest.hexadecimal,
             now: { Int64(Syscall.wallClockSeconds()) })
     }

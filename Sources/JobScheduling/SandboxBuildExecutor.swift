@@ -14,9 +14,11 @@ import SystemPackage
 /// Carries out the commands of builds in sandboxes, each in a supervisor's process of its own.
 package struct SandboxBuildExecutor: BuildExecutor {
     private let identity: IdentityMap
+    private let scratch: String?
 
-    /// An executor for a store's identity.
-    package init(identity: IdentityMap) {
+    /// An executor for a store's identity, and its directory for throw-away changes where they are on the disk.
+    package init(identity: IdentityMap, scratch: String? = nil) {
+        self.scratch = scratch
         // Without a range a build is root of a namespace that has only one id.
         self.identity = identity.hasRange ? identity : .single(user: geteuid(), group: getegid(), inside: 0)
     }
@@ -60,7 +62,7 @@ package struct SandboxBuildExecutor: BuildExecutor {
         ControlGroups.makeRoom()
         let request = OneSandbox(
             identity: identity, stage: stage, sandbox: sandbox, name: JobID.random().description,
-            scratch: ScratchPlace.isDisk ? upper.removingLastComponent().appending("scratch").string : nil)
+            scratch: scratch)
         return try execute("command", request, limit: command.timeLimit + .seconds(30), isCancelled, output)
     }
 

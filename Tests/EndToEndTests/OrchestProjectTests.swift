@@ -7,6 +7,35 @@ extension EndToEnd {
         .enabled(if: FileManager.default.fileExists(atPath: "/dev/net/tun"), "builds need /dev/net/tun"))
     struct OrchestProject {
         @Test(
+            "a setup script sees the project, and what it writes there is thrown away", arguments: ["memory", "disk"])
+        func setupScript(_ place: String) throws {
+            let project = try TemporaryDirectory()
+            let uuid = UUID().uuidString.lowercased()
+            try project.write("from the project\n", to: "directory/file")
+            try project.write(
+                """
+                {"base_image": "python", "gpu_support": false, "language": "python", "name": "Own", "uuid": "\(uuid)"}
+                """, to: ".orchest/environments/\(uuid)/properties.json")
+            try project.write(
+                """
+                cat directory/file && rm -r directory && mkdir directory && touch new && echo built >/opt/venv/built
+                """, to: ".orchest/environments/\(uuid)/setup_script.sh")
+            let before = project.names
+            let built = try Cloche.start(
+                ["env", "build", ".", "--json"], in: project.path, environment: ["CLOCHE_SCRATCH": place]
+            ).wait(timeout: 200)
+            #expect(built.status == 0, "\(built.errors)")
+            #expect(built.errors.contains("from the project"), "\(built.errors)")
+            #expect(project.names == before)
+            let scratch = try Cloche.home.get() + "/scratch"
+            #expect((try? FileManager.default.contentsOfDirectory(atPath: scratch)) ?? [] == [])
+            let build = try #require(try built.value("environments", 0, "id") as? String)
+            let names = try FileManager.default.contentsOfDirectory(
+                atPath: Cloche.home.get() + "/environments/builds/" + build)
+            #expect(names.sorted() == ["build.json", "build.log", "tree"])
+        }
+
+        @Test(
             "the quick start runs unchanged, with its environment, notebooks and cached data", .timeLimit(.minutes(8)))
         func quickstart() throws {
             let fixture = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
