@@ -117,6 +117,7 @@ struct Target {
     static func step(_ name: String, of run: RunAddress, in store: Store) throws -> StepRecord {
         let steps = try store.database.steps(of: run)
         var files: [String: String] = [:]
+        // A run that has not started has no directory yet; its steps still have titles and uuids.
         if let spec = try? store.runDirectory(run).spec() {
             for step in spec.steps { files[step.uuid] = step.file }
         }

@@ -39,5 +39,8 @@ package struct SupervisorProcess: ~Copyable {
     }
 
     /// Asks the supervisor to give the run up: it will be pending again.
-    package borrowing func interrupt() { try? Syscall.writeAll(lifeline.number, Array("i".utf8)) }
+    package borrowing func interrupt() {
+        // As for `cancel`: one that has ended needs no asking.
+        try? Syscall.writeAll(lifeline.number, Array("i".utf8))
+    }
 }

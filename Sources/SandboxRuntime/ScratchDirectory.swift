@@ -58,6 +58,7 @@ package struct ScratchDirectory: Sendable {
         guard Syscall.exists(parent) else { return }
         let opened = try Syscall.open(parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         for entry in try Syscall.directoryEntries(opened.number) {
+            // Another command may be removing it just now, or a sandbox holds its lock: both are no leftovers.
             guard let directory = try? Syscall.open(entry.path, at: opened.number, O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
                 (try? Syscall.flock(directory.number, LOCK_EX | LOCK_NB)) != nil
             else { continue }
