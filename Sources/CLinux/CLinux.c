@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/memfd.h>
@@ -224,6 +225,10 @@ int CLinux_seccomp_refuse(int listener, uint64_t identity, int error) {
 int CLinux_sched_setaffinity(const void *mask, size_t bytes) {
     return (int)syscall(SYS_sched_setaffinity, 0, bytes, mask);
 }
+int CLinux_landlock_version(void) {
+    return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
 int CLinux_sched_getaffinity(void *mask, size_t bytes) {
     return (int)syscall(SYS_sched_getaffinity, 0, bytes, mask);
 }

@@ -28,6 +28,7 @@ struct walk {
     int descriptorCount;
     int supervisor;             // socket to the supervisor: closed when it is gone
     volatile int error, failed; // shared with the launcher: CLONE_VM
+    char detail[CSandboxLaunch_maximumDetail];
 };
 
 static union {
@@ -134,6 +135,24 @@ static int keepCapabilities(void) {
     return 0;
 }
 
+static int setAffinity(const char *processors) {
+    unsigned long set[1024 / (8 * sizeof(unsigned long))] = {0};
+    unsigned long number = 0;
+    for (; *processors; processors++) {
+        if (*processors == ',') {
+            if (number >= 8 * sizeof set) {
+                errno = EOVERFLOW;
+                return -1;
+            }
+            set[number / (8 * sizeof *set)] |= 1UL << (number % (8 * sizeof *set));
+            number = 0;
+        } else {
+            number = number * 10 + (unsigned long)(*processors - '0');
+        }
+    }
+    return syscall(SYS_sched_setaffinity, 0, sizeof set, set) < 0 ? -1 : 0;
+}
+
 static int execute(int descriptor, const char *name) {
     char *arguments[] = {(char *)name, NULL};
     char *variables[] = {NULL};
@@ -168,6 +187,8 @@ static int perform(struct walk *walk, const struct CSandboxLaunch_operation *ope
     case CSandboxLaunch_linkSymbolic: return symlink(first, text(walk, operation, 1));
     case CSandboxLaunch_joinNamespace: return setns(descriptorAt(walk, number[0]), (int)number[1]);
     case CSandboxLaunch_keepCapabilities: return keepCapabilities();
+    case CSandboxLaunch_setAffinity: return setAffinity(first);
+    case CSandboxLaunch_auditMounts: return CSandboxLaunch_compareMounts(first, walk->detail);
     default: errno = ENOSYS; return -1;
     }
 }
@@ -247,6 +268,7 @@ static void launch(int socket_, struct walk *walk) {
     int pidfd = -1;
     walk->error = 0;
     walk->failed = -1;
+    walk->detail[0] = 0;
     // CLONE_PARENT: the supervisor becomes the parent, so that it reaps, and its death is noticed.
     int flags = CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD | (int)block.header.namespaces;
     pid_t process = clone(walkPlan, stack + sizeof stack, flags | SIGCHLD, walk, &pidfd);
@@ -255,6 +277,7 @@ static void launch(int socket_, struct walk *walk) {
         result.error = errno;
         result.operation = -1;
     }
+    memcpy(result.detail, walk->detail, sizeof result.detail);
     // A process that failed is the supervisor's child as well: it gets the pidfd to reap it.
     answer(socket_, &result, process < 0 ? -1 : pidfd);
     if (pidfd >= 0) close(pidfd);

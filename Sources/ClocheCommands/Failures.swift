@@ -5,6 +5,7 @@ import Jobs
 import LinuxSystem
 import Pipelines
 import SandboxLaunch
+import SandboxRuntime
 import Snapshots
 import SystemPackage
 import TerminalOutput
@@ -29,7 +30,7 @@ enum Failures {
         case let error as InvalidRunReference: CommandFailure(.usage, "\(error)", hint: error.hint)
         case let error as InvalidJobName: CommandFailure(.usage, "\(error)", hint: error.hint)
         case let error as LaunchError:
-            CommandFailure(.sandboxSetup, "\(error)", hint: "`cloche system doctor` tells what this host lacks")
+            CommandFailure(.sandboxSetup, "\(error)", hint: SetupRemedy.of(error))
         case let error as SyscallError: system(error)
         default: nil
         }

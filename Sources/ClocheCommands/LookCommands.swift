@@ -151,6 +151,7 @@ struct ShowCommand: ParsableCommand {
         if let usage = store.runDirectory(run.address).latestAttempt()?.usage() {
             facts.append(("limits", usage.limits.map(\.description).joined(separator: ", ")))
             let open = usage.limits.filter { $0.enforcement == .none }.map(\.name.rawValue)
+            for weakness in usage.weaknesses ?? [] { facts.append(("weaker", printable(weakness))) }
             if !open.isEmpty {
                 facts.append(("not limited", open.joined(separator: ", ") + ": see `cloche system doctor`"))
             }

@@ -28,6 +28,7 @@ struct SandboxDescription {
                 + (mount.options.map { " \(printable($0))" } ?? "")
         }
         lines += ["", "limits:"] + facts.limits.map { "  \(printable($0.description))" }
+        lines += facts.weaknesses.map { "  weaker: \(printable($0))" }
         lines += ["", "variables:"] + facts.variables.map { "  \(printable($0))" }
         lines += [
             "", "system calls: \(facts.filterInstructions) instructions; a call without a rule gets \(facts.unlisted)",

@@ -32,6 +32,10 @@ package struct LaunchPlan: Sendable, Hashable {
         case keepCapabilities
         /// Joins a namespace: the launch's descriptor of that index, and the CLONE_NEW* bit of its kind.
         case joinNamespace(descriptor: Int, kind: UInt32)
+        /// Runs on these processors only (sched_setaffinity(2)).
+        case setAffinity([Int])
+        /// Compares the mount table with what it has to be, and fails on any difference.
+        case auditMounts([ExpectedMount])
     }
 
     /// The namespaces that the process gets for itself, as CLONE_NEW* bits.
@@ -65,6 +69,41 @@ extension LaunchPlan.Operation: CustomStringConvertible {
         case .linkSymbolic(_, let path): "make the link `\(path)`"
         case .keepCapabilities: "keep the capabilities for process 1"
         case .joinNamespace: "join the prepared network namespace"
+        case .setAffinity(let processors): "keep to \(processors.count) processors"
+        case .auditMounts: "compare the mount table with the plan"
+        }
+    }
+
+    /// The system call that the operation consists of, by the manual's name.
+    package var call: String {
+        switch self {
+        case .becomeUser: "setresuid"
+        case .mount, .remount: "mount"
+        case .makeDirectory: "mkdir"
+        case .pivotRoot: "pivot_root"
+        case .changeOwner: "lchown"
+        case .setHostName: "sethostname"
+        case .loopbackUp: "ioctl"
+        case .setLimit: "prlimit"
+        case .writeFile: "write"
+        case .parentDeath: "prctl"
+        case .setUmask: "umask"
+        case .linkSymbolic: "symlink"
+        case .keepCapabilities: "capset"
+        case .joinNamespace: "setns"
+        case .setAffinity: "sched_setaffinity"
+        case .auditMounts: "read"
+        }
+    }
+
+    /// The path that the operation acts on, where there is one.
+    package var path: String? {
+        switch self {
+        case .mount(_, let path, _, _, _), .remount(let path, _), .makeDirectory(let path, _), .pivotRoot(let path),
+            .changeOwner(let path, _, _), .writeFile(let path, _), .linkSymbolic(_, let path):
+            path
+        case .auditMounts: "/proc/self/mountinfo"
+        default: nil
         }
     }
 }
@@ -90,8 +129,10 @@ package struct CommandPlan: Sendable, Hashable {
     package var filterListens: Bool
     /// The filter of init.
     package var initFilter: [UInt8]
-    /// Whether standard input is a terminal that becomes the controlling one.
-    package var controllingTerminal: Bool
+    /// The standard streams that become a new terminal, the controlling one.
+    package var terminal: StandardStreams
+    /// Names of directories in `/` in which, and below which, the command may make no socket.
+    package var socketless: [String]
     package var umask: UInt32
 
     /// Makes a plan with no privileges at all.
@@ -109,7 +150,8 @@ package struct CommandPlan: Sendable, Hashable {
         filter = []
         filterListens = false
         initFilter = []
-        controllingTerminal = false
+        terminal = []
+        socketless = []
         umask = 0o022
     }
 

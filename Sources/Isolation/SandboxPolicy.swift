@@ -6,6 +6,8 @@ package struct SandboxPolicy: Sendable, Hashable, Codable {
         case none
         /// Connections to the outside through a user-mode stack; host and private addresses stay closed.
         case outbound
+        /// The host's own network, with everything that listens there; never where there is a single id.
+        case host
     }
 
     /// What a sandbox sees at `/data`.
@@ -16,6 +18,16 @@ package struct SandboxPolicy: Sendable, Hashable, Codable {
         case readOnly = "ro"
         /// Nothing.
         case none
+    }
+
+    /// Whom a sandbox shares `/data` with.
+    package enum DataScope: String, Sendable, Hashable, Codable {
+        /// Every sandbox of the store.
+        case shared
+        /// Runs of the same project.
+        case project
+        /// Runs of the same job.
+        case job
     }
 
     /// As whom the command runs.
@@ -29,8 +41,13 @@ package struct SandboxPolicy: Sendable, Hashable, Codable {
     package var name: String
     package var network: Network
     package var data: DataAccess
+    package var dataScope = DataScope.shared
     package var identity: Identity
+    /// Whether supervisor and steps must have ids of their own: nothing runs where there is a single id.
+    package var needsRange = false
     package var limits: ResourceLimits
+    /// The limits without which nothing runs: what holds them must be the kernel.
+    package var hardLimits: Set<LimitName> = []
     package var seccomp: SeccompPolicy
 
     /// Makes a policy.
@@ -44,6 +61,16 @@ package struct SandboxPolicy: Sendable, Hashable, Codable {
         self.identity = identity
         self.limits = limits
         self.seccomp = seccomp
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case name, network, data
+        case dataScope = "data_scope"
+        case identity
+        case needsRange = "needs_range"
+        case limits
+        case hardLimits = "hard_limits"
+        case seccomp
     }
 
     /// Bits of the capability sets of the command: capabilities(7).

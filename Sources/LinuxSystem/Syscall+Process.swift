@@ -100,6 +100,9 @@ extension Syscall {
         return UInt64(limit.rlim_max)
     }
 
+    /// The version of Landlock that the kernel has in force, 0 for none (landlock_create_ruleset(2)).
+    package static func landlockVersion() -> Int { max(0, Int(CLinux_landlock_version())) }
+
     /// Numbers of the CPUs that this process may run on (sched_getaffinity(2)).
     package static func allowedProcessors() throws(SyscallError) -> [Int] {
         var mask = [UInt8](repeating: 0, count: 1024)

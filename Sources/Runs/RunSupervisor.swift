@@ -33,6 +33,7 @@ final class RunSupervisor {
     private var running: [String: RunningSandbox] = [:]
     private var failedStep: RunSpec.Step?
     private var stopReason: SandboxReport.Intervention?
+    private var weaknesses: [String]?
 
     init(
         _ spec: RunSpec, attempt: Int, supervisor: SandboxSupervisor, limits: [LimitReport],
@@ -134,6 +135,9 @@ final class RunSupervisor {
         sandbox.mounts = StepCommand.mounts(spec)
         sandbox.umask = 0o002
         sandbox.directory = FilePath(step.file).removingLastComponent().string
+        try sandbox.check()
+        let open = supervisor.weaknesses(of: sandbox)
+        if !open.isEmpty { weaknesses = open }
         let log = try LaunchError.during("make the log") { () throws(SyscallError) in
             try LogWriter(directory: self.logs.number, step: step.uuid)
         }
@@ -226,7 +230,8 @@ final class RunSupervisor {
     }
 
     private func writeUsage() {
-        guard let bytes = JSONFile.encode(RunUsage(limits: limits, controlGroup: counters())) else { return }
+        guard let bytes = JSONFile.encode(RunUsage(limits: limits, weaknesses: weaknesses, controlGroup: counters()))
+        else { return }
         // A full disk must not keep the verdict from being written.
         try? Syscall.writeFile("usage.json", at: directory.number, bytes)
     }

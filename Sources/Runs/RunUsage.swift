@@ -6,11 +6,13 @@ import SystemPackage
 /// Content of an attempt's `usage.json`: what the run used, and how each of its limits was held.
 package struct RunUsage: Sendable, Codable {
     package var limits: [LimitReport]
+    /// What the host leaves open of what the policy closes: one sentence each; nil for nothing.
+    package var weaknesses: [String]?
     /// Of all steps together; nil where there was no control group.
     package var controlGroup: CgroupUsage?
 
     private enum CodingKeys: String, CodingKey {
-        case limits
+        case limits, weaknesses
         case controlGroup = "control_group"
     }
 }

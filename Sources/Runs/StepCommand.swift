@@ -92,8 +92,7 @@ package enum StepCommand {
     static func skeleton(_ spec: RunSpec) -> Skeleton {
         var skeleton = Skeleton.standard(
             targets: mounts(spec).map { (path: $0.target, directory: $0.target != "/pipeline.json") },
-            hostName: "cloche",
-            resolver: spec.policy.network == .outbound ? OutboundNetwork.resolverFile : "")
+            hostName: "cloche", network: spec.policy.network)
         // A policy without data still has the directory that projects expect: empty, and thrown away.
         if skeleton.directories["/data"] == nil { skeleton.directories["/data"] = 0o1777 }
         return skeleton

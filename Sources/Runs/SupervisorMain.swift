@@ -46,6 +46,9 @@ package enum SupervisorMain {
                 try ScratchDirectory.make(in: FilePath(parent), name: spec.run, spec.identity)
             }
             let group = try ControlGroups.make(run: spec.run, limits: spec.policy.limits)
+            let limits = LimitEnforcement.complete(
+                group.enforcement, for: spec.policy.limits, scratchInMemory: scratch == nil)
+            try SandboxDemands(spec.policy, identity: spec.identity).check(limits)
             let trouble = try LaunchError.during("make a pipe") { () throws(SyscallError) in
                 try Syscall.pipe(extra: O_NONBLOCK).release()
             }
@@ -60,7 +63,7 @@ package enum SupervisorMain {
             }
             var stage = StepCommand.stage(spec, runDirectory: directory.path.string, attempt: attempt.path.string)
             stage.scratch = scratch?.path.string
-            code = supervise(spec, stage, number, program, group, keeper, trouble: trouble.writing)
+            code = supervise(spec, stage, number, program, group, limits, keeper, trouble: trouble.writing)
         } catch {
             let report = SandboxReport(setup: error)
             try? attempt.conclude(report.verdict(of: "the run", under: spec.policy))
@@ -85,19 +88,19 @@ package enum SupervisorMain {
 
     private static func supervise(
         _ spec: RunSpec, _ stage: StageSpec, _ number: Int, _ program: consuming OwnedFileDescriptor,
-        _ group: borrowing RunCgroup, _ keeper: Int32, trouble: CInt
+        _ group: borrowing RunCgroup, _ limits: [LimitReport], _ keeper: Int32, trouble: CInt
     ) -> Int32 {
         do throws(LaunchError) {
             let supervisor = try SandboxSupervisor(
-                stage, identity: spec.identity, skeleton: StepCommand.skeleton(spec), initProgram: program,
-                keeper: keeper,
+                stage, identity: spec.identity, skeleton: StepCommand.skeleton(spec),
+                view: ResourceView(
+                    limits: spec.policy.limits, host: .probe(for: spec.policy.limits), seed: spec.run),
+                initProgram: program, keeper: keeper,
                 controlGroupEntries: group.stepsEntry.allLists, enforcement: group.enforcement, counters: group.reader()
             )
             let run = try RunSupervisor(
                 spec, attempt: number, supervisor: supervisor,
-                limits: LimitEnforcement.complete(
-                    group.enforcement, for: spec.policy.limits, scratchInMemory: stage.scratch == nil),
-                counters: group.reader(), mirror: isOpen(mirror) ? mirror : nil)
+                limits: limits, counters: group.reader(), mirror: isOpen(mirror) ? mirror : nil)
             try listen(run, supervisor.loop)
             _ = try run.run()
             return 0

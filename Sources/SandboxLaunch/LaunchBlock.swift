@@ -171,6 +171,12 @@ extension LaunchPlan.Operation {
             return OperationWords(CSandboxLaunch_keepCapabilities)
         case .joinNamespace(let descriptor, let kind):
             return OperationWords(CSandboxLaunch_joinNamespace, [UInt64(descriptor), UInt64(kind)])
+        case .setAffinity(let processors):
+            let list = processors.map { "\($0)," }.joined()
+            return OperationWords(CSandboxLaunch_setAffinity, [], [writer.string(list)])
+        case .auditMounts(let mounts):
+            let table = mounts.map(\.line).joined()
+            return OperationWords(CSandboxLaunch_auditMounts, [], [writer.string(table)])
         }
     }
 }
@@ -191,7 +197,7 @@ extension CommandPlan {
         header.initGroup = initGroup
         header.capabilities = capabilities
         header.changesIdentity = changesIdentity ? 1 : 0
-        header.controllingTerminal = controllingTerminal ? 1 : 0
+        header.terminal = terminal.rawValue
         header.filterOffset = writer.blob(filter)
         header.filterInstructions = UInt32(filter.count / 8)
         header.initFilterOffset = writer.blob(initFilter)
@@ -205,6 +211,8 @@ extension CommandPlan {
         header.variables = writer.words(variables)
         header.candidateCount = UInt32(candidates.count)
         header.candidates = writer.words(candidates)
+        header.socketlessCount = UInt32(socketless.count)
+        header.socketless = writer.words(socketless)
         // The last byte must be zero: it ends the last string whatever that is.
         _ = writer.blob([0, 0, 0, 0, 0, 0, 0, 0])
         header.size = UInt32(writer.bytes.count)

@@ -3,42 +3,6 @@ package import Isolation
 package import LinuxSystem
 package import SystemPackage
 
-/// A failure to start a sandbox: nothing of the command ran.
-package struct LaunchError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// What was to be done, to come after "failed to".
-    package let step: String
-    /// Why it failed.
-    package let reason: String
-    /// The number behind the reason, where the kernel gave one.
-    package let errno: Errno?
-
-    /// Records a failure.
-    package init(step: String, reason: String, errno: Errno? = nil) {
-        self.step = step
-        self.reason = reason
-        self.errno = errno
-    }
-
-    /// A failed system call as the reason.
-    package init(step: String, _ error: SyscallError) {
-        self.init(step: step, reason: error.description, errno: error.errno)
-    }
-
-    /// Does something whose failing call becomes the reason why `step` failed.
-    package static func during<Result: ~Copyable>(
-        _ step: String, _ body: () throws(SyscallError) -> Result
-    ) throws(LaunchError) -> Result {
-        do throws(SyscallError) {
-            return try body()
-        } catch {
-            throw LaunchError(step: step, error)
-        }
-    }
-
-    /// One line.
-    package var description: String { "failed to \(step): \(reason)" }
-}
-
 /// The small process that clones sandboxes, inside the control group of the steps.
 package struct Launcher: ~Copyable {
     private let socket: OwnedFileDescriptor
@@ -140,9 +104,16 @@ extension LaunchPlan {
         let error = Errno(rawValue: answer.error)
         let index = Int(answer.operation)
         if operations.indices.contains(index) {
-            return LaunchError(step: operations[index].description, reason: error.description, errno: error)
+            let operation = operations[index]
+            let detail = withUnsafeBytes(of: answer.detail) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let reason = "\(operation.call): \(detail.isEmpty ? error.description : detail)"
+            return LaunchError(
+                step: operation.description, reason: reason, errno: error, call: operation.call, object: operation.path)
         }
-        if index == -1 { return LaunchError(step: "make the namespaces", reason: error.description, errno: error) }
+        if index == -1 {
+            return LaunchError(
+                step: "make the namespaces", reason: "clone: \(error)", errno: error, call: "clone")
+        }
         return LaunchError(step: "start process 1 of the sandbox", reason: error.description, errno: error)
     }
 }
@@ -151,8 +122,10 @@ extension LaunchPlan {
 package enum InitMessage: Sendable {
     /// The command executes. The descriptors belong to the receiver: its pidfd, and the listener for refused calls.
     case started(number: Int32, pidfd: CInt, listener: CInt?)
-    /// The command does not execute.
-    case failed(step: String, errno: Errno, execution: Bool)
+    /// The command does not execute, since a call of init failed.
+    case failed(step: String, call: String, errno: Errno, execution: Bool)
+    /// The command has a terminal; the descriptor of our side of it belongs to the receiver.
+    case terminal(CInt)
     /// The command ended with this wait status; `unroutedDatagrams` counts packets that found no network.
     case ended(ProcessEnd, unroutedDatagrams: UInt64)
 
@@ -169,9 +142,13 @@ package enum InitMessage: Sendable {
                 number: message.value, pidfd: pidfd,
                 listener: packet.descriptors.count > 1 ? packet.descriptors[1] : nil)
         case CSandboxLaunch_failed.rawValue:
+            let stage = UInt32(bitPattern: message.value)
+            let (step, call) = stageName(stage)
             return .failed(
-                step: stepName(UInt32(bitPattern: message.value)), errno: Errno(rawValue: message.error),
-                execution: UInt32(bitPattern: message.value) == CSandboxLaunch_stageExecute.rawValue)
+                step: step, call: call, errno: Errno(rawValue: message.error),
+                execution: stage == CSandboxLaunch_stageExecute.rawValue)
+        case CSandboxLaunch_terminal.rawValue:
+            return packet.descriptors.first.map { .terminal($0) }
         case CSandboxLaunch_ended.rawValue:
             let status = message.value
             let signal = status & 0x7F
@@ -183,18 +160,20 @@ package enum InitMessage: Sendable {
         }
     }
 
-    private static func stepName(_ stage: UInt32) -> String {
+    /// What a stage of init does, and the call that it consists of.
+    private static func stageName(_ stage: UInt32) -> (step: String, call: String) {
         switch stage {
-        case CSandboxLaunch_stageCommand.rawValue: "read the command"
-        case CSandboxLaunch_stageClone.rawValue: "start the command's process"
-        case CSandboxLaunch_stageIdentity.rawValue: "take on the command's user"
-        case CSandboxLaunch_stageCapabilities.rawValue: "give up capabilities"
-        case CSandboxLaunch_stageNoNewPrivileges.rawValue: "forbid new privileges"
-        case CSandboxLaunch_stageInitFilter.rawValue: "load the filter of process 1"
-        case CSandboxLaunch_stageTerminal.rawValue: "take the terminal"
-        case CSandboxLaunch_stageDirectory.rawValue: "enter the working directory"
-        case CSandboxLaunch_stageFilter.rawValue: "load the seccomp filter"
-        default: "execute the command"
+        case CSandboxLaunch_stageCommand.rawValue: ("read the command", "mmap")
+        case CSandboxLaunch_stageClone.rawValue: ("start the command's process", "clone")
+        case CSandboxLaunch_stageIdentity.rawValue: ("take on the command's user", "setresuid")
+        case CSandboxLaunch_stageCapabilities.rawValue: ("give up capabilities", "capset")
+        case CSandboxLaunch_stageNoNewPrivileges.rawValue: ("forbid new privileges", "prctl")
+        case CSandboxLaunch_stageInitFilter.rawValue: ("load the filter of process 1", "seccomp")
+        case CSandboxLaunch_stageTerminal.rawValue: ("make the command's terminal and session", "ioctl")
+        case CSandboxLaunch_stageDirectory.rawValue: ("enter the working directory", "chdir")
+        case CSandboxLaunch_stageLandlock.rawValue: ("forbid sockets in shared directories", "landlock_restrict_self")
+        case CSandboxLaunch_stageFilter.rawValue: ("load the seccomp filter", "seccomp")
+        default: ("execute the command", "execve")
         }
     }
 }

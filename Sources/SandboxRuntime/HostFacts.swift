@@ -10,6 +10,8 @@ package struct HostFacts: Sendable, Hashable {
     package var readOnlyPaths: [String]
     /// How many open files a process may have at most; only a privileged one could raise it.
     package var openFiles: UInt64
+    /// Whether Landlock can keep a command from making sockets, and leaves it the moving of files (landlock(7)).
+    package var canForbidSockets: Bool
 
     // The lists that container engines agree on, as far as they lie in procfs.
     private static let files = [
@@ -25,6 +27,6 @@ package struct HostFacts: Sendable, Hashable {
             maskedFiles: files.filter { Syscall.exists(FilePath("/proc/\($0)")) },
             maskedDirectories: directories.filter { Syscall.exists(FilePath("/proc/\($0)")) },
             readOnlyPaths: readOnly.filter { Syscall.exists(FilePath("/proc/\($0)")) },
-            openFiles: Syscall.hardLimitOfOpenFiles())
+            openFiles: Syscall.hardLimitOfOpenFiles(), canForbidSockets: Syscall.landlockVersion() >= 2)
     }
 }

@@ -33,7 +33,6 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         package var verdict: Verdict
         package var exitCode: Int32
         package var report: SandboxReport
-        package var enforcement: [LimitReport]
         /// Why output of the command did not reach the caller's standard streams: EPIPE where its reader went away.
         package var lostOutput: SyscallError?
     }
@@ -48,7 +47,11 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         let scratch = try scratch.map { parent throws(LaunchError) in
             try ScratchDirectory.make(in: FilePath(parent), name: name, identity)
         }
+        try sandbox.check()
         let group = try ControlGroups.make(run: name, limits: sandbox.policy.limits)
+        let enforcement = LimitEnforcement.complete(
+            group.enforcement, for: sandbox.policy.limits, scratchInMemory: scratch == nil)
+        try SandboxDemands(sandbox.policy, identity: identity).check(enforcement)
         let keeper = try Confinement.enter(identity, connected: stage.outbound != nil) { supervisor, _ in
             let status = ControlGroups.keep(supervisor, group)
             scratch?.remove()
@@ -61,7 +64,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         } catch {
             let report = SandboxReport(setup: error)
             let verdict = report.verdict(of: "the command", under: sandbox.policy)
-            code = finish(Result(verdict: verdict, exitCode: 125, report: report, enforcement: group.enforcement))
+            code = finish(Result(verdict: verdict, exitCode: 125, report: report))
         }
         exit(code)
     }
@@ -74,7 +77,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         stage.scratch = scratch?.path.string
         let counters = group.reader()
         let supervisor = try SandboxSupervisor(
-            stage, identity: identity, skeleton: skeleton, initProgram: program, keeper: keeper,
+            stage, identity: identity, skeleton: skeleton, view: view, initProgram: program, keeper: keeper,
             controlGroupEntries: group.stepsEntry.allLists, enforcement: group.enforcement, counters: counters)
         let input = try pipe()
         let output = try pipe()
@@ -110,12 +113,17 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         let verdict = report.verdict(of: "the command", under: sandbox.policy)
         return finish(
             Result(
-                verdict: verdict, exitCode: report.exitCode, report: report, enforcement: group.enforcement,
-                lostOutput: outputs.failure))
+                verdict: verdict, exitCode: report.exitCode, report: report, lostOutput: outputs.failure))
     }
 
     private func pipe() throws(LaunchError) -> Pipe {
         try LaunchError.during("make a pipe") { () throws(SyscallError) in try Syscall.pipe() }
+    }
+
+    /// What the command is told of the machine.
+    var view: ResourceView {
+        let limits = sandbox.policy.limits
+        return ResourceView(limits: limits, host: .probe(for: limits), seed: name)
     }
 
     private var skeleton: Skeleton {
@@ -127,8 +135,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
             return (path: mount.target, directory: directory)
         }
         return Skeleton.standard(
-            targets: targets, hostName: sandbox.hostName,
-            resolver: sandbox.policy.network == .outbound ? OutboundNetwork.resolverFile : "")
+            targets: targets, hostName: sandbox.hostName, network: sandbox.policy.network)
     }
 
     private static func isDirectory(_ path: String) -> Bool {

@@ -47,6 +47,8 @@ package final class RunningSandbox {
 
     /// Called once when the command executes.
     package var onStart: (() -> Void)?
+    /// Called with our side of the command's terminal, where it has one, before it executes.
+    package var onTerminal: ((consuming OwnedFileDescriptor) -> Void)?
 
     /// Takes over a launched sandbox.
     ///
@@ -111,15 +113,21 @@ package final class RunningSandbox {
             }
             if let intervention, intervention != .timeLimit { signal(SIGTERM) }
             onStart?()
-        case .failed(let step, let errno, let execution):
-            if execution {
-                ending = .notExecuted(missing: errno == .noSuchFileOrDirectory, reason: errno.description)
-            } else {
-                ending = .setup(LaunchError(step: step, reason: errno.description, errno: errno))
-            }
+        case .terminal(let number): onTerminal?(OwnedFileDescriptor(adopting: number))
+        case .failed, .ended: take(lastWord: message)
+        }
+    }
+
+    private func take(lastWord message: InitMessage) {
+        switch message {
+        case .failed(_, _, let errno, execution: true):
+            ending = .notExecuted(missing: errno == .noSuchFileOrDirectory, reason: errno.description)
+        case .failed(let step, let call, let errno, execution: false):
+            ending = .setup(LaunchError(step: step, SyscallError(call, errno: errno)))
         case .ended(let end, let unroutedDatagrams):
             ending = .ended(end)
             unrouted = unroutedDatagrams
+        case .started, .terminal: break
         }
     }
 
@@ -169,15 +177,7 @@ package final class RunningSandbox {
         loop.unwatch(launched.process.number)
         // The last words of init may still be in the socket.
         while ending == nil, let message = try? InitMessage.receive(launched.control.number) {
-            if case .ended(let end, let unroutedDatagrams) = message {
-                ending = .ended(end)
-                unrouted = unroutedDatagrams
-            } else if case .failed(let step, let errno, let execution) = message {
-                ending =
-                    execution
-                    ? .notExecuted(missing: errno == .noSuchFileOrDirectory, reason: errno.description)
-                    : .setup(LaunchError(step: step, reason: errno.description, errno: errno))
-            }
+            take(lastWord: message)
         }
         loop.unwatch(launched.control.number)
         if let listenerNumber { loop.unwatch(listenerNumber) }

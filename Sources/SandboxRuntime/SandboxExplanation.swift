@@ -54,6 +54,8 @@ package struct SandboxExplanation: Sendable, Encodable {
     package var directory: String
     package var variables: [String]
     package var limits: [LimitReport]
+    /// What this host leaves open of what the policy closes.
+    package var weaknesses: [String]
     /// Numbers of instructions of the filters of the command and of process 1.
     package var filterInstructions: Int
     package var initFilterInstructions: Int
@@ -68,7 +70,7 @@ extension OneSandbox {
         let group = try ControlGroups.make(run: name, limits: sandbox.policy.limits)
         var spec = stage
         if let scratch { spec.scratch = "\(scratch)/\(name)" }
-        let stage = Stage(spec: spec, facts: HostFacts.probe(), bindKinds: [], network: nil)
+        let stage = Stage(spec: spec, facts: HostFacts.probe(), bindKinds: [], network: nil, view: view)
         let planner = SandboxPlanner(stage: stage, identity: identity, enforcement: group.enforcement)
         let plan = planner.launchPlan(sandbox, number: 0)
         let filter = try SandboxSupervisor.compile(sandbox.policy.seccomp, mode: .notify)
@@ -88,6 +90,7 @@ extension OneSandbox {
             directory: command.directory, variables: command.variables,
             limits: LimitEnforcement.complete(
                 group.enforcement, for: policy.limits, scratchInMemory: spec.scratch == nil),
+            weaknesses: planner.weaknesses(sandbox),
             filterInstructions: filter.length, initFilterInstructions: initFilter.length,
             unlisted: SystemCallErrno.symbol(of: policy.seccomp.unlisted.errno),
             refusals: Self.refusals(of: policy.seccomp))

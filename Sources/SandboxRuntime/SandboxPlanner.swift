@@ -38,11 +38,14 @@ package struct SandboxPlanner: Sendable {
         operations.append(.setHostName(spec.hostName))
         if spec.policy.network == .none { operations.append(.loopbackUp) }
         operations.append(.pivotRoot(StagePath.newRoot))
+        operations.append(.auditMounts(expectedMounts(operations)))
+        if let processors = stage.view.processors { operations.append(.setAffinity(processors)) }
         operations += limits(spec.policy.limits)
         if identity.kind == .single { operations.append(.keepCapabilities) }
         // A change of ids forgets the first one.
         operations.append(.parentDeath)
         var namespaces = Self.namespaces
+        if spec.policy.network == .host { namespaces &= ~Self.networkNamespace }
         if spec.policy.network == .outbound {
             // The supervisor's prepared network namespace, in which the loopback device is up already.
             namespaces &= ~Self.networkNamespace
@@ -160,6 +163,12 @@ package struct SandboxPlanner: Sendable {
                 .mount(source: "\(proc)/\(path)", target: "\(proc)/\(path)", type: nil, flags: bind, data: nil))
             operations.append(.remount(target: "\(proc)/\(path)", flags: UInt64(MS_RDONLY)))
         }
+        for name in stage.view.processFiles.keys.sorted() {
+            let target = "\(proc)/\(name)"
+            operations.append(
+                .mount(source: "\(StagePath.view)/\(name)", target: target, type: nil, flags: bind, data: nil))
+            operations.append(.remount(target: target, flags: UInt64(MS_RDONLY)))
+        }
         return operations
     }
 
@@ -235,7 +244,8 @@ package struct SandboxPlanner: Sendable {
         var plan = CommandPlan(
             arguments: spec.arguments,
             candidates: CommandPlan.candidates(for: name, path: spec.variables["PATH"]),
-            variables: spec.variables.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" },
+            variables: spec.variables.merging(stage.view.variables) { own, _ in own }
+                .sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" },
             directory: spec.directory)
         let inside: UInt32 = spec.policy.identity == .namespaceRoot ? 0 : IdentityMap.user
         plan.user = inside
@@ -245,7 +255,8 @@ package struct SandboxPlanner: Sendable {
         plan.filter = filter.bytes
         plan.filterListens = filter.needsListener
         plan.initFilter = initFilter.bytes
-        plan.controllingTerminal = spec.controllingTerminal
+        plan.terminal = spec.terminal
+        plan.socketless = socketless(spec)
         plan.umask = spec.umask
         return plan
     }

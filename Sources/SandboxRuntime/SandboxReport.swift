@@ -50,8 +50,7 @@ extension SandboxReport {
         case .setup(let error):
             return Verdict(
                 .setup, "the sandbox of \(what) could not be set up: \(error)",
-                detail: ["stage": .text(error.step), "reason": .text(error.reason)],
-                remedy: "run `cloche system doctor`")
+                detail: error.facts, remedy: SetupRemedy.of(error))
         case .notExecuted(let missing, let reason):
             return Verdict(
                 .exit, "\(what) could not be executed: \(reason)", detail: ["exit_code": .integer(missing ? 127 : 126)],
@@ -155,6 +154,17 @@ extension SandboxReport {
         if let peakMemory { facts["memory_peak_bytes"] = .integer(peakMemory) }
         if outOfMemoryKills > 0 { facts["oom_kills"] = .integer(outOfMemoryKills) }
         if !denials.isEmpty { facts["denials"] = .list(denials.prefix(8).map(\.summary)) }
+        return facts
+    }
+}
+
+extension LaunchError {
+    /// The failure by its parts, for a verdict's detail.
+    fileprivate var facts: [String: Verdict.Fact] {
+        var facts: [String: Verdict.Fact] = ["stage": .text(step), "reason": .text(reason)]
+        if let call { facts["call"] = .text(call) }
+        if let object { facts["path"] = .text(object) }
+        if let errno { facts["errno"] = .text(SystemCallErrno.symbol(of: errno)) }
         return facts
     }
 }

@@ -36,7 +36,8 @@ package struct SandboxSpec: Sendable, Hashable, Codable {
     package var variables: [String: String]
     package var directory: String
     package var hostName: String
-    package var controllingTerminal: Bool
+    /// The standard streams that are a terminal of the sandbox.
+    package var terminal: StandardStreams
     package var umask: UInt32
 
     /// Asks for a throw-away sandbox.
@@ -49,7 +50,7 @@ package struct SandboxSpec: Sendable, Hashable, Codable {
         self.variables = variables
         directory = "/"
         hostName = "cloche"
-        controllingTerminal = false
+        terminal = []
         umask = 0o022
     }
 }

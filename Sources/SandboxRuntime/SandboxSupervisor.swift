@@ -30,8 +30,8 @@ package final class SandboxSupervisor {
     /// `keeper` is the number that `Confinement.enter` gave. `controlGroupEntries` are open `cgroup.procs` files of the steps, `enforcement`
     /// tells what the groups hold, and `counters` reads the run's accounting.
     package init(
-        _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, initProgram: consuming OwnedFileDescriptor,
-        keeper: Int32,
+        _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, view: ResourceView,
+        initProgram: consuming OwnedFileDescriptor, keeper: Int32,
         controlGroupEntries: [CInt] = [], enforcement: [LimitReport] = [],
         counters: @escaping () -> CgroupUsage? = { nil }
     ) throws(LaunchError) {
@@ -40,7 +40,7 @@ package final class SandboxSupervisor {
         self.initProgram = initProgram.release()
         launcher = try Launcher(
             controlGroupEntries: controlGroupEntries, user: identity.hasRange ? IdentityMap.supervisor : nil)
-        stage = try Stage.build(spec, identity: identity, skeleton: skeleton)
+        stage = try Stage.build(spec, identity: identity, skeleton: skeleton, view: view)
         planner = SandboxPlanner(stage: stage, identity: identity, enforcement: enforcement)
         initFilter = try Self.compile(.initProcess(), mode: .silent)
         if identity.hasRange {
@@ -54,6 +54,9 @@ package final class SandboxSupervisor {
             try Syscall.setDumpable(false)
         }
     }
+
+    /// What this host leaves open of what the policy of a sandbox closes.
+    package func weaknesses(of spec: SandboxSpec) -> [String] { planner.weaknesses(spec) }
 
     /// Ends what serves the supervisor, when its last sandbox has been reported.
     package func finish() { launcher.end() }
@@ -75,7 +78,7 @@ package final class SandboxSupervisor {
         _ spec: SandboxSpec, streams: [CInt], outputs: [CInt],
         onOutput: @escaping (CInt, [UInt8]) -> Void, onEnd: @escaping (SandboxReport) -> Void
     ) throws(LaunchError) -> RunningSandbox {
-        guard spec.policy.network == .none || stage.network != nil else {
+        guard spec.policy.network != .outbound || stage.network != nil else {
             throw LaunchError(step: "connect the sandbox", reason: "its supervisor has prepared no network")
         }
         let number = launches
@@ -123,9 +126,18 @@ package final class SandboxSupervisor {
 extension Skeleton {
     /// What every sandbox needs: mount points for `targets` (a path and whether it is a directory), and the files that
     /// name the sandbox itself.
-    package static func standard(targets: [(path: String, directory: Bool)], hostName: String, resolver: String = "")
-        -> Skeleton
-    {
+    package static func standard(
+        targets: [(path: String, directory: Bool)], hostName: String, network: SandboxPolicy.Network
+    ) -> Skeleton {
+        let resolver =
+            switch network {
+            case .none: ""
+            case .outbound: OutboundNetwork.resolverFile
+            case .host:
+                // Without the file there are no names on the host either.
+                String(
+                    decoding: (try? Syscall.readFile("/etc/resolv.conf", limit: 65536)) ?? [], as: UTF8.self)
+            }
         var skeleton = Skeleton(
             directories: ["/proc": 0o755, "/dev": 0o755, "/tmp": 0o1777, "/run": 0o755, "/run/lock": 0o1777],
             files: [

@@ -15,6 +15,8 @@ package struct Stage: Sendable {
     package let bindKinds: [FileKind]
     /// The prepared network namespace, open for as long as the process lives.
     package let network: CInt?
+    /// What commands are told of the machine.
+    package let view: ResourceView
 
     /// Whether a bind is a directory or a file.
     package enum FileKind: Sendable, Hashable {
@@ -22,20 +24,20 @@ package struct Stage: Sendable {
         case file
     }
 
-    private static let devices = ["null", "zero", "full", "random", "urandom", "tty"]
+    static let devices = ["null", "zero", "full", "random", "urandom", "tty"]
 
     /// Builds the stage in the calling process, inside its new namespaces, and drops every other view of the host.
     ///
     /// `skeleton` is what lies above each environment: mount points, and small files with their text.
     package static func build(
-        _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton
+        _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, view: ResourceView
     ) throws(LaunchError) -> Stage {
+        var skeleton = skeleton
+        skeleton.show(view)
         try during("keep mounts to the sandbox") { () throws(SyscallError) in
             try Syscall.mount(source: "none", target: "/", type: nil, flags: UInt(MS_REC | MS_PRIVATE))
         }
-        try during("forbid further user namespaces") { () throws(SyscallError) in
-            try Syscall.writeFile("/proc/sys/user/max_user_namespaces", Array("0".utf8))
-        }
+        try limitKernelObjects()
         var sources = try StageSources.open(spec, devices: devices)
         if identity.hasRange {
             try during("become root of the user namespace") { () throws(SyscallError) in
@@ -53,6 +55,7 @@ package struct Stage: Sendable {
             try sources.attach(under: "/tmp")
             try skeleton.write(under: "/tmp" + StagePath.skeleton)
             try makeDevices(under: "/tmp" + StagePath.devices, &sources)
+            try write(view, under: "/tmp" + StagePath.view)
             for directory in [StagePath.emptyDirectory, StagePath.scratch, StagePath.newRoot, StagePath.project] {
                 try Syscall.makeDirectory(FilePath("/tmp" + directory), mode: 0o755)
             }
@@ -62,7 +65,29 @@ package struct Stage: Sendable {
         }
         if let project = spec.project { try mountProject(project, identity) }
         if let kept = spec.persistentRoot { try checkMountPoints(of: skeleton, in: kept) }
-        return Stage(spec: spec, facts: facts, bindKinds: sources.bindKinds, network: network)
+        return Stage(spec: spec, facts: facts, bindKinds: sources.bindKinds, network: network, view: view)
+    }
+
+    /// Limits what the run's processes may have of objects that the kernel counts by user (namespaces(7), inotify(7)):
+    /// no user namespaces, and a share of what other runs of the same user need as well.
+    private static func limitKernelObjects() throws(LaunchError) {
+        try during("forbid further user namespaces") { () throws(SyscallError) in
+            try Syscall.writeFile("/proc/sys/user/max_user_namespaces", Array("0".utf8))
+        }
+        try during("limit the run's share of the kernel's objects") { () throws(SyscallError) in
+            for (name, most) in [("max_inotify_instances", "32"), ("max_inotify_watches", "65536")] {
+                let path = FilePath("/proc/sys/user/\(name)")
+                // A kernel without inotify has neither.
+                if Syscall.exists(path) { try Syscall.writeFile(path, Array(most.utf8)) }
+            }
+        }
+    }
+
+    private static func write(_ view: ResourceView, under root: String) throws(SyscallError) {
+        try Syscall.makeDirectory(FilePath(root), mode: 0o755)
+        for (name, text) in view.processFiles.sorted(by: { $0.key < $1.key }) {
+            try Syscall.writeFile(FilePath("\(root)/\(name)"), Array(text.utf8), mode: 0o444)
+        }
     }
 
     /// A kept root lies above the skeleton: a link in it in place of a mount point would lead the mount astray.

@@ -60,7 +60,9 @@ struct StageSources {
             guard status.mode & S_IFMT == S_IFCHR, status.deviceNumber == numbers[name] else {
                 throw SyscallError("open", "/dev/\(name)", errno: .noSuchAddressOrDevice)
             }
-            return try Syscall.cloneMount(of: location.number, recursive: false).release()
+            let mount = try Syscall.cloneMount(of: location.number, recursive: false)
+            try Syscall.setMountAttributes(mount.number, [.noSetuid, .noExecute], recursive: false)
+            return mount.release()
         }
     }
 

@@ -118,11 +118,14 @@ extension StageSpec {
 package enum StagePath {
     /// The directory of the run.
     package static let writable = "/writable"
+    /// Where sandboxes see what they share.
+    package static let data = "/data"
     static let project = "/project"
     static let skeleton = "/skeleton"
     static let devices = "/dev"
     static let hostProcesses = "/host-proc"
     static let emptyDirectory = "/empty"
+    static let view = "/view"
     static let scratch = "/scratch"
     static let scratchDirectory = "/scratch-directory"
     static let newRoot = "/new"

@@ -8,6 +8,7 @@
 //   descriptor 4: a sealed memory file with a CSandboxLaunch_command
 #define _GNU_SOURCE
 #include "CSandboxLaunch.h"
+#include "landlock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,7 @@ enum { control = CSandboxLaunch_controlDescriptor };
 static const struct CSandboxLaunch_command *command;
 static char *arguments[CSandboxLaunch_maximumWords + 1];
 static char *variables[CSandboxLaunch_maximumWords + 1];
+static char *socketless[CSandboxLaunch_maximumSocketless + 1];
 static char stack[64 * 1024] __attribute__((aligned(16)));
 
 // Shared between init and process 2 until that executes.
@@ -99,7 +101,9 @@ static void readCommand(void) {
         command->filterOffset + (uint64_t)command->filterInstructions * 8 > command->size ||
         command->initFilterOffset + (uint64_t)command->initFilterInstructions * 8 > command->size ||
         !words(command->argumentCount, command->arguments, arguments) ||
-        !words(command->variableCount, command->variables, variables))
+        !words(command->variableCount, command->variables, variables) ||
+        command->socketlessCount > CSandboxLaunch_maximumSocketless ||
+        !words(command->socketlessCount, command->socketless, socketless))
         fail(CSandboxLaunch_stageCommand, EBADMSG);
     close(CSandboxLaunch_commandDescriptor);
 }
@@ -151,7 +155,7 @@ static int becomeCommand(void *unused) {
         sigaction(number, &standard, NULL);
     }
     if (setsid() < 0) commandFailed(CSandboxLaunch_stageTerminal, errno);
-    if (command->controllingTerminal && ioctl(0, TIOCSCTTY, 0) < 0)
+    if (command->terminal && ioctl(0, TIOCSCTTY, 0) < 0)
         commandFailed(CSandboxLaunch_stageTerminal, errno);
     if (dropBounding(command->capabilities) < 0) commandFailed(CSandboxLaunch_stageCapabilities, errno);
     if (command->changesIdentity && becomeUser(command->user, command->group) < 0)
@@ -166,6 +170,8 @@ static int becomeCommand(void *unused) {
     // A directory outside of the root would be told as "(unreachable)...".
     if (syscall(SYS_getcwd, directory, sizeof directory) < 0 || directory[0] != '/')
         commandFailed(CSandboxLaunch_stageDirectory, ENOENT);
+    if (command->socketlessCount > 0 && forbidSockets(socketless) < 0)
+        commandFailed(CSandboxLaunch_stageLandlock, errno);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -183,6 +189,23 @@ static int becomeCommand(void *unused) {
         if (errno != ENOENT && errno != ENOTDIR && error == ENOENT) error = errno;
     }
     commandFailed(CSandboxLaunch_stageExecute, error);
+}
+
+// A terminal of the sandbox's own devpts(7): the command's standard streams are one side, the supervisor gets the other.
+static void makeTerminal(void) {
+    int unlocked = 0;
+    int ours = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
+    if (ours < 0 || ioctl(ours, TIOCSPTLCK, &unlocked) < 0) fail(CSandboxLaunch_stageTerminal, errno);
+    int theirs = ioctl(ours, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (theirs < 0) fail(CSandboxLaunch_stageTerminal, errno);
+    if (command->changesIdentity && fchown(theirs, command->user, (gid_t)-1) < 0)
+        fail(CSandboxLaunch_stageTerminal, errno);
+    for (int number = 0; number < 3; number++)
+        if ((command->terminal & (1U << number)) && dup2(theirs, number) < 0)
+            fail(CSandboxLaunch_stageTerminal, errno);
+    tell(CSandboxLaunch_terminal, 0, 0, 0, &ours, 1);
+    close(ours);
+    close(theirs);
 }
 
 // Counts of /proc/net/snmp that grow when something is sent although there is no network.
@@ -235,6 +258,7 @@ int main(void) {
     int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
     int snmp = open("/proc/net/snmp", O_RDONLY | O_CLOEXEC);
     if (signals < 0) fail(CSandboxLaunch_stageClone, errno);
+    if (command->terminal) makeTerminal();
 
     int pidfd = -1;
     childThread = 1;

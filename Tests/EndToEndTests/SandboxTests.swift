@@ -382,6 +382,36 @@ extension EndToEnd {
             #expect(try Cloche.run("exec", "--", "true").status == 0)
         }
 
+        @Test("no socket can be made in what sandboxes share, and files can be moved there")
+        func socketsInData() throws {
+            let name = "shared_\(UUID().uuidString.prefix(8))"
+            let program = """
+                import os, shutil, socket
+                def bind(path): return attempt(lambda: socket.socket(socket.AF_UNIX).bind(path))
+                os.makedirs("/data/\(name)/a/b"); os.mkdir("/data/\(name)/c")
+                os.rename("/data/\(name)/a/b", "/data/\(name)/c/b")
+                print(bind("/data/\(name)/socket"), attempt(lambda: os.mknod("/data/\(name)/node", 0o140600)))
+                shutil.rmtree("/data/\(name)")
+                os.mkdir("/tmp/d"); os.rename("/tmp/d", "/home/jovyan/d")
+                print(bind("/tmp/socket"), bind("/home/jovyan/d/socket"), bind("/dev/shm/socket"))
+                """
+            let result = try Cloche.python(Self.prelude + program)
+            #expect(result.output == "EACCES EACCES\nok ok ok\n", "\(result.errors)")
+        }
+
+        @Test("programs see the memory that their limit gives them")
+        func memoryView() throws {
+            let inside = try Cloche.run("exec", "--", "head", "-1", "/proc/meminfo").output
+            let words = inside.split(separator: " ")
+            #expect(words.count == 3 && Int(words[1]).map { $0 <= 4 << 20 } == true, "\(inside)")
+            #expect(try value("attempt(lambda: open('/proc/meminfo', 'r+'))") == "EACCES")
+        }
+
+        @Test("a run's share of inotify instances is its own")
+        func inotify() throws {
+            #expect(try value("[call(294, 0) for _ in range(40)].count('ok')") == "32")
+        }
+
         @Test("nothing of a sandbox is left on the host")
         func nothingLeft() throws {
             let (groups, mounts) = (ProcessTable.controlGroups, ProcessTable.mounts)

@@ -92,6 +92,8 @@ int CLinux_seccomp_receive(
 int CLinux_seccomp_refuse(int listener, uint64_t identity, int error);
 /// sched_setaffinity(2) of this process to the CPUs whose bit is set in `mask` (`bytes` long).
 int CLinux_sched_setaffinity(const void *mask, size_t bytes);
+/// landlock_create_ruleset(2) asked for the version of the interface that the kernel has; below 0 where it has none.
+int CLinux_landlock_version(void);
 /// sched_getaffinity(2) of this process.
 int CLinux_sched_getaffinity(void *mask, size_t bytes);
 /// Pointer-free accessors for wait statuses.

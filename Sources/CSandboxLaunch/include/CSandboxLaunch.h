@@ -14,6 +14,7 @@ enum {
     CSandboxLaunch_magic = 0x434C4F31,
     CSandboxLaunch_maximumBlock = 160 * 1024,
     CSandboxLaunch_maximumDescriptors = 16,
+    CSandboxLaunch_maximumDetail = 240,
     /// Where the descriptors of a launched init begin; see `cloche-init`.
     CSandboxLaunch_controlDescriptor = 3,
     CSandboxLaunch_commandDescriptor = 4,
@@ -40,6 +41,8 @@ enum CSandboxLaunch_code {
     CSandboxLaunch_joinNamespace = 17,  // number[0] index of a descriptor of a namespace, [1] its CLONE_NEW* flag
     CSandboxLaunch_keepCapabilities = 18, // none: all permitted capabilities become ambient, for init
     CSandboxLaunch_changeOwner = 19,    // string[0] path; number[0] user, [1] group
+    CSandboxLaunch_setAffinity = 20,    // string[0] processors, as numbers with a comma after each
+    CSandboxLaunch_auditMounts = 21,    // string[0] the mount table that there must be; see `audit.c`
 };
 
 struct CSandboxLaunch_operation {
@@ -61,6 +64,7 @@ struct CSandboxLaunch_answer {
     int32_t error;          // errno of the failed operation, or 0
     int32_t operation;      // its index; -1 is clone(2) itself, -2 a block that was not understood
     int32_t process;        // the process number outside the sandbox
+    char detail[CSandboxLaunch_maximumDetail]; // what the operation found, zero-ended; empty where errno says all
 };
 
 /// Forks the launcher, which serves blocks from `socket` until it is closed. `entries` are `cgroup.procs` files that it
@@ -68,11 +72,15 @@ struct CSandboxLaunch_answer {
 /// thread, and may change its root directory later. Returns the launcher's process number, or -1 with errno.
 pid_t CSandboxLaunch_startLauncher(int socket, const int *entries, int entryCount, const uid_t *user);
 
+/// Compares the mount table of the calling process with `expected`; 0, or -1 with errno and `detail`.
+int CSandboxLaunch_compareMounts(const char *expected, char detail[CSandboxLaunch_maximumDetail]);
+
 // What init reads from its command descriptor. Offsets count from the start of the block.
 enum {
     CSandboxLaunch_commandMagic = 0x434C4F32,
     CSandboxLaunch_maximumCommand = 4 * 1024 * 1024,
     CSandboxLaunch_maximumWords = 16384,
+    CSandboxLaunch_maximumSocketless = 16,
 };
 
 struct CSandboxLaunch_command {
@@ -82,7 +90,7 @@ struct CSandboxLaunch_command {
     uint32_t initUser, initGroup;   // of init itself
     uint64_t capabilities;          // of the command: bounding, permitted, effective and inheritable
     uint32_t changesIdentity;       // 0 when there is a single id
-    uint32_t controllingTerminal;   // 1: descriptor 0 becomes the controlling terminal
+    uint32_t terminal;              // bits of the standard streams that are a new terminal, the controlling one
     uint32_t filterOffset, filterInstructions;          // of the command; struct sock_filter each
     uint32_t initFilterOffset, initFilterInstructions;  // of init
     uint32_t filterListens;         // 1: the filter answers some calls by user notification
@@ -91,6 +99,7 @@ struct CSandboxLaunch_command {
     uint32_t argumentCount, arguments;   // offset of an array of offsets
     uint32_t variableCount, variables;   // offset of an array of offsets
     uint32_t candidateCount, candidates; // files to try in order: argument 0 found along PATH
+    uint32_t socketlessCount, socketless; // names of directories in / in which no socket may be made
 };
 
 /// What init tells the supervisor.
@@ -98,6 +107,7 @@ enum CSandboxLaunch_messageKind {
     CSandboxLaunch_started = 1,     // the command executes; descriptors: its pidfd, then the listener if there is one
     CSandboxLaunch_failed = 2,      // value: CSandboxLaunch_initStage; error: errno
     CSandboxLaunch_ended = 3,       // value: wait status of the command
+    CSandboxLaunch_terminal = 4,    // the command's terminal was made; descriptor: our side of it
 };
 
 enum CSandboxLaunch_initStage {
@@ -109,6 +119,7 @@ enum CSandboxLaunch_initStage {
     CSandboxLaunch_stageInitFilter,
     CSandboxLaunch_stageTerminal,
     CSandboxLaunch_stageDirectory,
+    CSandboxLaunch_stageLandlock,
     CSandboxLaunch_stageFilter,
     CSandboxLaunch_stageExecute,
 };

@@ -1,0 +1,94 @@
+package import Isolation
+import LinuxSystem
+package import SandboxLaunch
+import SystemPackage
+
+/// What must be so before anything is started: what a policy demands of the host, and what a specification must be like.
+package struct SandboxDemands {
+    /// What a policy demands.
+    private let policy: SandboxPolicy
+    private let identity: IdentityMap
+
+    /// Demands of a policy on runs with these ids.
+    package init(_ policy: SandboxPolicy, identity: IdentityMap) {
+        self.policy = policy
+        self.identity = identity
+    }
+
+    /// Refuses what would be weaker than the policy allows, and limits that mean nothing.
+    package func check(_ reports: [LimitReport]) throws(LaunchError) {
+        for (name, value) in LimitName.allCases.compactMap({ name in policy.limits.value(of: name).map { (name, $0) } })
+        where !(value > 0) {
+            throw LaunchError(
+                step: "limit `\(name.rawValue)` to \(value)", reason: "nothing could run",
+                errno: .invalidArgument, remedy: "raise `limits.\(name.rawValue)` of policy `\(policy.name)`")
+        }
+        if identity.kind == .single {
+            if policy.needsRange {
+                throw refusal(
+                    "keep supervisor and steps apart, as policy `\(policy.name)` demands",
+                    "this user has no ids but its own")
+            }
+            if policy.network == .host {
+                throw refusal(
+                    "open the host's network",
+                    "without a range of ids the command would be this user to everything that listens there")
+            }
+        }
+        for name in LimitName.allCases where policy.hardLimits.contains(name) {
+            guard let report = reports.first(where: { $0.name == name }) else { continue }
+            if !report.enforcement.isHard {
+                throw LaunchError(
+                    step: "hold the limit `\(name.rawValue)`, as policy `\(policy.name)` demands",
+                    reason: report.remark ?? "this host can hold it by \(report.enforcement.rawValue) only",
+                    remedy: "run `cloche system doctor`, or use a policy that takes the limit as best it can")
+            }
+        }
+    }
+
+    private func refusal(_ step: String, _ reason: String) -> LaunchError {
+        LaunchError(
+            step: step, reason: reason,
+            remedy: "give it a range: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`")
+    }
+}
+
+extension Enforcement {
+    /// Whether the kernel itself holds the limit, at every moment.
+    var isHard: Bool {
+        switch self {
+        case .cgroup, .rlimit, .tmpfs: true
+        case .watchdog, .none: false
+        }
+    }
+}
+
+extension SandboxSpec {
+    /// Refuses what no kernel could do, or what would be done at another place than it says.
+    package func check() throws(LaunchError) {
+        func refuse(_ step: String, _ reason: String) -> LaunchError {
+            LaunchError(step: step, reason: reason, errno: .invalidArgument, remedy: "correct what was asked for")
+        }
+        var targets: Set<String> = []
+        for mount in mounts {
+            let path = FilePath(mount.target)
+            guard path.isAbsolute, path.isLexicallyNormal, !path.components.isEmpty else {
+                throw refuse("mount at `\(mount.target)`", "it is no plain absolute path")
+            }
+            guard targets.insert(mount.target).inserted else {
+                throw refuse("mount at `\(mount.target)`", "something is mounted there already")
+            }
+            for own in ["/proc", "/dev", "/sys"] where mount.target == own || mount.target.hasPrefix(own + "/") {
+                throw refuse("mount at `\(mount.target)`", "`\(own)` is the sandbox's own")
+            }
+        }
+        guard directory.hasPrefix("/") else { throw refuse("enter `\(directory)`", "it is no absolute path") }
+        guard let name = arguments.first, !name.isEmpty else { throw refuse("execute a command", "it has no name") }
+        for (name, _) in variables where name.isEmpty || name.contains("=") {
+            throw refuse("set the variable `\(name)`", "a name has at least one character, and no `=`")
+        }
+        guard !hostName.isEmpty, hostName.utf8.count <= 64 else {
+            throw refuse("set the host name `\(hostName)`", "it has 1 to 64 bytes")
+        }
+    }
+}

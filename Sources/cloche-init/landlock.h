@@ -1,0 +1,8 @@
+#ifndef LANDLOCK_H
+#define LANDLOCK_H
+
+/// Forbids the calling thread, and what it becomes, to make sockets in the directories of / whose names are in the
+/// NULL-ended array `except`, and directly in /; 0, or -1 with errno. New privileges are forbidden already.
+int forbidSockets(char *const *except);
+
+#endif
