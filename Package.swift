@@ -48,7 +48,9 @@ let package = Package(
                 "Cgroups", "Isolation", "LinuxSystem", "SandboxLaunch", "SeccompFilters", "Snapshots", system,
             ],
             swiftSettings: strict),
-        .target(name: "Policies", dependencies: ["Isolation"], swiftSettings: strict),
+        .target(
+            name: "Policies", dependencies: ["Isolation", system, .product(name: "Yams", package: "Yams")],
+            swiftSettings: strict),
         .target(name: "Pipelines", swiftSettings: strict),
         .target(
             name: "Runs",
@@ -57,7 +59,8 @@ let package = Package(
             ],
             resources: [.copy("python")], swiftSettings: strict),
         .executableTarget(
-            name: "cloche-supervisor", dependencies: ["Runs", system], swiftSettings: strict, linkerSettings: statically
+            name: "cloche-supervisor", dependencies: ["LinuxSystem", "Runs", system], swiftSettings: strict,
+            linkerSettings: statically
         ),
         .target(
             name: "Snapshots",
@@ -94,6 +97,11 @@ let package = Package(
             name: "cloche-init", dependencies: ["CSandboxLaunch"],
             cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Os"])],
             linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles", "-Xlinker", "-s"])]),
+        .executableTarget(
+            name: "cloche-prove", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Os"])],
+            linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "-s"])]),
+        .testTarget(
+            name: "PoliciesTests", dependencies: ["Policies", "Isolation", system], swiftSettings: strict),
         .testTarget(
             name: "CgroupsTests", dependencies: ["Cgroups", "Isolation", "LinuxSystem", system], swiftSettings: strict),
         .testTarget(name: "JobsTests", dependencies: ["Jobs", "Isolation", "Pipelines"], swiftSettings: strict),

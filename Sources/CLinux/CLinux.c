@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/landlock.h>
 #include <linux/capability.h>
 #include <linux/fs.h>
+#include <linux/landlock.h>
 #include <linux/memfd.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
@@ -27,6 +27,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -225,6 +226,15 @@ int CLinux_seccomp_refuse(int listener, uint64_t identity, int error) {
 int CLinux_sched_setaffinity(const void *mask, size_t bytes) {
     return (int)syscall(SYS_sched_setaffinity, 0, bytes, mask);
 }
+int CLinux_fstatfs(int descriptor, struct CLinux_room *room) {
+    struct statfs status;
+    if (fstatfs(descriptor, &status) < 0) return -1;
+    *room = (struct CLinux_room){
+        .type = status.f_type, .blockSize = status.f_bsize, .blocks = status.f_blocks,
+        .freeBlocks = status.f_bavail, .files = status.f_files, .freeFiles = status.f_ffree};
+    return 0;
+}
+
 int CLinux_landlock_version(void) {
     return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 }

@@ -55,11 +55,17 @@ struct CommandContext {
     }
 
     /// The policy of that name.
-    static func policy(_ name: String) throws -> SandboxPolicy {
-        if let policy = BuiltInPolicies.named(name) { return policy }
-        throw CommandFailure(
-            .notFound, "find the policy `\(name)`: there is none of that name",
-            hint: "there are " + BuiltInPolicies.names.joined(separator: ", "))
+    static func policy(_ name: String) throws -> SandboxPolicy { try policies().policy(named: name) }
+
+    /// All policies.
+    static func policies() throws -> PolicyCatalogue {
+        let ceiling = PolicyCatalogue.systemDirectory.appending("ceiling.yaml")
+        guard !Syscall.exists(ceiling) else {
+            throw CommandFailure(
+                .invalidConfiguration, "apply `\(ceiling)`: ceilings are not supported yet",
+                hint: "without it every user may use every policy; remove the file to have it so")
+        }
+        return PolicyCatalogue.standard(store: try storePath())
     }
 
     /// Prints data.

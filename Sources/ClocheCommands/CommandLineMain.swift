@@ -11,6 +11,7 @@ import TerminalOutput
 package enum CommandLineMain {
     /// Never returns.
     package static func run() -> Never {
+        HostProcess.keepDescriptors()
         // A reader that goes away ends a command quietly, by the failing write.
         signal(SIGPIPE, SIG_IGN)
         do {

@@ -75,7 +75,7 @@ struct RemoveCommand: ParsableCommand {
         }
         try confirmation.require(
             "remove the job `\(target.job.name)` with its \(counted(target.job.counts.total, "run"))?",
-            details: ["logs and files of the runs are removed; what they wrote to /data stays"])
+            details: ["logs and files of the runs are removed; what they wrote to a shared /data stays"])
         // What is pending of a job that nobody drives would never be made.
         if !target.job.state.isFinal, target.job.state != .draft, !JobLock.isHeld(store, target.job.uuid) {
             _ = try store.database.apply(
@@ -83,6 +83,7 @@ struct RemoveCommand: ParsableCommand {
         }
         try store.database.delete(target.job.uuid)
         try Self.removeTree(store.path.appending("runs"), target.job.uuid.description)
+        try Self.removeTree(store.path.appending("data").appending("jobs"), target.job.uuid.description)
         try Self.removeTree(store.path.appending("jobs"), target.job.uuid.description)
         context.say("removed job \(target.job.name)")
     }

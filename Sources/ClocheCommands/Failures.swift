@@ -4,6 +4,7 @@ import JobStorage
 import Jobs
 import LinuxSystem
 import Pipelines
+import Policies
 import SandboxLaunch
 import SandboxRuntime
 import Snapshots
@@ -29,6 +30,7 @@ enum Failures {
         case let error as SnapshotError: CommandFailure(.invalidData, "\(error)", hint: error.hint)
         case let error as InvalidRunReference: CommandFailure(.usage, "\(error)", hint: error.hint)
         case let error as InvalidJobName: CommandFailure(.usage, "\(error)", hint: error.hint)
+        case let error as PolicyError: policy(error)
         case let error as LaunchError:
             CommandFailure(.sandboxSetup, "\(error)", hint: SetupRemedy.of(error))
         case let error as SyscallError: system(error)
@@ -44,6 +46,21 @@ enum Failures {
                 severity: diagnostic.severity == .error ? .error : .warning)
         }
         return CommandFailure(.invalidPipeline, problems, omitted: error.omitted)
+    }
+
+    private static func policy(_ error: PolicyError) -> CommandFailure {
+        switch error {
+        case .notFound: CommandFailure(.notFound, error.description, hint: error.hint)
+        case .unreadable: CommandFailure(.invalidConfiguration, error.description, hint: error.hint)
+        case .invalid(let problems, _):
+            CommandFailure(
+                .invalidConfiguration,
+                problems.prefix(50).map { problem in
+                    .init(
+                        problem.message, hint: problem == problems.first ? error.hint : nil,
+                        at: .init(problem.file, line: problem.place?.line, column: problem.place?.column))
+                }, omitted: max(0, problems.count - 50))
+        }
     }
 
     private static func environments(_ error: Environments.StoreError) -> CommandFailure {

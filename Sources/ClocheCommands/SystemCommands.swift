@@ -16,60 +16,6 @@ import TerminalOutput
     import Glibc
 #endif
 
-struct PolicyCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "policy", abstract: "Look at policies.",
-        subcommands: [PolicyListCommand.self, PolicyShowCommand.self])
-}
-
-struct PolicyListCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "ls", abstract: "List the policies.")
-    @OptionGroup var output: OutputOptions
-
-    func run() throws {
-        let context = CommandContext()
-        if output.json {
-            return try context.print(
-                Documents.object([("policies", .array(BuiltInPolicies.names.map { .string($0) }))]))
-        }
-        var table = Table([
-            Table.Column("POLICY"), Table.Column("NETWORK"), Table.Column("DATA"), Table.Column("RUNS AS"),
-        ])
-        for policy in BuiltInPolicies.all {
-            table.append([
-                Table.Cell(policy.name), Table.Cell(policy.network.rawValue), Table.Cell(policy.data.rawValue),
-                Table.Cell(policy.identity.rawValue),
-            ])
-        }
-        try context.print(table)
-    }
-}
-
-struct PolicyShowCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show a policy.")
-    @Argument(help: "Its name.") var name: String
-    @OptionGroup var output: OutputOptions
-
-    func run() throws {
-        let context = CommandContext()
-        let policy = try CommandContext.policy(name)
-        if output.json { return try context.print(Documents.object([("policy", Documents.value(policy))])) }
-        var lines = [
-            "network  \(policy.network.rawValue)", "data     \(policy.data.rawValue)",
-            "runs as  \(policy.identity.rawValue)",
-        ]
-        for limit in LimitName.allCases {
-            if let value = policy.limits.value(of: limit) {
-                lines.append("limit    \(limit.rawValue) \(RunTable.number(value)) (\(limit.unit))")
-            }
-        }
-        for group in policy.seccomp.groups.values.sorted(by: { $0.id.rawValue < $1.id.rawValue }) {
-            lines.append("refuses  \(group.id.rawValue): \(policy.seccomp.calls(refusedBy: group.id).count) calls")
-        }
-        try context.print(lines.joined(separator: "\n"))
-    }
-}
-
 struct SystemCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "system", abstract: "Look after this host and the store.", subcommands: [DoctorCommand.self])

@@ -207,7 +207,7 @@ package struct JobCreation {
         document.variables = request.variables
         document.options = request.options
         // The document first: a job in the database always has one; one without a row is found by a rebuild.
-        try store.write(document)
+        try store.write(document, policy: policyBytes)
         do {
             try store.database.insert(document, runCount: plan.selected.count) { number in
                 let parameters = plan.parameters(number)

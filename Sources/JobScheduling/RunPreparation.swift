@@ -18,6 +18,7 @@ struct RunPreparation {
     private let environments: [RunSpec.Environment]
     private let policy: SandboxPolicy
     private let python: FilePath
+    private let data: FilePath
 
     init(_ store: Store, job: JobID) throws {
         self.store = store
@@ -28,10 +29,13 @@ struct RunPreparation {
         projectLayers = try store.snapshots.snapshot(identity).layers
         pipeline = try ProjectFiles(layers: projectLayers).pipeline(document.pipeline.path)
         environments = try PinnedEnvironments.resolve(document.environments, in: store)
-        guard let policy = BuiltInPolicies.named(document.policy.name) else {
-            throw StoreError(message: "read the job's policy: there is no policy `\(document.policy.name)`", hint: nil)
-        }
-        self.policy = document.limited(policy)
+        policy = document.limited(try store.policy(of: document))
+        data =
+            switch policy.dataScope {
+            case .shared: try store.data.shared()
+            case .project: try store.data.project(document.projectUUID)
+            case .job: try store.data.job(job.description)
+            }
         python = try PythonSupport.install(in: store)
     }
 
@@ -60,7 +64,7 @@ struct RunPreparation {
             job: document.uuid.description, run: run.uuid.description, index: run.address.number,
             jobName: document.name.description, projectUUID: document.projectUUID, pipelineUUID: pipeline.uuid,
             identity: store.identity, environments: environments, projectLayers: projectLayers.map(\.string),
-            data: store.data.string,
+            data: data.string,
             scratch: ScratchPlace.directory(of: store.path), python: python.string, policy: policy,
             ownTimeLimit: document.options.timeoutSeconds != nil, variables: document.variables,
             steps: pipeline.steps.map { step in
@@ -81,10 +85,16 @@ extension JobDocument {
     }
 
     /// An identity for the project, for steps that ask: the same for the same project directory.
-    var projectUUID: String {
+    var projectUUID: String { ProjectIdentity.uuid(ofPath: project.path) }
+}
+
+/// An identity for a project, made of where it is.
+package enum ProjectIdentity {
+    /// The uuid of the project in the directory of that absolute path.
+    package static func uuid(ofPath path: String) -> String {
         var first: UInt64 = 0xCBF2_9CE4_8422_2325
         var second: UInt64 = 0x9E37_79B9_7F4A_7C15
-        for byte in project.path.utf8 {
+        for byte in path.utf8 {
             first = (first ^ UInt64(byte)) &* 0x100_0000_01B3
             second = (second ^ UInt64(byte)) &* 0x1000_0000_01B3 &+ first
         }

@@ -13,27 +13,29 @@ package struct SandboxStore {
     package struct Environment: Sendable {
         package let layers: [String]
         package let variables: [String: String]
+
+        /// Describes an environment.
+        package init(layers: [String], variables: [String: String]) {
+            self.layers = layers
+            self.variables = variables
+        }
     }
 
     package let identity: IdentityMap
-    package let data: String
+    /// Where what sandboxes see at `/data` is kept.
+    package let data: DataDirectory
     private let path: FilePath
 
     /// Opens the store at a path.
     package init(_ path: FilePath) throws {
         self.path = path
         do throws(SyscallError) {
-            try Syscall.makeDirectories(path.appending("data").appending("shared"), mode: 0o700)
+            try Syscall.makeDirectories(path, mode: 0o700)
         } catch {
             throw StoreError(path, error)
         }
         identity = try HostIdentity.stored(in: path)
-        data = path.appending("data").appending("shared").string
-        if geteuid() == 0, let user = identity.outsideUser(IdentityMap.user),
-            let group = identity.outsideGroup(IdentityMap.user)
-        {
-            try Syscall.changeOwner(FilePath(data), user: user, group: group)
-        }
+        data = DataDirectory(store: path, identity: identity)
     }
 
     /// Notes a sandbox, so that its control groups are found should its processes be killed; and clears away what is

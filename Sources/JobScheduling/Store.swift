@@ -22,22 +22,13 @@ package struct Store: Sendable {
     package static func open(_ path: FilePath) throws(StoreError) -> Store {
         do throws(SyscallError) {
             try Syscall.makeDirectories(path, mode: 0o700)
-            for name in ["jobs", "runs", "data", "data/shared", "environments", "snapshots", "policies"] {
-                try Syscall.makeDirectories(path.appending(name), mode: name == "data/shared" ? 0o755 : 0o700)
+            for name in ["jobs", "runs", "environments", "snapshots", "policies"] {
+                try Syscall.makeDirectories(path.appending(name), mode: 0o700)
             }
         } catch {
             throw StoreError(path, error)
         }
         let identity = try HostIdentity.stored(in: path)
-        do throws(SyscallError) {
-            if geteuid() == 0, let user = identity.outsideUser(IdentityMap.user),
-                let group = identity.outsideGroup(IdentityMap.user)
-            {
-                try Syscall.changeOwner(path.appending("data").appending("shared"), user: user, group: group)
-            }
-        } catch {
-            throw StoreError(path, error)
-        }
         let database: JobDatabase
         do throws(JobStorageError) {
             database = try JobDatabase(path: path.appending("cloche.db").string)
@@ -62,8 +53,22 @@ package struct Store: Sendable {
         RunDirectory(runsDirectory(run.job).appending(String(run.number)))
     }
 
-    /// What runs see at `/data`.
-    package var data: FilePath { path.appending("data").appending("shared") }
+    /// Where what runs see at `/data` is kept.
+    package var data: DataDirectory { DataDirectory(store: path, identity: identity) }
+
+    /// The job's policy, as it was when the job was made.
+    package func policy(of document: JobDocument) throws -> SandboxPolicy {
+        let file = jobDirectory(document.uuid).appending("policy.json")
+        let bytes = try Syscall.readFile(file, limit: 4 << 20)
+        guard Digest.hexadecimal(bytes) == document.policy.digest,
+            let policy = JSONFile.decode(SandboxPolicy.self, bytes)
+        else {
+            throw StoreError(
+                message: "read the job's policy `\(file)`: it is not the one that the job was made with",
+                hint: "restore it from a backup, or make the job again")
+        }
+        return policy
+    }
 
     /// Who owns what is captured for runs: the author's id inside, where the caller may give it away.
     package var authorOwner: FileOwner? {
@@ -83,6 +88,20 @@ package struct Store: Sendable {
                 message: "read the job's document `\(file)`: \(error)",
                 hint: "restore it from a backup, or remove the job")
         }
+    }
+
+    /// Writes a new job's document, and the policy that it names by its digest.
+    func write(_ document: JobDocument, policy: [UInt8]) throws(StoreError) {
+        let directory = jobDirectory(document.uuid)
+        do throws(SyscallError) {
+            try Syscall.makeDirectories(directory, mode: 0o700)
+            let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+            try Syscall.replaceFile("policy.json", at: opened.number, policy, mode: 0o600)
+        } catch {
+            throw StoreError(
+                message: "write the job's policy in `\(directory)`: \(error)", hint: "see whether the disk is full")
+        }
+        try write(document)
     }
 
     /// Writes the job's document so that after a crash the old or the new one is there.

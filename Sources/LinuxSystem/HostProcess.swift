@@ -1,3 +1,4 @@
+import CLinux
 package import SystemPackage
 
 #if canImport(Glibc)
@@ -6,6 +7,14 @@ package import SystemPackage
 
 /// Programs of the host, started by posix_spawn(3): never by a fork of this process.
 package enum HostProcess {
+    /// Keeps every descriptor beyond the standard ones from programs that this process will execute (close_range(2)).
+    ///
+    /// To be called first of all: whoever started this process may have left others open.
+    package static func keepDescriptors() {
+        // CLOSE_RANGE_CLOEXEC, known since Linux 5.11; older kernels run nothing of ours.
+        _ = CLinux_close_range(3, .max, 4)
+    }
+
     /// Starts a program in a process group of its own, with /dev/null as standard input unless `descriptors` says else.
     ///
     /// `descriptors` are pairs of a number here and the number there; every other descriptor of ours is close-on-exec.

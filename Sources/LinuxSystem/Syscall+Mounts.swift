@@ -83,3 +83,31 @@ extension Syscall {
         return CLinux_fremovexattr(descriptor, "user.cloche") == 0
     }
 }
+
+/// What a file system has, and has left.
+package struct FileSystemRoom: Sendable, Hashable {
+    /// Its magic number (statfs(2)).
+    package let type: Int64
+    /// Bytes in all and free; 0 in all where it has no limit.
+    package let bytes: Int64, freeBytes: Int64
+    /// Files in all and free; 0 in all where they have no limit.
+    package let files: Int64, freeFiles: Int64
+
+    /// Whether no more can be written, or no more files made.
+    package var isFull: Bool { (bytes > 0 && freeBytes == 0) || (files > 0 && freeFiles == 0) }
+}
+
+extension Syscall {
+    /// fstatfs(2): the file system of an open file, which may be a mere location.
+    package static func fileSystem(of descriptor: CInt) throws(SyscallError) -> FileSystemRoom {
+        var room = CLinux_room()
+        _ = try check("fstatfs") { CLinux_fstatfs(descriptor, &room) }
+        func bytes(_ blocks: UInt64) -> Int64 {
+            let (product, overflow) = Int64(clamping: blocks).multipliedReportingOverflow(by: room.blockSize)
+            return overflow ? .max : product
+        }
+        return FileSystemRoom(
+            type: room.type, bytes: bytes(room.blocks), freeBytes: bytes(room.freeBlocks),
+            files: Int64(clamping: room.files), freeFiles: Int64(clamping: room.freeFiles))
+    }
+}

@@ -11,9 +11,16 @@ package enum BuiltInPolicies {
         name: "online", network: .outbound, data: .readWrite, identity: .user, limits: limits, seccomp: .steps())
 
     /// For code of strangers: no network, no `/data`, no filters of its own, no file locks between runs.
-    package static let strict = SandboxPolicy(
-        name: "strict", network: .none, data: .none, identity: .user, limits: limits,
-        seccomp: .strict(.withoutFileLocks))
+    ///
+    /// It runs nowhere where the steps would share the supervisor's id, or the kernel does not hold memory and processes.
+    package static let strict = {
+        var policy = SandboxPolicy(
+            name: "strict", network: .none, data: .none, identity: .user, limits: limits,
+            seccomp: .strict(.withoutFileLocks))
+        policy.needsRange = true
+        policy.hardLimits = [.memory, .pids]
+        return policy
+    }()
 
     /// For building environments: root of the sandbox with what package managers need, and the outside network.
     package static let build = SandboxPolicy(

@@ -1,4 +1,5 @@
 package import Isolation
+import LinuxSystem
 
 /// How the limits of a policy are held in a run: by its control groups, and where there is none by what is left.
 package enum LimitEnforcement {
@@ -19,7 +20,11 @@ package enum LimitEnforcement {
         ]
         for (name, enforcement) in others {
             guard let value = limits.value(of: name) else { continue }
-            reports.append(LimitReport(name, value, enforcement))
+            let most = Double(name == .openFiles ? Syscall.hardLimitOfOpenFiles() : .max)
+            reports.append(
+                LimitReport(
+                    name, min(value, most), enforcement,
+                    remark: value > most ? "the host allows no more" : nil))
         }
         return reports
     }

@@ -42,7 +42,9 @@ package struct OneSandbox: Sendable, Hashable, Codable {
     /// The calling process has a single thread. `finish` sees the result, in the supervisor, before the process ends,
     /// and gives the exit code; `afterwards` runs in the keeper when nothing of the sandbox is left. Throws only before
     /// anything has been started.
-    package func run(afterwards: () -> Void = {}, finish: (Result) -> Int32) throws(LaunchError) -> Never {
+    package func run(
+        timings: LaunchTimings? = nil, afterwards: () -> Void = {}, finish: (Result) -> Int32
+    ) throws(LaunchError) -> Never {
         let program = try SandboxSupervisor.loadInitProgram()
         let scratch = try scratch.map { parent throws(LaunchError) in
             try ScratchDirectory.make(in: FilePath(parent), name: name, identity)
@@ -52,15 +54,23 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         let enforcement = LimitEnforcement.complete(
             group.enforcement, for: sandbox.policy.limits, scratchInMemory: scratch == nil)
         try SandboxDemands(sandbox.policy, identity: identity).check(enforcement)
+        timings?.mark("probe and make control groups")
+        let terminal =
+            sandbox.terminal.isEmpty
+            ? nil
+            : try LaunchError.during("look at the terminal") { () throws(SyscallError) in try TerminalRelay() }
         let keeper = try Confinement.enter(identity, connected: stage.outbound != nil) { supervisor, _ in
             let status = ControlGroups.keep(supervisor, group)
+            // A supervisor that was killed did not.
+            terminal?.restore()
             scratch?.remove()
             afterwards()
             return status
         }
+        timings?.mark("enter the user namespace")
         let code: Int32
         do throws(LaunchError) {
-            code = try supervise(program, group, keeper, scratch, finish)
+            code = try supervise(program, group, keeper, scratch, terminal, timings, finish)
         } catch {
             let report = SandboxReport(setup: error)
             let verdict = report.verdict(of: "the command", under: sandbox.policy)
@@ -71,53 +81,54 @@ package struct OneSandbox: Sendable, Hashable, Codable {
 
     private func supervise(
         _ program: consuming OwnedFileDescriptor, _ group: borrowing RunCgroup, _ keeper: Int32,
-        _ scratch: ScratchDirectory?, _ finish: (Result) -> Int32
+        _ scratch: ScratchDirectory?, _ terminal: TerminalRelay?, _ timings: LaunchTimings?,
+        _ finish: (Result) -> Int32
     ) throws(LaunchError) -> Int32 {
         var stage = stage
         stage.scratch = scratch?.path.string
         let counters = group.reader()
         let supervisor = try SandboxSupervisor(
             stage, identity: identity, skeleton: skeleton, view: view, initProgram: program, keeper: keeper,
-            controlGroupEntries: group.stepsEntry.allLists, enforcement: group.enforcement, counters: counters)
-        let input = try pipe()
-        let output = try pipe()
-        let errors = try pipe()
+            controlGroupEntries: group.stepsEntry.allLists, enforcement: group.enforcement, counters: counters,
+            timings: timings)
+        let streams = try SandboxStreams(sandbox.terminal, loop: supervisor.loop)
         var report: SandboxReport?
-        let inside = [input.reading.number, output.writing.number, errors.writing.number]
-        let outputs = OutputRelay(output.reading.number, errors.reading.number)
         let running = try supervisor.launch(
-            sandbox, streams: inside, outputs: outputs.sources,
-            onOutput: { number, bytes in outputs.pass(number, bytes) },
+            sandbox, streams: streams.inside, outputs: streams.outputs,
+            onOutput: { number, bytes in streams.pass(number, bytes) },
             onEnd: { ended in
                 report = ended
                 supervisor.loop.stop()
             })
-        outputs.take(output.takeReading(), errors.takeReading(), of: running)
-        let relay = InputRelay(from: 0, to: input.takeWriting(), loop: supervisor.loop)
-        relay.start()
+        timings?.mark("set up the sandbox")
+        running.onStart = { timings?.mark("give up privileges, load filters, execute") }
+        streams.serve(running, terminal)
         let signals = try LaunchError.during("watch for signals") { () throws(SyscallError) in
             signal(SIGPIPE, SIG_IGN)
-            return try Syscall.signalDescriptor([SIGINT, SIGTERM, SIGHUP, SIGQUIT])
+            return try Syscall.signalDescriptor([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH])
         }
         var interruptions = 0
         supervisor.loop.watch(signals.number) {
             while let number = Syscall.nextSignal(signals.number) {
+                guard number != SIGWINCH else {
+                    // Programs that could not be told the new size draw for the old one.
+                    try? terminal?.passSize()
+                    continue
+                }
                 interruptions += 1
                 // The first goes to the command, which may end in its own way; a second one ends the sandbox.
                 if interruptions == 1 { running.signal(number) } else { running.end(.cancelled, grace: 0) }
             }
         }
         try LaunchError.during("wait for the sandbox") { () throws(SyscallError) in try supervisor.loop.run() }
+        timings?.mark("the command, and the end of its sandbox")
+        terminal?.restore()
         supervisor.finish()
         guard let report else { throw LaunchError(step: "wait for the sandbox", reason: "it ended without a report") }
         let verdict = report.verdict(of: "the command", under: sandbox.policy)
         return finish(
             Result(
-                verdict: verdict, exitCode: report.exitCode, report: report, lostOutput: outputs.failure))
-    }
-
-    private func pipe() throws(LaunchError) -> Pipe {
-        try LaunchError.during("make a pipe") { () throws(SyscallError) in try Syscall.pipe() }
+                verdict: verdict, exitCode: report.exitCode, report: report, lostOutput: streams.failure))
     }
 
     /// What the command is told of the machine.
@@ -204,87 +215,5 @@ extension RunCgroup {
         guard exists else { return { nil } }
         let copy = accounting
         return { copy.usage() }
-    }
-}
-
-/// Carries what a command writes to the caller's standard output and error.
-///
-/// Where the caller's stream takes no more, the command's is closed, so that it learns of it as behind a plain pipe.
-final class OutputRelay {
-    /// The ends that are read from.
-    let sources: [CInt]
-    private(set) var failure: SyscallError?
-    private var running: RunningSandbox?
-    private var output: OwnedFileDescriptor?, errors: OwnedFileDescriptor?
-
-    init(_ output: CInt, _ errors: CInt) { sources = [output, errors] }
-
-    func take(
-        _ output: consuming OwnedFileDescriptor, _ errors: consuming OwnedFileDescriptor, of running: RunningSandbox
-    ) {
-        self.output = consume output
-        self.errors = consume errors
-        self.running = running
-    }
-
-    func pass(_ source: CInt, _ bytes: [UInt8]) {
-        let isOutput = source == sources[0]
-        do throws(SyscallError) {
-            try Syscall.writeAll(isOutput ? 1 : 2, bytes)
-        } catch {
-            if failure == nil { failure = error }
-            running?.abandon(source)
-            if isOutput { output = nil } else { errors = nil }
-        }
-    }
-}
-
-/// Carries bytes from a descriptor of the caller to the command's standard input, never faster than it reads.
-final class InputRelay {
-    private let source: CInt
-    private var target: OwnedFileDescriptor?
-    private let loop: EventLoop
-    private var pending: [UInt8] = []
-
-    init(from source: CInt, to target: consuming OwnedFileDescriptor, loop: EventLoop) {
-        self.source = source
-        self.target = consume target
-        self.loop = loop
-    }
-
-    func start() {
-        // A pipe of our own takes any flag.
-        if let number = target?.number { _ = try? Syscall.fcntl(number, F_SETFL, Int(O_NONBLOCK)) }
-        loop.watch(source) { self.read() }
-    }
-
-    private func read() {
-        guard let bytes = try? Syscall.read(source, upTo: 65536), !bytes.isEmpty else { return finish() }
-        pending = bytes
-        loop.unwatch(source)
-        write()
-    }
-
-    private func write() {
-        guard let number = target?.number else { return }
-        do throws(SyscallError) {
-            let count = try Syscall.writeSome(number, pending)
-            pending.removeFirst(count)
-        } catch  where error.errno == .resourceTemporarilyUnavailable {
-        } catch {
-            return finish()
-        }
-        if pending.isEmpty {
-            loop.unwatchWriting(number)
-            loop.watch(source) { self.read() }
-        } else {
-            loop.watchWriting(number) { self.write() }
-        }
-    }
-
-    private func finish() {
-        loop.unwatch(source)
-        if let number = target?.number { loop.unwatchWriting(number) }
-        target = nil
     }
 }

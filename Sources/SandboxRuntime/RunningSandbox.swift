@@ -11,20 +11,6 @@ import SystemPackage
 
 /// One sandbox from its launch to its report, driven by an event loop.
 package final class RunningSandbox {
-    /// Where the command's standard streams lead to; they are always pipes or a terminal of ours.
-    package struct Streams {
-        /// Numbers lent to the launch: standard input, output, error.
-        package var inside: [CInt]
-        /// Ends of ours to read from until they end.
-        package var outputs: [CInt]
-
-        /// Names the two sides.
-        package init(inside: [CInt], outputs: [CInt]) {
-            self.inside = inside
-            self.outputs = outputs
-        }
-    }
-
     private let loop: EventLoop
     private let launched: LaunchedSandbox
     private let limits: ResourceLimits
@@ -36,6 +22,7 @@ package final class RunningSandbox {
     private var listenerNumber: CInt?
     private var command: ProcessHandle?
     private var outputs: Set<CInt>
+    private var paused: Set<CInt> = []
     private var ending: SandboxReport.Ending?
     private var intervention: SandboxReport.Intervention?
     private var unrouted: UInt64 = 0
@@ -113,11 +100,11 @@ package final class RunningSandbox {
             }
             if let intervention, intervention != .timeLimit { signal(SIGTERM) }
             onStart?()
-        case .terminal(let number): onTerminal?(OwnedFileDescriptor(adopting: number))
-        case .failed, .ended: take(lastWord: message)
+        case .terminal, .failed, .ended: take(lastWord: message)
         }
     }
 
+    /// What init may say without the command's running.
     private func take(lastWord message: InitMessage) {
         switch message {
         case .failed(_, _, let errno, execution: true):
@@ -127,7 +114,8 @@ package final class RunningSandbox {
         case .ended(let end, let unroutedDatagrams):
             ending = .ended(end)
             unrouted = unroutedDatagrams
-        case .started, .terminal: break
+        case .terminal(let number): onTerminal?(OwnedFileDescriptor(adopting: number))
+        case .started: break
         }
     }
 
@@ -149,9 +137,7 @@ package final class RunningSandbox {
 
     private func readOutput(_ number: CInt) {
         guard let bytes = try? Syscall.read(number, upTo: 65536), !bytes.isEmpty else {
-            outputs.remove(number)
-            loop.unwatch(number)
-            finishIfDone()
+            abandon(number)
             return
         }
         deliver(number, bytes)
@@ -181,22 +167,43 @@ package final class RunningSandbox {
         }
         loop.unwatch(launched.control.number)
         if let listenerNumber { loop.unwatch(listenerNumber) }
-        // Who holds an output from outside of the sandbox does not hold its end up.
-        timers.append(loop.after(2) { self.abandonOutputs() })
+        abandonLater()
         finishIfDone()
+    }
+
+    /// Reads one more output, and is not at its end before that is.
+    func add(output: CInt) {
+        outputs.insert(output)
+        loop.watch(output) { self.readOutput(output) }
+    }
+
+    /// Reads from an output again only after `resume`: whoever gets it is not done with what there was.
+    func pause(_ output: CInt) {
+        guard outputs.contains(output), paused.insert(output).inserted else { return }
+        loop.unwatch(output)
+    }
+
+    /// Goes on reading.
+    func resume(_ output: CInt) {
+        guard paused.remove(output) != nil else { return }
+        loop.watch(output) { self.readOutput(output) }
+        if reaped { abandonLater() }
     }
 
     /// Reads no more from an output; it may be closed then.
     package func abandon(_ output: CInt) {
+        paused.remove(output)
         outputs.remove(output)
         loop.unwatch(output)
         finishIfDone()
     }
 
-    private func abandonOutputs() {
-        for output in outputs { loop.unwatch(output) }
-        outputs = []
-        finishIfDone()
+    /// Who holds an output from outside of the sandbox does not hold its end up.
+    private func abandonLater() {
+        timers.append(
+            loop.after(2) {
+                for output in self.outputs.subtracting(self.paused) { self.abandon(output) }
+            })
     }
 
     private func finishIfDone() {

@@ -49,7 +49,7 @@ extension SandboxPlanner {
         if let bind = bind(source) {
             return bind.readOnly ? [.noSetuid, .noDevices, .readOnly] : [.noSetuid, .noDevices]
         }
-        if source == StagePath.devices { return [.readOnly, .noSetuid, .noExecute] }
+        if source == StagePath.devices { return [.readOnly, .noSetuid, .noDevices, .noExecute] }
         if source.hasPrefix(StagePath.devices + "/") { return Self.deviceFlags }
         if let path = Self.inside(source) {
             // A part of a mount that is there already: the last one that it lies in.

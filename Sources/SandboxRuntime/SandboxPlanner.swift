@@ -59,8 +59,8 @@ package struct SandboxPlanner: Sendable {
     private static let namespaces: UInt32 =
         0x0002_0000 | 0x2000_0000 | 0x4000_0000 | 0x0800_0000 | 0x0400_0000 | 0x0200_0000
 
-    /// RLIMIT_NPROC, which Glibc's module does not show.
-    private static let processLimit: Int32 = 6
+    /// RLIMIT_NPROC, RLIMIT_SIGPENDING and RLIMIT_MSGQUEUE, which Glibc's module does not show.
+    private static let processLimit: Int32 = 6, pendingSignals: Int32 = 11, messageQueues: Int32 = 12
 
     private static let networkNamespace: UInt32 = 0x4000_0000
 
@@ -192,6 +192,10 @@ package struct SandboxPlanner: Sendable {
     private func limits(_ limits: ResourceLimits) -> [LaunchPlan.Operation] {
         // Of 1 byte, so that not even a handler behind a pipe is started; see core(5).
         var operations: [LaunchPlan.Operation] = [.setLimit(resource: Int32(RLIMIT_CORE.rawValue), soft: 1, hard: 1)]
+        // The kernel counts both for root, or the author, as well: one run may not use up what all have together.
+        for (resource, most) in [(Self.pendingSignals, UInt64(4096)), (Self.messageQueues, 819_200)] {
+            operations.append(.setLimit(resource: resource, soft: most, hard: most))
+        }
         if let limit = limits.openFiles {
             let files = min(UInt64(limit), stage.facts.openFiles)
             operations.append(.setLimit(resource: Int32(RLIMIT_NOFILE.rawValue), soft: files, hard: files))

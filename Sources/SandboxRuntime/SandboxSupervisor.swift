@@ -22,6 +22,7 @@ package final class SandboxSupervisor {
     private let initProgram: CInt
     private let initFilter: FilterProgram
     private let counters: () -> CgroupUsage?
+    private let timings: LaunchTimings?
     private var launches = 0
     private var filters: [SeccompPolicy: FilterProgram] = [:]
 
@@ -33,14 +34,16 @@ package final class SandboxSupervisor {
         _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, view: ResourceView,
         initProgram: consuming OwnedFileDescriptor, keeper: Int32,
         controlGroupEntries: [CInt] = [], enforcement: [LimitReport] = [],
-        counters: @escaping () -> CgroupUsage? = { nil }
+        counters: @escaping () -> CgroupUsage? = { nil }, timings: LaunchTimings? = nil
     ) throws(LaunchError) {
         self.identity = identity
+        self.timings = timings
         self.counters = counters
         self.initProgram = initProgram.release()
         launcher = try Launcher(
             controlGroupEntries: controlGroupEntries, user: identity.hasRange ? IdentityMap.supervisor : nil)
         stage = try Stage.build(spec, identity: identity, skeleton: skeleton, view: view)
+        timings?.mark("start the launcher, build the stage")
         planner = SandboxPlanner(stage: stage, identity: identity, enforcement: enforcement)
         initFilter = try Self.compile(.initProcess(), mode: .silent)
         if identity.hasRange {
@@ -84,6 +87,7 @@ package final class SandboxSupervisor {
         let number = launches
         launches += 1
         let filter = try filter(of: spec.policy.seccomp)
+        timings?.mark("compile filters")
         let command = planner.commandPlan(spec, filter: filter, initFilter: initFilter)
         let launched = try launcher.launch(
             planner.launchPlan(spec, number: number), command: command, initProgram: initProgram, streams: streams,

@@ -131,8 +131,8 @@ package struct Stage: Sendable {
     private static func makeDevices(under root: String, _ sources: inout StageSources) throws(SyscallError) {
         try Syscall.makeDirectory(FilePath(root), mode: 0o755)
         try Syscall.mount(
-            source: "devices", target: FilePath(root), type: "tmpfs", flags: UInt(MS_NOSUID | MS_NOEXEC),
-            data: "mode=0755,size=64k")
+            source: "devices", target: FilePath(root), type: "tmpfs",
+            flags: UInt(MS_NOSUID | MS_NODEV | MS_NOEXEC), data: "mode=0755,size=64k")
         for name in devices {
             try Syscall.writeFile(FilePath("\(root)/\(name)"), [], mode: 0o666)
             try sources.attachDevice(name, at: FilePath("\(root)/\(name)"))
@@ -148,7 +148,7 @@ package struct Stage: Sendable {
         }
         try Syscall.mount(
             source: "none", target: FilePath(root), type: nil,
-            flags: UInt(MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC))
+            flags: UInt(MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC))
     }
 }
 

@@ -1,8 +1,10 @@
 import Glibc
+import LinuxSystem
 import Runs
 import SystemPackage
 
 // The process that owns one run. It is started by the engine, not by people.
+HostProcess.keepDescriptors()
 let arguments = CommandLine.arguments
 if arguments.count == 3, arguments[1] == "run" {
     SupervisorMain.run(FilePath(arguments[2]))

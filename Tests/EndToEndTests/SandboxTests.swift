@@ -66,6 +66,38 @@ extension EndToEnd {
             #expect(head.errors.isEmpty, "\(head.errors)")
         }
 
+        @Test("a slow reader gets everything, and holds up neither interruption nor the end")
+        func slowReader() throws {
+            let cloche = try Cloche.program()
+            let environment = ["CLOCHE_HOME": try Cloche.home.get()]
+            func shell(_ text: String) throws -> CommandResult {
+                try StartedCommand(
+                    "/bin/bash", ["-c", text, "bash", cloche], environment: environment
+                ).wait(timeout: 30)
+            }
+            #expect(try shell("\"$1\" exec -- seq 300000 | (sleep 4; tail -1)").output == "300000\n")
+            let full = "\"$1\" exec -- yes > >(sleep 20) & sleep 2; kill -INT $!; wait $!; echo $?"
+            #expect(try shell(full).output == "130\n")
+        }
+
+        @Test("files of the host can be shown, read-only, where one wants them")
+        func binds() throws {
+            let directory = try TemporaryDirectory()
+            try directory.write("shown", to: "file")
+            let file = directory.path + "/file"
+            let result = try Cloche.run(
+                "exec", "--bind-ro", "\(file):/mnt/deep/name", "--bind-ro", directory.path, "--", "sh", "-c",
+                "cat /mnt/deep/name \(file); echo x >/mnt/deep/name; rm \(file)")
+            #expect(result.output == "shownshown")
+            #expect(result.status != 0)
+            #expect(try directory.read("file") == "shown")
+            for (bind, status) in [("/no-such-file", 5), ("\(file):/proc/1", 125), ("\(file):relative", 64)] {
+                let refused = try Cloche.run("exec", "--bind-ro", bind, "--", "echo", "ran")
+                #expect(refused.status == Int32(status), "\(refused.errors)")
+                #expect(refused.output == "")
+            }
+        }
+
         @Test("a refused call is explained with what would allow it")
         func refusalExplained() throws {
             let result = try Cloche.run("exec", "--", "unshare", "-m", "true")

@@ -92,6 +92,13 @@ int CLinux_seccomp_receive(
 int CLinux_seccomp_refuse(int listener, uint64_t identity, int error);
 /// sched_setaffinity(2) of this process to the CPUs whose bit is set in `mask` (`bytes` long).
 int CLinux_sched_setaffinity(const void *mask, size_t bytes);
+/// What fstatfs(2) tells of a file system.
+struct CLinux_room {
+    int64_t type, blockSize;
+    uint64_t blocks, freeBlocks, files, freeFiles;
+};
+/// fstatfs(2).
+int CLinux_fstatfs(int descriptor, struct CLinux_room *room);
 /// landlock_create_ruleset(2) asked for the version of the interface that the kernel has; below 0 where it has none.
 int CLinux_landlock_version(void);
 /// sched_getaffinity(2) of this process.

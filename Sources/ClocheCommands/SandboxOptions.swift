@@ -1,0 +1,108 @@
+import ArgumentParser
+import Isolation
+import JobScheduling
+import Jobs
+import LinuxSystem
+import SandboxRuntime
+import SystemPackage
+import TerminalOutput
+
+/// What a single command's sandbox is to be like.
+struct SandboxOptions: ParsableArguments {
+    @Option(help: "What the sandbox may do: the name of a policy.") var policy = "default"
+    @Option(help: "The environment: a base, or the uuid of one of the project's.") var environment = "python"
+    @Option(help: "A directory that is shown, with throw-away changes, at /project-dir.") var project: String?
+    @Option(name: .customLong("bind-ro"), help: "Show a file or directory of the host, read-only: PATH or PATH:INSIDE.")
+    var binds: [String] = []
+    @Option(name: .customLong("env-var"), help: "Set a variable: NAME=VALUE.") var variables: [String] = []
+}
+
+extension SandboxOptions {
+    /// The sandbox of a command.
+    func request(
+        _ command: [String], under policy: SandboxPolicy, in environment: SandboxStore.Environment,
+        of store: SandboxStore
+    ) throws -> OneSandbox {
+        var sandbox = SandboxSpec(policy: policy, arguments: command, variables: environment.variables)
+        sandbox.umask = 0o002
+        // Nothing of the output is kept here: how much there may be is the caller's affair.
+        sandbox.policy.limits.output = nil
+        for (name, value) in [
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home/jovyan",
+            "TERM": environmentVariable("TERM") ?? "dumb",
+        ] where sandbox.variables[name] == nil {
+            sandbox.variables[name] = value
+        }
+        for text in variables {
+            guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+                throw ValidationError("--env-var needs NAME=VALUE, not `\(printable(text))`")
+            }
+            sandbox.variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+        }
+        var stage = StageSpec(environments: [.init(layers: environment.layers)])
+        if policy.network == .outbound { stage.outbound = .init() }
+        if policy.data != .none {
+            sandbox.mounts.append(.init(.bind(stage.binds.count), at: "/data"))
+            stage.binds.append(.init(source: try data(policy, store), readOnly: policy.data == .readOnly))
+        }
+        if let project {
+            guard Syscall.exists(FilePath(project)) else {
+                throw CommandFailure(
+                    .notFound, "show the project `\(project)`: there is no such directory", hint: "check the name")
+            }
+            sandbox.mounts.append(.init(.scratchOver(stage.binds.count), at: "/project-dir"))
+            stage.binds.append(.init(source: project, readOnly: true))
+            sandbox.directory = "/project-dir"
+        }
+        for text in binds { try add(bind: text, to: &sandbox, &stage) }
+        return OneSandbox(
+            identity: store.identity, stage: stage, sandbox: sandbox, name: JobID.random().description,
+            scratch: store.scratch)
+    }
+
+    /// The directory to show at `/data`.
+    private func data(_ policy: SandboxPolicy, _ store: SandboxStore) throws -> String {
+        switch policy.dataScope {
+        case .shared: return try store.data.shared().string
+        case .project:
+            guard let project else {
+                throw CommandFailure(
+                    .usage, "show the data of a project, as policy `\(policy.name)` wants: no project was named",
+                    hint: "name it with `--project DIR`")
+            }
+            let path = try absolute(project)
+            return try store.data.project(ProjectIdentity.uuid(ofPath: path)).string
+        case .job:
+            throw CommandFailure(
+                .invalidConfiguration,
+                "show the data of a job, as policy `\(policy.name)` wants: a single command is none",
+                hint: "use a policy with `data: {scope: shared}` or `data: none`")
+        }
+    }
+
+    /// A directory's path without links, as jobs know their projects.
+    private func absolute(_ path: String) throws -> String {
+        let directory = try Syscall.openLocation(FilePath(path))
+        return String(decoding: try Syscall.readLink(FilePath("/proc/self/fd/\(directory.number)")), as: UTF8.self)
+    }
+
+    /// A path of the host, and where it appears: under its own name unless another one is given.
+    private func add(bind text: String, to sandbox: inout SandboxSpec, _ stage: inout StageSpec) throws {
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard let source = parts.first, !source.isEmpty else {
+            throw ValidationError("--bind-ro needs PATH or PATH:INSIDE, not `\(printable(text))`")
+        }
+        guard Syscall.exists(FilePath(source)) else {
+            throw CommandFailure(
+                .notFound, "show `\(source)`: there is no such file or directory", hint: "check the name")
+        }
+        let target = parts.count > 1 ? parts[1] : source
+        guard FilePath(target).isAbsolute else {
+            throw ValidationError(
+                "--bind-ro needs an absolute path inside, as in `--bind-ro \(printable(source)):/mnt/\(printable(source))`"
+            )
+        }
+        sandbox.mounts.append(.init(.bind(stage.binds.count), at: FilePath(target).lexicallyNormalized().string))
+        stage.binds.append(.init(source: source, readOnly: true))
+    }
+}

@@ -1,0 +1,57 @@
+import LinuxSystem
+package import Policies
+package import SystemPackage
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+extension PolicyCatalogue {
+    /// Where the administrator's policies are.
+    package static let systemDirectory: FilePath = "/etc/cloche/policies"
+
+    /// The built-in policies, the administrator's, and those of a store.
+    package static func standard(store: FilePath) -> PolicyCatalogue {
+        PolicyCatalogue(layers: [
+            layer(systemDirectory, belongsToRoot: true), layer(store.appending("policies"), belongsToRoot: false),
+        ])
+    }
+
+    private static func layer(_ directory: FilePath, belongsToRoot: Bool) -> Layer {
+        Layer(
+            directory: directory.string,
+            fileNames: {
+                // A directory that cannot be read has no policies that anybody could use.
+                guard let opened = try? Syscall.open(directory, O_RDONLY | O_DIRECTORY),
+                    let entries = try? Syscall.directoryEntries(opened.number)
+                else { return [] }
+                return entries.map { String(decoding: $0.name, as: UTF8.self) }
+            },
+            read: { name in try read(name, in: directory, belongsToRoot: belongsToRoot) })
+    }
+
+    private static func read(
+        _ name: String, in directory: FilePath, belongsToRoot: Bool
+    ) throws(SyscallError) -> [UInt8]? {
+        do throws(SyscallError) {
+            let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+            // A link may lead to where an administrator keeps the document; what it leads to is looked at.
+            let file = try Syscall.open(FilePath(name), at: opened.number, O_RDONLY | O_NONBLOCK)
+            let status = try Syscall.fstat(file.number)
+            guard status.isRegular else { throw SyscallError("open", name, errno: .invalidArgument) }
+            if belongsToRoot {
+                for status in [status, try Syscall.fstat(opened.number)] where !status.isOfRootAlone {
+                    throw SyscallError("trust", "\(directory)/\(name)", errno: .notPermitted)
+                }
+            }
+            return try Syscall.readAll(file.number, limit: PolicyDocument.sizeLimit + 1)
+        } catch let error where error.errno == .noSuchFileOrDirectory {
+            return nil
+        }
+    }
+}
+
+extension FileStatus {
+    /// Whether nobody but root can have written it.
+    fileprivate var isOfRootAlone: Bool { user == 0 && mode & 0o022 == 0 }
+}

@@ -1,0 +1,132 @@
+package import Isolation
+import SystemPackage
+
+/// A policy with all that it inherits, and where it has each of its values from.
+package struct ResolvedPolicy: Sendable, Hashable {
+    /// The policy.
+    package private(set) var policy: SandboxPolicy
+    /// The names of the policy, of what it extends, and so on to the built-in one.
+    package private(set) var lineage: [String]
+    /// Where documents set what they set, by key; each other key has the value of the built-in policy.
+    ///
+    /// Keys are written as in `limits.memory`, `limits.memory.enforce` and `seccomp.deny.flock`; `data` and `limits.*`
+    /// stand for the access and the value.
+    package private(set) var origins: [String: PolicyPlace] = [:]
+
+    /// A built-in policy.
+    init(builtIn policy: SandboxPolicy) {
+        self.policy = policy
+        lineage = [policy.name]
+    }
+
+    /// Changes the policy to what a document that extends it says.
+    ///
+    /// - Returns: What the document says that has no effect on this policy.
+    mutating func apply(_ document: PolicyDocument) -> [PolicyProblem] {
+        lineage.insert(document.name, at: 0)
+        policy.name = document.name
+        set(document.network, \.network, "network")
+        set(document.data, \.data, "data")
+        set(document.dataScope, \.dataScope, "data.scope")
+        set(document.needsRange, \.needsRange, "identity")
+        return applyLimits(document) + applySeccomp(document)
+    }
+
+    private mutating func set<Value>(
+        _ placed: PolicyDocument.Placed<Value>?, _ path: WritableKeyPath<SandboxPolicy, Value>, _ key: String
+    ) {
+        guard let placed else { return }
+        policy[keyPath: path] = placed.value
+        origins[key] = placed.place
+    }
+
+    private mutating func applyLimits(_ document: PolicyDocument) -> [PolicyProblem] {
+        var problems: [PolicyProblem] = []
+        for name in LimitName.allCases {
+            let key = "limits.\(name.rawValue)"
+            if let setting = document.limits[name] {
+                origins[key] = setting.place
+                switch setting.value {
+                case .unlimited:
+                    policy.limits.set(name, to: nil)
+                    // Nothing is left that could be held.
+                    policy.hardLimits.remove(name)
+                    origins[key + ".enforce"] = nil
+                case .value(let value): policy.limits.set(name, to: value)
+                }
+            }
+            guard let hard = document.hardLimits[name] else { continue }
+            origins[key + ".enforce"] = hard.place
+            if !hard.value {
+                policy.hardLimits.remove(name)
+            } else if policy.limits.value(of: name) != nil {
+                policy.hardLimits.insert(name)
+            } else {
+                problems.append(PolicyProblem("`\(key)` has no value that could be enforced: give one", at: hard.place))
+            }
+        }
+        return problems
+    }
+
+    private mutating func applySeccomp(_ document: PolicyDocument) -> [PolicyProblem] {
+        guard !document.allowed.isEmpty || !document.denied.isEmpty else { return [] }
+        var seccomp = policy.seccomp
+        seccomp.name = document.name
+        var problems: [PolicyProblem] = []
+        for entry in document.allowed {
+            do throws(SeccompPolicyError) {
+                if SystemCallTable.knows(entry.value) {
+                    try seccomp.allow(call: entry.value)
+                } else {
+                    try seccomp.allow(group: SeccompGroup.ID(rawValue: entry.value))
+                }
+                origins["seccomp.allow.\(entry.value)"] = entry.place
+            } catch {
+                problems.append(PolicyProblem(whyNotAllowed(entry.value, error), at: entry.place))
+            }
+        }
+        seccomp.add(group: SeccompNames.denied)
+        for entry in document.denied {
+            do throws(SeccompPolicyError) {
+                try seccomp.refuse(call: entry.value, refusal(of: entry.value, in: seccomp))
+                origins["seccomp.allow.\(entry.value)"] = nil
+                origins["seccomp.deny.\(entry.value)"] = entry.place
+            } catch {
+                problems.append(PolicyProblem(error.description, at: entry.place))
+            }
+        }
+        policy.seccomp = seccomp
+        return problems
+    }
+
+    /// How a denied call is refused: with EPERM and reported, or as before where it always was.
+    ///
+    /// Programs fall back on something else after the answers that the built-in policies give.
+    private func refusal(of call: String, in seccomp: SeccompPolicy) -> SeccompRefusal {
+        var refusal = SeccompRefusal(.notPermitted, .notify, group: SeccompNames.denied.id)
+        if let rule = seccomp.rules[call], rule.cases.isEmpty, case .refuse(let present) = rule.otherwise {
+            refusal.errno = present.errno
+            refusal.reporting = present.reporting
+        }
+        return refusal
+    }
+
+    private func whyNotAllowed(_ name: String, _ error: SeccompPolicyError) -> String {
+        switch error {
+        case .noSuchGroup:
+            return "`\(name)` has no effect: `\(lineage.last ?? "")` refuses nothing for that reason"
+        case .neverOpens:
+            if let denied = origins["seccomp.deny.\(name)"] {
+                return "`\(name)` cannot be allowed: the policy that this one extends denies it, at \(denied)"
+            }
+            let group = policy.seccomp.groups[SeccompGroup.ID(rawValue: name)] ?? groupRefusing(name)
+            return "`\(name)` is refused whatever a policy says" + (group.map { ": \($0.reason)" } ?? "")
+        default: return error.description
+        }
+    }
+
+    private func groupRefusing(_ call: String) -> SeccompGroup? {
+        guard let rule = policy.seccomp.rules[call], case .refuse(let refusal) = rule.otherwise else { return nil }
+        return policy.seccomp.group(of: refusal)
+    }
+}

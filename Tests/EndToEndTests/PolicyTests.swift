@@ -1,0 +1,120 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    @Suite("Policies of one's own", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct OwnPolicies {
+        /// A policy document in the store, removed when this ends.
+        private final class Document {
+            let name = "own-\(UUID().uuidString.prefix(8).lowercased())"
+            private let path: String
+
+            init(_ text: String) throws {
+                let directory = try Cloche.home.get() + "/policies"
+                try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+                path = "\(directory)/\(name).yaml"
+                try Data(text.utf8).write(to: URL(filePath: path))
+            }
+
+            deinit { try? FileManager.default.removeItem(atPath: path) }
+
+            func exec(_ arguments: String...) throws -> CommandResult {
+                try Cloche.start(["exec", "--policy", name] + arguments, environment: [:]).wait()
+            }
+        }
+
+        @Test("what a policy opens and denies is open and denied")
+        func systemCalls() throws {
+            let policy = try Document("extends: default\nseccomp: {allow: [ptrace], deny: [flock]}\n")
+            let program = """
+                import fcntl, os
+                libc = __import__("ctypes").CDLL(None, use_errno=True)
+                print(libc.ptrace(0, 0, 0, 0))
+                try: fcntl.flock(os.open("/tmp", 0), fcntl.LOCK_EX); print("locked")
+                except OSError as e: print(e.errno)
+                raise SystemExit(3)
+                """
+            let result = try policy.exec("--", "python3", "-c", program)
+            #expect(result.output == "0\n1\n", "\(result.errors)")
+            #expect(result.errors.contains("flock") && result.errors.contains("by policy"), "\(result.errors)")
+        }
+
+        @Test("programs see the processors that their limit gives them, and nothing else")
+        func processors() throws {
+            let policy = try Document("extends: default\nlimits: {cpus: 1}\n")
+            let result = try policy.exec(
+                "--", "sh", "-c",
+                "nproc; getconf _NPROCESSORS_ONLN; grep -c ^processor /proc/cpuinfo; echo $OMP_NUM_THREADS")
+            #expect(result.output == "1\n1\n1\n1\n", "\(result.errors)")
+            let own = try policy.exec("--env-var", "OMP_NUM_THREADS=3", "--", "sh", "-c", "echo $OMP_NUM_THREADS")
+            #expect(own.output == "3\n")
+            #expect(try policy.exec("--", "sh", "-c", "echo 0 > /sys/devices/system/cpu/online").status == 2)
+        }
+
+        @Test("data of a project is its own")
+        func projectData() throws {
+            let policy = try Document("extends: default\ndata: {access: rw, scope: project}\n")
+            let (one, two) = (try TemporaryDirectory(), try TemporaryDirectory())
+            #expect(try policy.exec("--project", one.path, "--", "touch", "/data/kept").status == 0)
+            #expect(try policy.exec("--project", one.path, "--", "ls", "/data").output == "kept\n")
+            #expect(try policy.exec("--project", two.path, "--", "ls", "/data").output == "")
+            let none = try policy.exec("--", "true")
+            #expect(none.status == 64)
+            #expect(none.errors.contains("--project"))
+        }
+
+        @Test("a job keeps the policy that it was made with")
+        func pinned() throws {
+            var policy: Document? = try Document("extends: default\nlimits: {pids: 77}\n")
+            let name = try #require(policy).name
+            let project = try TestProject([.init(file: "one.py", text: "print(1)\n")])
+            let made = try project.cloche("run", "main.orchest", "--name", project.name, "--policy", name)
+            #expect(made.status == 0, "\(made.errors)")
+            policy = nil
+            let shown = try Cloche.run("show", "\(project.name)/0").output
+            #expect(shown.contains("pids 77"), "\(shown)")
+            #expect(try Cloche.run("exec", "--policy", name, "--", "true").status == 5)
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+
+        @Test("an invalid policy is refused with every place, and nothing runs")
+        func invalid() throws {
+            let policy = try Document(
+                "extends: default\nlimits:\n  memory: 5\n  pid: 3\nseccomp: {allow: [unsharee]}\n")
+            let result = try policy.exec("--", "echo", "ran")
+            #expect(result.status == 78)
+            #expect(result.output == "")
+            for place in [":3:", ":4:", ":5:"] { #expect(result.errors.contains(place), "\(result.errors)") }
+            #expect(result.errors.contains("did you mean"))
+        }
+
+        @Test(
+            "a limit that the kernel cannot hold is refused where the policy demands it",
+            arguments: ["hard", "best-effort"])
+        func hard(_ enforcement: String) throws {
+            let policy = try Document(
+                "extends: default\nlimits: {scratch: {value: 64MiB, enforce: \(enforcement)}}\n")
+            let result = try Cloche.start(
+                ["exec", "--policy", policy.name, "--", "echo", "ran"], environment: ["CLOCHE_SCRATCH": "disk"]
+            ).wait()
+            #expect(result.status == (enforcement == "hard" ? 125 : 0))
+            if enforcement == "hard" {
+                #expect(result.output == "")
+                #expect(result.errors.contains("`scratch`"), "\(result.errors)")
+            }
+        }
+
+        @Test("policy explain prints the plan; policy validate all that is wrong")
+        func looking() throws {
+            let policy = try Document("extends: strict\nlimits: {pids: 99}\n")
+            let explained = try Cloche.run("policy", "explain", policy.name)
+            #expect(explained.status == 0)
+            for part in ["pids 99", "overlay", "filters", "flock"] { #expect(explained.output.contains(part)) }
+            #expect(try Cloche.run("policy", "ls").output.contains(policy.name))
+            let directory = try TemporaryDirectory()
+            try directory.write("network: everywhere\n", to: "wrong.yaml")
+            let validated = try Cloche.run("policy", "validate", directory.path + "/wrong.yaml")
+            #expect(validated.status == 78)
+            #expect(validated.errors.contains("wrong.yaml:1:10"), "\(validated.errors)")
+        }
+    }
+}
