@@ -27,6 +27,8 @@ package struct RunEvent: Sendable, Hashable {
         package var processesPeak: Int64?
         /// What it wrote to its standard output and standard error, in bytes.
         package var outputBytes: Int64?
+        /// What it read from disks and wrote to them, in bytes.
+        package var readBytes: Int64?, writtenBytes: Int64?
 
         /// Makes a usage; everything not given was not measured.
         package init(wallSeconds: Double? = nil, cpuSeconds: Double? = nil, memoryPeakBytes: Int64? = nil) {
@@ -41,6 +43,8 @@ package struct RunEvent: Sendable, Hashable {
             case memoryPeakBytes = "memory_peak_bytes"
             case processesPeak = "processes_peak"
             case outputBytes = "output_bytes"
+            case readBytes = "read_bytes"
+            case writtenBytes = "written_bytes"
         }
     }
 

@@ -168,6 +168,8 @@ final class RunSupervisor {
             wallSeconds: report.seconds,
             cpuSeconds: report.usage.map { $0.userSeconds + $0.systemSeconds }, memoryPeakBytes: report.peakMemory)
         usage.outputBytes = report.outputBytes
+        usage.readBytes = report.traffic?.readBytes
+        usage.writtenBytes = report.traffic?.writtenBytes
         var verdict = report.verdict(of: "step `\(printable(step.name))`", under: spec.policy)
         if verdict.cause == .timeout, spec.ownTimeLimit { verdict.remedy = "give it longer by `--timeout`" }
         conclude(step, verdict, usage: usage)

@@ -118,6 +118,11 @@ extension LaunchPlan {
     }
 }
 
+/// What processes of a sandbox read from disks and wrote to them, in bytes.
+package struct DiskTraffic: Sendable, Hashable {
+    package var readBytes: Int64, writtenBytes: Int64
+}
+
 /// What init reports.
 package enum InitMessage: Sendable {
     /// The command executes. The descriptors belong to the receiver: its pidfd, and the listener for refused calls.
@@ -127,7 +132,7 @@ package enum InitMessage: Sendable {
     /// The command has a terminal; the descriptor of our side of it belongs to the receiver.
     case terminal(CInt)
     /// The command ended with this wait status; `unroutedDatagrams` counts packets that found no network.
-    case ended(ProcessEnd, unroutedDatagrams: UInt64)
+    case ended(ProcessEnd, unroutedDatagrams: UInt64, traffic: DiskTraffic?)
 
     /// Reads one message; nil when init is gone.
     package static func receive(_ control: CInt) throws(SyscallError) -> InitMessage? {
@@ -154,7 +159,12 @@ package enum InitMessage: Sendable {
             let signal = status & 0x7F
             return .ended(
                 signal == 0 ? .exited((status >> 8) & 0xFF) : .signalled(signal),
-                unroutedDatagrams: message.unroutedDatagrams)
+                unroutedDatagrams: message.unroutedDatagrams,
+                traffic: message.knowsTraffic == 0
+                    ? nil
+                    : DiskTraffic(
+                        readBytes: Int64(clamping: message.readBytes),
+                        writtenBytes: Int64(clamping: message.writtenBytes)))
         default:
             return nil
         }

@@ -11,8 +11,11 @@ package enum LimitEnforcement {
         -> [LimitReport]
     {
         var reports = groups.map { report in
-            guard report.name == .pids, report.enforcement == .none else { return report }
-            return LimitReport(.pids, report.value, .rlimit)
+            switch (report.name, report.enforcement) {
+            case (.pids, .none): LimitReport(.pids, report.value, .rlimit)
+            case (.memory, .none): LimitReport(.memory, report.value, .watchdog, remark: report.remark)
+            default: report
+            }
         }
         let others: [(LimitName, Enforcement)] = [
             (.cpuTime, .rlimit), (.openFiles, .rlimit), (.wallTime, .watchdog), (.output, .watchdog),
@@ -24,7 +27,9 @@ package enum LimitEnforcement {
             reports.append(
                 LimitReport(
                     name, min(value, most), enforcement,
-                    remark: value > most ? "the host allows no more" : nil))
+                    remark: value > most
+                        ? "the host allows no more"
+                        : name == .cpuTime ? "of each process; of all together by a watchdog" : nil))
         }
         return reports
     }

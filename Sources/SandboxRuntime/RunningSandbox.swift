@@ -1,8 +1,8 @@
-package import Cgroups
-package import Isolation
+import Cgroups
+import Isolation
 package import LinuxSystem
-package import SandboxLaunch
-package import SeccompFilters
+import SandboxLaunch
+import SeccompFilters
 import SystemPackage
 
 #if canImport(Glibc)
@@ -14,6 +14,10 @@ package final class RunningSandbox {
     private let loop: EventLoop
     private let launched: LaunchedSandbox
     private let limits: ResourceLimits
+    private let watch: SandboxWatchdog.Limits
+    private var watchdog: SandboxWatchdog?
+    private var tail = OutputTail()
+    private var traffic: DiskTraffic?
     private let counters: () -> CgroupUsage?
     private let before: CgroupUsage?
     private let started: Double
@@ -28,6 +32,7 @@ package final class RunningSandbox {
     private var unrouted: UInt64 = 0
     private var outputBytes: Int64 = 0
     private var timers: [Int] = []
+    private var killTimer: Int?
     private var finished = false
     private let onOutput: (CInt, [UInt8]) -> Void
     private let onEnd: (SandboxReport) -> Void
@@ -40,15 +45,16 @@ package final class RunningSandbox {
     /// Takes over a launched sandbox.
     ///
     /// `onOutput` gets what arrives on each of the outputs; `onEnd` gets the report, once.
-    package init(
+    init(
         _ launched: consuming LaunchedSandbox, loop: EventLoop, limits: ResourceLimits, refusals: RefusalTable,
-        outputs: [CInt], counters: @escaping () -> CgroupUsage?,
+        outputs: [CInt], watch: SandboxWatchdog.Limits, counters: @escaping () -> CgroupUsage?,
         onOutput: @escaping (CInt, [UInt8]) -> Void, onEnd: @escaping (SandboxReport) -> Void
     ) {
         self.loop = loop
         self.launched = launched
         self.limits = limits
         self.counters = counters
+        self.watch = watch
         self.onOutput = onOutput
         self.onEnd = onEnd
         self.outputs = Set(outputs)
@@ -98,6 +104,7 @@ package final class RunningSandbox {
                 self.listenerNumber = listenerNumber
                 loop.watch(listenerNumber) { self.answerRefusal(listenerNumber) }
             }
+            startWatching()
             if let intervention, intervention != .timeLimit { signal(SIGTERM) }
             onStart?()
         case .terminal, .failed, .ended: take(lastWord: message)
@@ -111,13 +118,34 @@ package final class RunningSandbox {
             ending = .notExecuted(missing: errno == .noSuchFileOrDirectory, reason: errno.description)
         case .failed(let step, let call, let errno, execution: false):
             ending = .setup(LaunchError(step: step, SyscallError(call, errno: errno)))
-        case .ended(let end, let unroutedDatagrams):
+        case .ended(let end, let unroutedDatagrams, let traffic):
             ending = .ended(end)
             unrouted = unroutedDatagrams
+            self.traffic = traffic
         case .terminal(let number): onTerminal?(OwnedFileDescriptor(adopting: number))
         case .started: break
         }
     }
+
+    private func startWatching() {
+        // A command that ends at once leaves nothing to look at.
+        if let processes = try? SandboxProcesses(of: launched.number) {
+            watchdog = SandboxWatchdog(watch, processes, loop: loop) { self.end($0, grace: 0) }
+        }
+        if before?.oomKills != nil { watchForKills() }
+    }
+
+    /// A run of which the kernel has killed one process is a failed run: what is left of it would only burn time.
+    ///
+    /// Control groups of version 2 end the rest by themselves.
+    private func watchForKills() {
+        killTimer = loop.after(0.3) {
+            guard self.outOfMemoryKills == 0 else { return self.end(.outOfMemory, grace: 0) }
+            self.watchForKills()
+        }
+    }
+
+    private var outOfMemoryKills: Int64 { (counters()?.oomKills ?? 0) - (before?.oomKills ?? 0) }
 
     private func answerRefusal(_ number: CInt) {
         do throws(SyscallError) {
@@ -150,15 +178,20 @@ package final class RunningSandbox {
             if outputBytes + Int64(bytes.count) >= limit { end(.outputLimit, grace: 1) }
         }
         outputBytes += Int64(bytes.count)
-        if !bytes.isEmpty { onOutput(number, Array(bytes)) }
+        guard !bytes.isEmpty else { return }
+        tail.append(Array(bytes))
+        onOutput(number, Array(bytes))
     }
 
     private var reaped = false
     private var usage: ProcessUsage?
 
     private func reap() {
-        guard !reaped, let result = try? launched.process.wait(block: false) else { return }
+        guard !reaped else { return }
+        guard let result = try? launched.process.wait(block: false) else { return }
         reaped = true
+        loop.cancelTimer(killTimer)
+        watchdog?.stop()
         usage = result.usage
         loop.unwatch(launched.process.number)
         // The last words of init may still be in the socket.
@@ -211,13 +244,19 @@ package final class RunningSandbox {
         finished = true
         for timer in timers { loop.cancelTimer(timer) }
         let after = counters()
+        let watchdog = watchdog
+        self.watchdog = nil
         var report = SandboxReport(
             ending: ending ?? .lost, intervention: intervention, usage: usage,
             seconds: Syscall.monotonicSeconds() - started, outputBytes: outputBytes, denials: recorder.denials,
             unrecordedDenials: recorder.unrecorded, unroutedDatagrams: unrouted, outOfMemoryKills: 0, pidsLimitHits: 0,
-            peakMemory: after?.peakMemory)
+            peakMemory: after?.peakMemory ?? watchdog?.peakMemory)
+        report.fullPlaces = watchdog?.fullPlaces ?? []
+        report.complaint = tail.complaint
+        report.traffic = traffic
         report.outOfMemoryKills = (after?.oomKills ?? 0) - (before?.oomKills ?? 0)
         report.pidsLimitHits = (after?.pidsLimitHits ?? 0) - (before?.pidsLimitHits ?? 0)
+        if watchdog?.sawMostTasks == true { report.pidsLimitHits = 1 }
         if case .lost = report.ending, intervention != nil { report.ending = .ended(.signalled(SIGKILL)) }
         onEnd(report)
     }

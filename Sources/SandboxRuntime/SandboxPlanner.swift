@@ -112,12 +112,17 @@ package struct SandboxPlanner: Sendable {
         }
         var size = "mode=0755"
         if let limit = spec.policy.limits.scratch {
-            size += ",size=\(limit.bytes),nr_inodes=\(max(limit.bytes / 4096, 4096))"
+            size += Self.room(limit)
         }
         return [
             .mount(
                 source: "scratch", target: StagePath.scratch, type: "tmpfs", flags: Self.plainMount, data: size)
         ]
+    }
+
+    /// Options of a tmpfs of limited size: a file for each page at most, so that empty files do not fill the memory.
+    private static func room(_ limit: ByteCount) -> String {
+        ",size=\(limit.bytes),nr_inodes=\(max(limit.bytes / 4096, 4096))"
     }
 
     /// Options of an overlay whose changes are thrown away, so that none of them needs to reach the disk.
@@ -177,7 +182,7 @@ package struct SandboxPlanner: Sendable {
         var terminals = "newinstance,ptmxmode=0666,mode=0620"
         if identity.hasRange { terminals += ",gid=5" }
         var shared = "mode=1777"
-        if let limit = spec.policy.limits.scratch { shared += ",size=\(limit.bytes)" }
+        if let limit = spec.policy.limits.scratch { shared += Self.room(limit) }
         return [
             .mount(source: StagePath.devices, target: dev, type: nil, flags: UInt64(MS_BIND | MS_REC), data: nil),
             .mount(

@@ -19,14 +19,18 @@ struct SandboxProcesses: ~Copyable {
         var memory: Int64 = 0
     }
 
-    private let root: OwnedFileDescriptor
     private let processes: OwnedFileDescriptor
+    /// Kept open from the beginning: when the sandbox has ended, its mounts have no paths any more.
+    private let root: OwnedFileDescriptor, sharedMemory: OwnedFileDescriptor
 
     /// Opens the root directory and the procfs of the sandbox whose process 1 has this number outside.
     init(of number: Int32) throws(SyscallError) {
         let root = try Syscall.openLocation(FilePath("\(StagePath.hostProcesses)/\(number)/root"))
-        processes = try Self.openProcesses(root.number)
+        let processes = try Self.openProcesses(root.number)
+        let sharedMemory = try Syscall.openLocation("dev/shm", at: root.number, resolve: .noSymlinks)
+        self.processes = processes
         self.root = root
+        self.sharedMemory = sharedMemory
     }
 
     private static func openProcesses(_ root: CInt) throws(SyscallError) -> OwnedFileDescriptor {
@@ -68,12 +72,8 @@ struct SandboxProcesses: ~Copyable {
 
     /// The room in the file systems of throw-away changes, by the path inside.
     func room() -> [(path: String, system: FileSystemRoom)] {
-        ["/", "/dev/shm"].compactMap { path in
-            let name = path == "/" ? "." : String(path.dropFirst())
-            guard let place = try? Syscall.openLocation(FilePath(name), at: root.number, resolve: .noSymlinks),
-                let system = try? Syscall.fileSystem(of: place.number)
-            else { return nil }
-            return (path, system)
+        [("/", root.number), ("/dev/shm", sharedMemory.number)].compactMap { path, place in
+            (try? Syscall.fileSystem(of: place)).map { (path, $0) }
         }
     }
 
@@ -94,26 +94,5 @@ struct SandboxProcesses: ~Copyable {
             let bytes = try? Syscall.readAll(file.number, limit: 65536)
         else { return nil }
         return String(decoding: bytes, as: UTF8.self)
-    }
-}
-
-/// What processes of a sandbox read from and wrote to disks.
-package struct DiskTraffic: Sendable, Hashable {
-    /// Bytes, those of processes that process 1 has waited for included.
-    package var readBytes: Int64, writtenBytes: Int64
-
-    /// Reads what has come together at a process that has ended and is not yet reaped (proc(5), `io`).
-    init?(of number: Int32) {
-        let path = FilePath("\(StagePath.hostProcesses)/\(number)/io")
-        guard let bytes = try? Syscall.readFile(path, limit: 4096) else { return nil }
-        var values: [Substring: Int64] = [:]
-        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
-            let parts = line.split(separator: " ")
-            if parts.count == 2 { values[parts[0]] = Int64(parts[1]) }
-        }
-        guard let read = values["read_bytes:"], let written = values["write_bytes:"] else { return nil }
-        readBytes = read
-        // What was removed before it reached the disk was never written.
-        writtenBytes = max(0, written - (values["cancelled_write_bytes:"] ?? 0))
     }
 }

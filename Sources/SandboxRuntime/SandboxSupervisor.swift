@@ -23,6 +23,7 @@ package final class SandboxSupervisor {
     private let initFilter: FilterProgram
     private let counters: () -> CgroupUsage?
     private let timings: LaunchTimings?
+    private let enforcement: [LimitReport]
     private var launches = 0
     private var filters: [SeccompPolicy: FilterProgram] = [:]
 
@@ -38,6 +39,7 @@ package final class SandboxSupervisor {
     ) throws(LaunchError) {
         self.identity = identity
         self.timings = timings
+        self.enforcement = enforcement
         self.counters = counters
         self.initProgram = initProgram.release()
         launcher = try Launcher(
@@ -94,7 +96,8 @@ package final class SandboxSupervisor {
             extra: stage.network.map { [$0] } ?? [])
         return RunningSandbox(
             launched, loop: loop, limits: spec.policy.limits, refusals: filter.answers, outputs: outputs,
-            counters: counters, onOutput: onOutput,
+            watch: SandboxWatchdog.Limits(spec.policy.limits, groups: enforcement), counters: counters,
+            onOutput: onOutput,
             onEnd: { report in
                 self.removeScratch(number)
                 onEnd(report)

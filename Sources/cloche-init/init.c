@@ -41,10 +41,8 @@ static char stack[64 * 1024] __attribute__((aligned(16)));
 // Shared between init and process 2 until that executes.
 static volatile int childThread, mayGo, failedStage, failedError, listener = -1;
 
-static void tell(uint32_t kind, int value, int error, uint64_t unrouted, const int *descriptors, int count) {
-    struct CSandboxLaunch_message message = {
-        .kind = kind, .value = value, .error = error, .unroutedDatagrams = unrouted};
-    struct iovec vector = {.iov_base = &message, .iov_len = sizeof message};
+static void send_(struct CSandboxLaunch_message *message, const int *descriptors, int count) {
+    struct iovec vector = {.iov_base = message, .iov_len = sizeof *message};
     char space[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8)));
     struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1};
     if (count > 0) {
@@ -60,8 +58,13 @@ static void tell(uint32_t kind, int value, int error, uint64_t unrouted, const i
     while (sendmsg(control, &header, MSG_NOSIGNAL) < 0 && errno == EINTR) {}
 }
 
+static void tell(uint32_t kind, int value, int error, const int *descriptors, int count) {
+    struct CSandboxLaunch_message message = {.kind = kind, .value = value, .error = error};
+    send_(&message, descriptors, count);
+}
+
 static _Noreturn void fail(int stage, int error) {
-    tell(CSandboxLaunch_failed, stage, error, 0, NULL, 0);
+    tell(CSandboxLaunch_failed, stage, error, NULL, 0);
     _exit(125);
 }
 
@@ -203,7 +206,7 @@ static void makeTerminal(void) {
     for (int number = 0; number < 3; number++)
         if ((command->terminal & (1U << number)) && dup2(theirs, number) < 0)
             fail(CSandboxLaunch_stageTerminal, errno);
-    tell(CSandboxLaunch_terminal, 0, 0, 0, &ours, 1);
+    tell(CSandboxLaunch_terminal, 0, 0, &ours, 1);
     close(ours);
     close(theirs);
 }
@@ -235,6 +238,27 @@ static uint64_t unroutedDatagrams(int snmp) {
     }
 }
 
+static uint64_t numberAfter(const char *text, const char *name) {
+    const char *place = strstr(text, name);
+    uint64_t number = 0;
+    if (!place) return 0;
+    for (place += strlen(name); *place >= '0' && *place <= '9'; place++) number = number * 10 + (uint64_t)(*place - '0');
+    return number;
+}
+
+// What this process and those that it has waited for read from disks and wrote to them (proc(5), io).
+static void addTraffic(int io, struct CSandboxLaunch_message *message) {
+    char buffer[1024];
+    ssize_t length = io < 0 ? -1 : pread(io, buffer, sizeof buffer - 1, 0);
+    if (length <= 0) return;
+    buffer[length] = 0;
+    uint64_t written = numberAfter(buffer, "\nwrite_bytes: "), cancelled = numberAfter(buffer, "\ncancelled_write_bytes: ");
+    message->knowsTraffic = 1;
+    message->readBytes = numberAfter(buffer, "\nread_bytes: ");
+    // What was removed before it reached the disk was never written.
+    message->writtenBytes = written > cancelled ? written - cancelled : 0;
+}
+
 static int reap(pid_t child, int *status) {
     int ended = 0;
     for (;;) {
@@ -257,6 +281,7 @@ int main(void) {
     sigprocmask(SIG_SETMASK, &all, NULL);
     int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
     int snmp = open("/proc/net/snmp", O_RDONLY | O_CLOEXEC);
+    int io = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
     if (signals < 0) fail(CSandboxLaunch_stageClone, errno);
     if (command->terminal) makeTerminal();
 
@@ -286,7 +311,7 @@ int main(void) {
 
     if (failedStage) fail(failedStage, failedError);
     int descriptors[2] = {pidfd, listener};
-    tell(CSandboxLaunch_started, child, 0, 0, descriptors, listener >= 0 ? 2 : 1);
+    tell(CSandboxLaunch_started, child, 0, descriptors, listener >= 0 ? 2 : 1);
     close(pidfd);
     if (listener >= 0) close(listener);
     // Descriptors 0 to 2 are the command's; init keeps no end of them open.
@@ -298,7 +323,10 @@ int main(void) {
     for (;;) {
         int status;
         if (reap(child, &status)) {
-            tell(CSandboxLaunch_ended, status, 0, unroutedDatagrams(snmp), NULL, 0);
+            struct CSandboxLaunch_message message = {
+                .kind = CSandboxLaunch_ended, .value = status, .unroutedDatagrams = unroutedDatagrams(snmp)};
+            addTraffic(io, &message);
+            send_(&message, NULL, 0);
             _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
         }
         if (poll(polls, 2, -1) < 0 && errno != EINTR) _exit(125);

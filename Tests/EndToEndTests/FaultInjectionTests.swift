@@ -12,6 +12,9 @@ extension EndToEnd {
         .enabled(if: Cloche.isRoot, "following processes that are not dumpable needs root"),
         .enabled(if: FileManager.default.isExecutableFile(atPath: FaultyLaunch.strace), "strace(1) is not installed"))
     struct FaultInjection {
+        // Faults of the program that this finds when it is written, and that are to be mended there and not excused here:
+        // a failed close_range(2) or answer is ignored; what cannot be looked at is taken for absent; a keeper that fails
+        // says nothing; groups that could not be removed are forgotten; trouble with the store is called bad data.
         @Test(
             "no command runs when a part of its sandbox could not be set up", .timeLimit(.minutes(30)),
             arguments: FaultyLaunch.Part.allCases)
@@ -196,6 +199,10 @@ struct FaultyLaunch {
             ("memfd_create", "\"cloche-probe\"", "where memory cannot hold the changes, the disk does"),
             ("fsetxattr", "\"user.cloche\"", "as above"), ("fremovexattr", "\"user.cloche\"", "as above"),
             ("newfstatat", "/swift", "the Swift library looks for itself when it starts"),
+            ("newfstatat", "/sandboxes\"", "clears away after others, as the next command will"),
+            ("newfstatat", "/scratch\"", "as above"), ("openat2", "/scratch\"", "as above, and says so"),
+            ("openat2", "\"/proc/meminfo\"", "shows programs how much memory there is, and limits nothing"),
+            ("openat2", "\"freezer.", "best-effort limits"),
             ("newfstatat", "newfstatat(4, \"\"", "finds control groups"),
             ("flock", "LOCK_EX|LOCK_NB", "takes another sandbox for alive; one whose own lock fails does not start"),
             ("getdents64", "", "clears away after others; if the register cannot be read, nothing starts"),
@@ -215,16 +222,29 @@ struct FaultyLaunch {
         ]
 
         private static let places: [(fault: String, reason: String)] = [
+            ("keeper newfstatat #10", "the C library reads /proc/self/maps, and can do without its size"),
             ("keeper fcntl #1", "seals a file that only tries whether memory can hold the changes"),
             ("supervisor openat2 #1", "guesses what a source is; a wrong guess fails when it is mounted"),
             ("supervisor newfstatat #1", "as above"),
+            ("supervisor newfstatat #2", "shows programs how much memory there is, and limits nothing"),
             ("supervisor prlimit64 #1", "reads the host's limit of open files; without it, the lowest is taken"),
             ("supervisor landlock_create_ruleset #1", "kernels without Landlock go without, and `--explain` says so"),
         ]
 
         static func reason(for call: Call, as fault: String) -> String? {
-            reasons.first { $0.call == call.name && ($0.text.isEmpty || call.text.contains($0.text)) }?.reason
+            if isStartOfSwift(call) { return "the Swift library looks for itself when it starts" }
+            return reasons.first { $0.call == call.name && ($0.text.isEmpty || call.text.contains($0.text)) }?.reason
                 ?? places.first { $0.fault == fault }?.reason
+        }
+
+        /// Whether a call looks at a directory above or below that of the programs.
+        private static func isStartOfSwift(_ call: Call) -> Bool {
+            let parts = call.text.split(separator: "\"", omittingEmptySubsequences: false)
+            guard call.name == "newfstatat", let programs = Cloche.programs, parts.count > 2, parts[1].count > 1 else {
+                return false
+            }
+            return parts[1].hasPrefix(programs) || (programs + "/").hasPrefix(parts[1] + "/")
+                || parts[1].hasSuffix("/x86_64") || parts[1].hasSuffix("/aarch64")
         }
     }
 

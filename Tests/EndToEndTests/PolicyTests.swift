@@ -3,28 +3,9 @@ import Testing
 
 extension EndToEnd {
     @Suite("Policies of one's own", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct OwnPolicies {
-        /// A policy document in the store, removed when this ends.
-        private final class Document {
-            let name = "own-\(UUID().uuidString.prefix(8).lowercased())"
-            private let path: String
-
-            init(_ text: String) throws {
-                let directory = try Cloche.home.get() + "/policies"
-                try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-                path = "\(directory)/\(name).yaml"
-                try Data(text.utf8).write(to: URL(filePath: path))
-            }
-
-            deinit { try? FileManager.default.removeItem(atPath: path) }
-
-            func exec(_ arguments: String...) throws -> CommandResult {
-                try Cloche.start(["exec", "--policy", name] + arguments, environment: [:]).wait()
-            }
-        }
-
         @Test("what a policy opens and denies is open and denied")
         func systemCalls() throws {
-            let policy = try Document("extends: default\nseccomp: {allow: [ptrace], deny: [flock]}\n")
+            let policy = try PolicyFile("extends: default\nseccomp: {allow: [ptrace], deny: [flock]}\n")
             let program = """
                 import fcntl, os
                 libc = __import__("ctypes").CDLL(None, use_errno=True)
@@ -40,7 +21,7 @@ extension EndToEnd {
 
         @Test("programs see the processors that their limit gives them, and nothing else")
         func processors() throws {
-            let policy = try Document("extends: default\nlimits: {cpus: 1}\n")
+            let policy = try PolicyFile("extends: default\nlimits: {cpus: 1}\n")
             let result = try policy.exec(
                 "--", "sh", "-c",
                 "nproc; getconf _NPROCESSORS_ONLN; grep -c ^processor /proc/cpuinfo; echo $OMP_NUM_THREADS")
@@ -52,7 +33,7 @@ extension EndToEnd {
 
         @Test("data of a project is its own")
         func projectData() throws {
-            let policy = try Document("extends: default\ndata: {access: rw, scope: project}\n")
+            let policy = try PolicyFile("extends: default\ndata: {access: rw, scope: project}\n")
             let (one, two) = (try TemporaryDirectory(), try TemporaryDirectory())
             #expect(try policy.exec("--project", one.path, "--", "touch", "/data/kept").status == 0)
             #expect(try policy.exec("--project", one.path, "--", "ls", "/data").output == "kept\n")
@@ -64,7 +45,7 @@ extension EndToEnd {
 
         @Test("a job keeps the policy that it was made with")
         func pinned() throws {
-            var policy: Document? = try Document("extends: default\nlimits: {pids: 77}\n")
+            var policy: PolicyFile? = try PolicyFile("extends: default\nlimits: {pids: 77}\n")
             let name = try #require(policy).name
             let project = try TestProject([.init(file: "one.py", text: "print(1)\n")])
             let made = try project.cloche("run", "main.orchest", "--name", project.name, "--policy", name)
@@ -78,7 +59,7 @@ extension EndToEnd {
 
         @Test("an invalid policy is refused with every place, and nothing runs")
         func invalid() throws {
-            let policy = try Document(
+            let policy = try PolicyFile(
                 "extends: default\nlimits:\n  memory: 5\n  pid: 3\nseccomp: {allow: [unsharee]}\n")
             let result = try policy.exec("--", "echo", "ran")
             #expect(result.status == 78)
@@ -91,7 +72,7 @@ extension EndToEnd {
             "a limit that the kernel cannot hold is refused where the policy demands it",
             arguments: ["hard", "best-effort"])
         func hard(_ enforcement: String) throws {
-            let policy = try Document(
+            let policy = try PolicyFile(
                 "extends: default\nlimits: {scratch: {value: 64MiB, enforce: \(enforcement)}}\n")
             let result = try Cloche.start(
                 ["exec", "--policy", policy.name, "--", "echo", "ran"], environment: ["CLOCHE_SCRATCH": "disk"]
@@ -105,7 +86,7 @@ extension EndToEnd {
 
         @Test("policy explain prints the plan; policy validate all that is wrong")
         func looking() throws {
-            let policy = try Document("extends: strict\nlimits: {pids: 99}\n")
+            let policy = try PolicyFile("extends: strict\nlimits: {pids: 99}\n")
             let explained = try Cloche.run("policy", "explain", policy.name)
             #expect(explained.status == 0)
             for part in ["pids 99", "overlay", "filters", "flock"] { #expect(explained.output.contains(part)) }

@@ -128,8 +128,9 @@ struct CSandboxLaunch_message {
     uint32_t kind;
     int32_t value;
     int32_t error;
-    uint32_t padding;
+    uint32_t knowsTraffic;          // of `ended`: 1 when the last two numbers are known
     uint64_t unroutedDatagrams;     // of `ended`: packets that found no route, from /proc/net/snmp
+    uint64_t readBytes, writtenBytes; // of `ended`: from and to disks, by all processes that have ended
 };
 
 #endif

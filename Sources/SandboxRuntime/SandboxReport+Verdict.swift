@@ -1,0 +1,201 @@
+package import Isolation
+import LinuxSystem
+import SandboxLaunch
+
+extension SandboxReport {
+    /// The verdict on it under a policy: the first cause that explains the rest.
+    package func verdict(of what: String, under policy: SandboxPolicy) -> Verdict {
+        switch ending {
+        case .setup(let error):
+            return Verdict(
+                .setup, "the sandbox of \(what) could not be set up: \(error)",
+                detail: error.facts, remedy: SetupRemedy.of(error))
+        case .notExecuted(let missing, let reason):
+            return Verdict(
+                .exit, "\(what) could not be executed: \(reason)", detail: ["exit_code": .integer(missing ? 127 : 126)],
+                remedy: missing
+                    ? "check the name, or install the program in the environment's setup script"
+                    : "check that the file is a program of this machine's kind and may be executed")
+        case .lost where outOfMemoryKills > 0:
+            // With control groups of version 2 the kernel ends everything in the group, process 1 too.
+            return outOfMemory(what, "all its processes", policy)
+        case .lost:
+            return Verdict(.signal, "\(what) was lost: process 1 of its sandbox was killed", detail: [:])
+        case .ended(let end):
+            return verdict(of: what, end, policy)
+        }
+    }
+
+    private func verdict(of what: String, _ end: ProcessEnd, _ policy: SandboxPolicy) -> Verdict {
+        let limits = policy.limits
+        if let intervention { return verdict(of: what, intervention, policy) }
+        if end == .exited(0) { return Verdict(.succeeded, "\(what) succeeded", detail: evidence) }
+        if outOfMemoryKills > 0 {
+            return outOfMemory(what, end == .signalled(9) ? "it" : "a process of it", policy)
+        }
+        if case .signalled(let signal) = end {
+            if signal == 24 || (signal == 9 && usedProcessorTime(limits)) {
+                return processorTime(what, policy)
+            }
+            return Verdict(
+                .signal, "\(what) was ended by signal \(SignalName.of(signal))",
+                detail: evidence.merging(["signal": .text(SignalName.of(signal))]) { $1 })
+        }
+        guard case .exited(let code) = end else { return Verdict(.exit, "\(what) failed") }
+        var detail = evidence
+        detail["exit_code"] = .integer(Int64(code))
+        if pidsLimitHits > 0 {
+            return Verdict(
+                .pidsLimit,
+                "\(what) ended with exit code \(code) after it was refused processes at the limit of "
+                    + "\(limits.pids ?? 0)", detail: detail,
+                remedy: "raise `limits.pids` of policy `\(policy.name)`")
+        }
+        if let verdict = diskFull(what, code, detail, policy) { return verdict }
+        if let denial = denials.first { return denied(what, code, denial, detail, policy) }
+        if unroutedDatagrams > 0 && policy.network == .none {
+            detail["network_attempts"] = .integer(Int64(clamping: unroutedDatagrams))
+            return Verdict(
+                .denied,
+                "\(what) ended with exit code \(code) after it tried to reach a network: policy `\(policy.name)` has none "
+                    + "(\(unroutedDatagrams) attempts)", detail: detail,
+                remedy: "run it under a policy with a network, such as `--policy online`")
+        }
+        if let complaint, complaint.kind != .noSpace { return refusedFile(what, code, complaint, detail, policy) }
+        return Verdict(.exit, "\(what) ended with exit code \(code)", detail: detail)
+    }
+
+    private func diskFull(
+        _ what: String, _ code: Int32, _ detail: [String: Verdict.Fact], _ policy: SandboxPolicy
+    ) -> Verdict? {
+        let said = complaint?.kind == .noSpace ? complaint : nil
+        guard said != nil || !fullPlaces.isEmpty else { return nil }
+        var detail = detail
+        if let said { detail["output"] = .text(said.line) }
+        guard !fullPlaces.isEmpty else {
+            return Verdict(
+                .diskFull,
+                "\(what) ended with exit code \(code) for want of space: its output says `\(said?.line ?? "")`",
+                detail: detail,
+                remedy: "make room where /project-dir and /data are kept, or raise `limits.scratch` of policy "
+                    + "`\(policy.name)` if it had filled /tmp and has removed it since")
+        }
+        detail["full"] = .list(fullPlaces)
+        let places = fullPlaces.map { $0 == "/" ? "the file system of /tmp and the root" : $0 }
+        let size = policy.limits.scratch.map { " of \($0)" } ?? ""
+        return Verdict(
+            .diskFull,
+            "\(what) ended with exit code \(code) after it had filled \(places.joined(separator: " and "))\(size)",
+            detail: detail,
+            remedy: "raise `limits.scratch` of policy `\(policy.name)`, or write large files to /project-dir or /data")
+    }
+
+    /// The kernel tells nobody of refused files, so this is what the command itself says of them.
+    private func refusedFile(
+        _ what: String, _ code: Int32, _ complaint: Complaint, _ detail: [String: Verdict.Fact], _ policy: SandboxPolicy
+    ) -> Verdict {
+        var detail = detail
+        detail["output"] = .text(complaint.line)
+        let remedy: String
+        switch complaint.kind {
+        case .readOnly where complaint.line.contains("/data") && policy.data == .readOnly:
+            remedy = "use a policy with `data: rw`: `\(policy.name)` shows /data read-only"
+        case .readOnly, .noSpace:
+            remedy =
+                "write to /project-dir, /tmp, the home directory or /data; what is read-only in a sandbox is the "
+                + "kernel's, or was shown read-only"
+        case .permission:
+            remedy =
+                "files of the environment that belong to root can be changed in its setup script only; write to "
+                + "/project-dir, /tmp, the home directory or /data"
+        }
+        guard complaint.kind == .readOnly else {
+            return Verdict(.exit, "\(what) ended with exit code \(code)", detail: detail, remedy: remedy)
+        }
+        return Verdict(
+            .denied, "\(what) ended with exit code \(code) after a refusal: its output says `\(complaint.line)`",
+            detail: detail, remedy: remedy)
+    }
+
+    private func denied(
+        _ what: String, _ code: Int32, _ denial: Denial, _ detail: [String: Verdict.Fact], _ policy: SandboxPolicy
+    ) -> Verdict {
+        let more = denials.count > 1 ? " (and \(denials.count - 1) other kinds of calls)" : ""
+        return Verdict(
+            .denied,
+            "\(what) ended with exit code \(code) after a refusal: \(denial.summary) of policy `\(policy.name)`\(more)",
+            detail: detail, remedy: denial.opensWith.map { "to allow it, a policy needs `\($0)`" })
+    }
+
+    /// `who` was killed for it.
+    private func outOfMemory(_ what: String, _ who: String, _ policy: SandboxPolicy) -> Verdict {
+        let limit = policy.limits.memory
+        let peak = peakMemory.flatMap { ByteCount(($0 >> 20) << 20) }.map { ", with a peak of \($0)" } ?? ""
+        var detail = evidence
+        if let limit { detail["memory_limit_bytes"] = .integer(limit.bytes) }
+        detail["killed"] = .text(who)
+        return Verdict(
+            .outOfMemory, "\(what) ran out of memory at \(limit?.description ?? "its limit")\(peak): \(who) was killed",
+            detail: detail,
+            remedy: "raise `limits.memory` of policy `\(policy.name)`, or use less")
+    }
+
+    private func verdict(of what: String, _ intervention: Intervention, _ policy: SandboxPolicy) -> Verdict {
+        switch intervention {
+        case .timeLimit:
+            let limit = policy.limits.wallTime.map { "\($0.components.seconds) s" } ?? "its limit"
+            return Verdict(
+                .timeout, "\(what) was ended at its time limit of \(limit)", detail: evidence,
+                remedy: "raise `limits.wall_time` of policy `\(policy.name)`")
+        case .outputLimit:
+            let limit = policy.limits.output?.description ?? "its limit"
+            return Verdict(
+                .outputLimit, "\(what) was ended after \(limit) of output", detail: evidence,
+                remedy: "raise `limits.output` of policy `\(policy.name)`, or print less")
+        case .outOfMemory: return outOfMemory(what, outOfMemoryKills > 0 ? "a process of it" : "it", policy)
+        case .processorTime: return processorTime(what, policy)
+        case .cancelled: return Verdict(.cancelled, "\(what) was cancelled", detail: evidence)
+        case .siblingFailed:
+            return Verdict(.cancelled, "\(what) was ended because another step failed", detail: evidence)
+        case .interrupted: return Verdict(.interrupted, "\(what) was interrupted", detail: evidence)
+        }
+    }
+
+    private func processorTime(_ what: String, _ policy: SandboxPolicy) -> Verdict {
+        let limit = policy.limits.cpuTime.map { " of \($0.components.seconds) s" } ?? ""
+        return Verdict(
+            .cpuLimit, "\(what) used up its processor time\(limit)", detail: evidence,
+            remedy: "raise `limits.cpu_time` of policy `\(policy.name)`")
+    }
+
+    private func usedProcessorTime(_ limits: ResourceLimits) -> Bool {
+        guard let limit = limits.cpuTime, let usage else { return false }
+        return usage.userSeconds + usage.systemSeconds >= Double(limit.components.seconds)
+    }
+
+    private var evidence: [String: Verdict.Fact] {
+        var facts: [String: Verdict.Fact] = ["seconds": .number((seconds * 1000).rounded() / 1000)]
+        if let usage {
+            facts["cpu_seconds"] = .number(((usage.userSeconds + usage.systemSeconds) * 1000).rounded() / 1000)
+        }
+        if let peakMemory { facts["memory_peak_bytes"] = .integer(peakMemory) }
+        if let traffic {
+            facts["read_bytes"] = .integer(traffic.readBytes)
+            facts["written_bytes"] = .integer(traffic.writtenBytes)
+        }
+        if outOfMemoryKills > 0 { facts["oom_kills"] = .integer(outOfMemoryKills) }
+        if !denials.isEmpty { facts["denials"] = .list(denials.prefix(8).map(\.summary)) }
+        return facts
+    }
+}
+
+extension LaunchError {
+    /// The failure by its parts, for a verdict's detail.
+    fileprivate var facts: [String: Verdict.Fact] {
+        var facts: [String: Verdict.Fact] = ["stage": .text(step), "reason": .text(reason)]
+        if let call { facts["call"] = .text(call) }
+        if let object { facts["path"] = .text(object) }
+        if let errno { facts["errno"] = .text(SystemCallErrno.symbol(of: errno)) }
+        return facts
+    }
+}

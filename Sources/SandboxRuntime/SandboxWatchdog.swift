@@ -1,0 +1,87 @@
+import Isolation
+import LinuxSystem
+
+/// Holds limits that the kernel does not hold on this host, or only for each process, by looking now and then.
+final class SandboxWatchdog {
+    /// What it holds; nil is not looked at.
+    struct Limits: Sendable, Hashable {
+        /// Bytes of memory of all processes and in-memory file systems together.
+        var memory: Int64?
+        /// Processes and threads; they are held by a resource limit, which tells nobody when it is reached.
+        var tasks: Int?
+        /// Seconds of processor time of all processes together.
+        var cpuSeconds: Double?
+
+        /// What is left to a watchdog beside what control groups hold.
+        init(_ limits: ResourceLimits, groups: [LimitReport]) {
+            func isHeld(_ name: LimitName) -> Bool { groups.contains { $0.name == name && $0.enforcement == .cgroup } }
+            memory = isHeld(.memory) ? nil : limits.memory?.bytes
+            tasks = isHeld(.pids) ? nil : limits.pids
+            cpuSeconds = limits.value(of: .cpuTime)
+        }
+
+        var isEmpty: Bool { memory == nil && tasks == nil && cpuSeconds == nil }
+    }
+
+    private let limits: Limits
+    private let processes: SandboxProcesses
+    private let loop: EventLoop
+    private let exceeded: (SandboxReport.Intervention) -> Void
+    private var timer: Int?
+    /// The most that was seen; nil before the first look.
+    private(set) var peakMemory: Int64?, peakTasks: Int64?
+
+    /// Memory grows by a few hundred megabytes a second and core; the other limits are not in a hurry.
+    private var interval: Double { limits.memory == nil ? 0.25 : 0.05 }
+
+    /// Looks after the processes that are given, from now on.
+    init(
+        _ limits: Limits, _ processes: consuming SandboxProcesses, loop: EventLoop,
+        exceeded: @escaping (SandboxReport.Intervention) -> Void
+    ) {
+        self.limits = limits
+        self.processes = processes
+        self.loop = loop
+        self.exceeded = exceeded
+        if !limits.isEmpty { timer = loop.after(interval) { self.look() } }
+    }
+
+    /// Looks no more.
+    func stop() {
+        loop.cancelTimer(timer)
+        timer = nil
+    }
+
+    /// File systems of throw-away changes that are full now, by their path inside.
+    var fullPlaces: [String] { processes.room().filter { $0.system.isFull }.map(\.path) }
+
+    /// Whether the number of processes has been seen at its limit; process 1 does not count.
+    var sawMostTasks: Bool {
+        guard let peakTasks, let most = limits.tasks else { return false }
+        return peakTasks - 1 >= Int64(most)
+    }
+
+    private func look() {
+        timer = nil
+        // A sandbox that is just ending cannot be looked at; its end is reported by itself.
+        guard let sample = try? processes.sample() else { return }
+        peakTasks = max(peakTasks ?? 0, sample.tasks)
+        let memory = sample.memory + inMemoryFiles
+        peakMemory = max(peakMemory ?? 0, memory)
+        if let most = limits.cpuSeconds, sample.cpuSeconds >= most { return exceeded(.processorTime) }
+        // Pages that processes share after a fork count for each in the quick sum.
+        if let most = limits.memory, memory > most,
+            ((try? processes.proportionalMemory()) ?? memory) + inMemoryFiles > most
+        {
+            return exceeded(.outOfMemory)
+        }
+        timer = loop.after(interval) { self.look() }
+    }
+
+    private var inMemoryFiles: Int64 {
+        // TMPFS_MAGIC, and OVERLAYFS_SUPER_MAGIC, which tells of the file system of its upper directory.
+        let kinds: Set<Int64> = [0x0102_1994, 0x794C_7630]
+        return processes.room().filter { kinds.contains($0.system.type) && $0.system.bytes > 0 && limits.memory != nil }
+            .reduce(0) { $0 + max(0, $1.system.bytes - $1.system.freeBytes) }
+    }
+}
