@@ -262,6 +262,8 @@ static void answer(int socket_, const struct CSandboxLaunch_answer *answer_, int
     ssize_t sent;
     do sent = sendmsg(socket_, &message, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
+    // Who waits for an answer that cannot come learns of it by the end of this process.
+    if (sent < 0) _exit(CSandboxLaunch_endAnswer);
 }
 
 static void launch(int socket_, struct walk *walk) {
@@ -315,17 +317,17 @@ pid_t CSandboxLaunch_startLauncher(int socket_, const int *entries, int entryCou
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     for (int index = 0; index < entryCount; index++)
-        if (write(entries[index], "0", 1) != 1) _exit(111);
+        if (write(entries[index], "0", 1) != 1) _exit(CSandboxLaunch_endGroups);
     struct __user_cap_data_struct capabilities[2];
-    if (user && (becomeUser(*user, *user) < 0 || useCapabilities(capabilities) < 0)) _exit(113);
+    if (user && (becomeUser(*user, *user) < 0 || useCapabilities(capabilities) < 0)) _exit(CSandboxLaunch_endUser);
     // After the change of ids, which forgets it: it must not outlive the supervisor.
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent) _exit(112);
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) _exit(114);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent) _exit(CSandboxLaunch_endParent);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) _exit(CSandboxLaunch_endPrivileges);
     // The supervisor's change of the root directory takes along those who stand in it.
-    if (chdir("/") < 0) _exit(115);
+    if (chdir("/") < 0) _exit(CSandboxLaunch_endDirectory);
     // Standard streams stay (they are /dev/null or the terminal, and are replaced in every sandbox); the rest goes.
-    int last = dup3(socket_, 3, O_CLOEXEC) < 0 ? socket_ : 3;
-    syscall(SYS_close_range, 4U, ~0U, 0);
-    serve(last);
+    if (socket_ != 3 && dup3(socket_, 3, O_CLOEXEC) < 0) _exit(CSandboxLaunch_endDescriptors);
+    if (syscall(SYS_close_range, 4U, ~0U, 0) < 0) _exit(CSandboxLaunch_endDescriptors);
+    serve(3);
     _exit(0);
 }

@@ -3,7 +3,12 @@ import LinuxSystem
 import SystemPackage
 
 extension CgroupHost {
-    /// Removes groups that runs left behind, as far as they hold no process; returns the runs whose groups went.
+    /// The runs that are not alive and had groups: those whose groups went, and those that have some left.
+    package struct Stale: Sendable, Hashable {
+        package var removed: Set<String> = [], left: Set<String> = []
+    }
+
+    /// Removes groups that runs left behind, as far as they hold no process.
     ///
     /// Only groups with names of ours directly below the group that this process was found in are looked at. `alive`
     /// is asked for the name of each run and must be true from before its groups are made. What cannot be removed stays
@@ -11,22 +16,29 @@ extension CgroupHost {
     @discardableResult
     package func removeStale(
         fileSystem: CgroupFileSystem = .kernel, alive: (_ run: String) -> Bool
-    ) -> Set<String> {
-        var removed: Set<String> = []
-        for hierarchy in hierarchies where !hierarchy.usable.isEmpty {
+    ) -> Stale {
+        var stale = Stale()
+        // Also where no group can be made now: it may have been possible then.
+        for hierarchy in hierarchies {
             guard let parent = try? CgroupDirectory(opening: hierarchy.parent, fileSystem: fileSystem),
                 let entries = try? Syscall.directoryEntries(parent.descriptor.number)
             else { continue }
             for entry in entries where entry.type == DT_DIR {
                 let name = String(decoding: entry.name, as: UTF8.self)
                 if let run = CgroupName.run(ofGroup: name) {
-                    if !alive(run), Self.removeEmpty(name, below: parent) { removed.insert(run) }
+                    guard !alive(run) else { continue }
+                    if Self.removeEmpty(name, below: parent) {
+                        stale.removed.insert(run)
+                    } else {
+                        stale.left.insert(run)
+                    }
                 } else if let process = CgroupName.process(ofTrial: name) {
                     if !Syscall.exists(FilePath("/proc/\(process)")) { _ = try? parent.removeChild(name) }
                 }
             }
         }
-        return removed
+        stale.removed.subtract(stale.left)
+        return stale
     }
 
     private static func removeEmpty(_ name: String, below parent: CgroupDirectory) -> Bool {

@@ -35,7 +35,7 @@ struct CgroupTrial {
             let name = CgroupName.trial()
             let child = try directory.makeChild(name)
             let findings = attempt(in: child)
-            try directory.removeChild(name)
+            try Self.remove(name, below: directory)
             return CgroupHierarchy(
                 generation: tree.generation, parent: parent,
                 home: enabling.hasMoved ? parent.appending(CgroupHost.homeName) : group, usable: findings.usable,
@@ -44,6 +44,16 @@ struct CgroupTrial {
                 canKill: findings.canKill)
         } catch {
             return failed(at: parent, CgroupObstacle(error, generation: tree.generation))
+        }
+    }
+
+    /// A group that has just been used may be busy for a moment.
+    private static func remove(_ name: String, below directory: CgroupDirectory) throws(SyscallError) {
+        do throws(SyscallError) {
+            try directory.removeChild(name)
+        } catch {
+            Waiting.pause()
+            try directory.removeChild(name)
         }
     }
 

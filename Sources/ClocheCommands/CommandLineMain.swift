@@ -11,7 +11,9 @@ import TerminalOutput
 package enum CommandLineMain {
     /// Never returns.
     package static func run() -> Never {
-        HostProcess.keepDescriptors()
+        // Swift reads the arguments from the stack, which it finds by /proc/self/maps.
+        guard !CommandLine.arguments.isEmpty else { refuse("read the command line: there is no /proc/self/maps") }
+        do throws(SyscallError) { try HostProcess.keepDescriptors() } catch { refuse("keep descriptors: \(error)") }
         // A reader that goes away ends a command quietly, by the failing write.
         signal(SIGPIPE, SIG_IGN)
         do {
@@ -56,6 +58,12 @@ package enum CommandLineMain {
             try? streams.error.write(failure.rendered(styling: streams.error.styling))
         }
         exit(failure.exitCode)
+    }
+
+    /// Ends before anything has been looked at.
+    private static func refuse(_ text: String) -> Never {
+        try? Syscall.writeAll(2, Array("error: \(text)\nhint: use Linux 6.1 or later, with /proc mounted\n".utf8))
+        exit(78)
     }
 }
 

@@ -95,7 +95,9 @@ enum Failures {
         case .noSpace: CommandFailure(.quotaExceeded, "\(error)", hint: "make room on the disk")
         case .fileTooLarge:
             CommandFailure(.invalidData, "\(error)", hint: "the file is larger than anything that is read here")
-        default: CommandFailure(.invalidData, "\(error)", hint: nil)
+        case .isDirectory, .notDirectory, .invalidArgument, .tooManySymbolicLinkLevels:
+            CommandFailure(.invalidData, "\(error)", hint: "check the name")
+        default: CommandFailure(.hostUnsupported, "\(error)", hint: "`cloche system doctor` tells what is wrong")
         }
     }
 }

@@ -16,13 +16,17 @@ package enum HostIdentity {
     /// The identity of a store: read from it, or chosen now and written.
     package static func stored(in store: FilePath) throws(StoreError) -> IdentityMap {
         let file = store.appending("identity.json")
-        if let bytes = try? Syscall.readFile(file, limit: 65536) {
-            guard let identity = JSONFile.decode(IdentityMap.self, bytes) else {
-                throw StoreError(
-                    message: "open the store `\(store)`: `identity.json` is damaged",
-                    hint: "restore it from a backup: the files of the store belong to the ids in it")
+        do throws(SyscallError) {
+            guard let identity = JSONFile.decode(IdentityMap.self, try Syscall.readFile(file, limit: 65536)) else {
+                throw SyscallError("decode", file.string, errno: .invalidArgument)
             }
             return identity
+        } catch let error where error.errno != .noSuchFileOrDirectory {
+            // Another choice would make everything in the store somebody else's.
+            throw StoreError(
+                message: "open the store `\(store)`: \(error)",
+                hint: "restore `identity.json` from a backup: the files of the store belong to the ids in it")
+        } catch {
         }
         let identity = choose()
         do throws(SyscallError) {

@@ -34,8 +34,8 @@ struct SandboxRegister {
             ended.insert(String(decoding: entry.name, as: UTF8.self))
         }
         guard !ended.isEmpty else { return }
-        _ = CgroupHost.probe().removeStale(alive: { !ended.contains($0) })
-        for name in ended { remove(name) }
+        let left = CgroupHost.probe().removeStale(alive: { !ended.contains($0) }).left
+        for name in ended.subtracting(left) { remove(name) }
     }
 
     private func isFree(_ name: FilePath, _ directory: CInt) throws(SyscallError) -> Bool {

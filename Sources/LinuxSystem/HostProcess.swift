@@ -10,9 +10,9 @@ package enum HostProcess {
     /// Keeps every descriptor beyond the standard ones from programs that this process will execute (close_range(2)).
     ///
     /// To be called first of all: whoever started this process may have left others open.
-    package static func keepDescriptors() {
-        // CLOSE_RANGE_CLOEXEC, known since Linux 5.11; older kernels run nothing of ours.
-        _ = CLinux_close_range(3, .max, 4)
+    package static func keepDescriptors() throws(SyscallError) {
+        // CLOSE_RANGE_CLOEXEC, known since Linux 5.11.
+        _ = try Syscall.check("close_range") { CLinux_close_range(3, .max, 4) }
     }
 
     /// Starts a program in a process group of its own, with /dev/null as standard input unless `descriptors` says else.

@@ -189,8 +189,15 @@ extension Syscall {
     }
 
     /// Whether anything is at the path; a link counts as itself.
+    ///
+    /// Only what the kernel says is not there is absent: what cannot be looked at is left for the next call to fail at.
     package static func exists(_ path: FilePath, at directory: CInt = AT_FDCWD) -> Bool {
-        (try? lstat(path, at: directory)) != nil
+        do throws(SyscallError) {
+            _ = try lstat(path, at: directory)
+            return true
+        } catch {
+            return error.errno != .noSuchFileOrDirectory && error.errno != .notDirectory
+        }
     }
 
     /// ftruncate(2).

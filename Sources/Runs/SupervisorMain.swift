@@ -56,7 +56,7 @@ package enum SupervisorMain {
                 supervisor, _ in
                 // Only the supervisor listens to the engine.
                 _ = Glibc.close(lifeline)
-                let status = ControlGroups.keep(supervisor, group)
+                let status = ControlGroups.keep(supervisor, group).status
                 scratch?.remove()
                 conclude(attempt, trouble: trouble.reading, status: status)
                 return 0
@@ -143,14 +143,16 @@ extension SupervisorMain {
     package static let requestDescriptor: CInt = 5
     private static let requestLimit = 16 << 20
 
-    /// Runs the command of a `OneSandbox` that descriptor 5 carries; standard error ends with the verdict's line when the
-    /// command did not end by itself.
+    /// Runs the command of a `OneSandbox` that descriptor 5 carries.
+    ///
+    /// Standard error ends with the verdict's line, and one with the remedy, when the command did not end by itself.
     package static func command() -> Never {
         guard let request: OneSandbox = request() else { refuseRequest() }
         do throws(LaunchError) {
             try request.run { result in
                 if result.verdict.cause != .succeeded, result.verdict.cause != .exit {
                     say("cloche: \(result.verdict.summary)\n")
+                    if let remedy = result.verdict.remedy { say("hint: \(remedy)\n") }
                 }
                 return result.exitCode
             }
@@ -181,7 +183,7 @@ extension SupervisorMain {
     }
 
     private static func fail(_ error: LaunchError) -> Never {
-        say("error: \(error)\n")
+        say("error: \(error)\nhint: \(SetupRemedy.of(error))\n")
         exit(125)
     }
 }

@@ -38,6 +38,25 @@ package struct Launcher: ~Copyable {
         _ = try? process.wait()
     }
 
+    /// Why the launcher has ended; nil while it has not.
+    private borrowing func ended() -> LaunchError? {
+        guard let end = (try? process.wait(block: false))?.end else { return nil }
+        guard case .exited(let code) = end else {
+            return LaunchError(step: "keep the launcher", reason: "it was killed", errno: .brokenPipe)
+        }
+        let (step, call) =
+            switch UInt32(code) {
+            case CSandboxLaunch_endGroups.rawValue: ("enter the control groups", "write")
+            case CSandboxLaunch_endParent.rawValue: ("bind the launcher to the supervisor", "prctl")
+            case CSandboxLaunch_endUser.rawValue: ("take on the supervisor's user in the launcher", "setresuid")
+            case CSandboxLaunch_endPrivileges.rawValue: ("forbid new privileges in the launcher", "prctl")
+            case CSandboxLaunch_endDirectory.rawValue: ("enter the root directory in the launcher", "chdir")
+            case CSandboxLaunch_endDescriptors.rawValue: ("close the launcher's descriptors", "close_range")
+            default: ("answer the supervisor", "sendmsg")
+            }
+        return LaunchError(step: step, reason: "\(call) failed in the launcher", call: call)
+    }
+
     /// Clones a process that carries out `plan` and then executes init, which starts `command`.
     ///
     /// `streams` are lent as standard input, output and error; `extra` may be named by operations of the plan, counted
@@ -60,14 +79,20 @@ package struct Launcher: ~Copyable {
         }
         let control = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.packetSocketPair() }
         let inside = control.second.number
-        let reply = try LaunchError.during(step) { () throws(SyscallError) in
-            let memory = try Syscall.sealedMemory(name: "cloche-command", bytes: commandBytes, executable: false)
+        let memory = try LaunchError.during(step) { () throws(SyscallError) in
+            try Syscall.sealedMemory(name: "cloche-command", bytes: commandBytes, executable: false)
+        }
+        let size = MemoryLayout<CSandboxLaunch_answer>.size
+        let reply: (bytes: [UInt8], descriptors: [CInt])
+        do throws(SyscallError) {
             try Syscall.send(
                 socket.number, bytes, descriptors: [initProgram, inside, memory.number] + streams + extra)
-            return try Syscall.receive(socket.number, upTo: MemoryLayout<CSandboxLaunch_answer>.size)
+            reply = try Syscall.receive(socket.number, upTo: size)
+        } catch {
+            throw ended() ?? LaunchError(step: step, error)
         }
-        guard reply.bytes.count == MemoryLayout<CSandboxLaunch_answer>.size else {
-            throw LaunchError(step: step, reason: "the launcher has ended", errno: .brokenPipe)
+        guard reply.bytes.count == size else {
+            throw ended() ?? LaunchError(step: step, reason: "the launcher gave no answer", errno: .brokenPipe)
         }
         let answer = reply.bytes.withUnsafeBytes { $0.loadUnaligned(as: CSandboxLaunch_answer.self) }
         guard answer.error == 0, let pidfd = reply.descriptors.first else {

@@ -89,6 +89,9 @@ package enum Confinement {
             _ = signals.number
             exit(keep(supervisor, number))
         } catch {
+            // The supervisor ends with this process, which has nobody else to tell.
+            let text = "error: failed to keep the sandbox: \(error)\nhint: run `cloche system doctor`\n"
+            try? Syscall.writeAll(2, Array(text.utf8))
             _exit(125)
         }
     }

@@ -60,12 +60,17 @@ package struct OneSandbox: Sendable, Hashable, Codable {
             ? nil
             : try LaunchError.during("look at the terminal") { () throws(SyscallError) in try TerminalRelay() }
         let keeper = try Confinement.enter(identity, connected: stage.outbound != nil) { supervisor, _ in
-            let status = ControlGroups.keep(supervisor, group)
+            let kept = ControlGroups.keep(supervisor, group)
             // A supervisor that was killed did not.
             terminal?.restore()
             scratch?.remove()
-            afterwards()
-            return status
+            if case .signalled(let signal)? = kept.end {
+                let text = "cloche: the supervisor of the command was killed by \(SignalName.of(signal))\n"
+                try? Syscall.writeAll(2, Array(text.utf8))
+            }
+            // A name that is kept leads the next command to the groups that are left.
+            if kept.isClean { afterwards() }
+            return kept.status
         }
         timings?.mark("enter the user namespace")
         let code: Int32
@@ -193,18 +198,31 @@ package enum ControlGroups {
     /// To be called by a process before it starts others that make groups: these could not move it out of their way.
     package static func makeRoom() { _ = CgroupHost.probe() }
 
+    /// What came of a supervisor and its groups.
+    package struct Kept: Sendable {
+        package var end: ProcessEnd?
+        /// Whether the groups are gone; what is left is found by its name and removed by the next command.
+        package var isClean: Bool
+
+        /// The exit status of the supervisor, as a shell gives it.
+        package var status: Int32 {
+            switch end {
+            case .exited(let status): status
+            case .signalled(let signal): 128 + signal
+            case nil: 125
+            }
+        }
+    }
+
     /// The keeper's part: waits for the supervisor, ends what it left, and removes the groups.
-    ///
-    /// Gives its exit status.
-    package static func keep(_ supervisor: borrowing ProcessHandle, _ group: borrowing RunCgroup) -> Int32 {
+    package static func keep(_ supervisor: borrowing ProcessHandle, _ group: borrowing RunCgroup) -> Kept {
         let end = (try? supervisor.wait())?.end
-        // What cannot be removed now is found by its name and removed by the next command.
-        try? group.kill(.everything)
-        try? group.remove()
-        switch end {
-        case .exited(let status): return status
-        case .signalled(let signal): return 128 + signal
-        case nil: return 125
+        do throws(CgroupError) {
+            try group.kill(.everything)
+            try group.remove()
+            return Kept(end: end, isClean: true)
+        } catch {
+            return Kept(end: end, isClean: false)
         }
     }
 }

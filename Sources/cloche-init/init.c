@@ -41,7 +41,7 @@ static char stack[64 * 1024] __attribute__((aligned(16)));
 // Shared between init and process 2 until that executes.
 static volatile int childThread, mayGo, failedStage, failedError, listener = -1;
 
-static void send_(struct CSandboxLaunch_message *message, const int *descriptors, int count) {
+static int send_(struct CSandboxLaunch_message *message, const int *descriptors, int count) {
     struct iovec vector = {.iov_base = message, .iov_len = sizeof *message};
     char space[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8)));
     struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1};
@@ -55,12 +55,16 @@ static void send_(struct CSandboxLaunch_message *message, const int *descriptors
         rights->cmsg_len = CMSG_LEN((size_t)count * sizeof(int));
         memcpy(CMSG_DATA(rights), descriptors, (size_t)count * sizeof(int));
     }
-    while (sendmsg(control, &header, MSG_NOSIGNAL) < 0 && errno == EINTR) {}
+    ssize_t sent;
+    do sent = sendmsg(control, &header, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -1 : 0;
 }
 
+// A supervisor that does not hear of the sandbox can neither end it nor answer its refused calls.
 static void tell(uint32_t kind, int value, int error, const int *descriptors, int count) {
     struct CSandboxLaunch_message message = {.kind = kind, .value = value, .error = error};
-    send_(&message, descriptors, count);
+    if (send_(&message, descriptors, count) < 0) _exit(125);
 }
 
 static _Noreturn void fail(int stage, int error) {
@@ -275,7 +279,7 @@ static int reap(pid_t child, int *status) {
 int main(void) {
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return 125;
     readCommand();
-    syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+    if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0) fail(CSandboxLaunch_stageCommand, errno);
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);

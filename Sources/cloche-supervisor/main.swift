@@ -4,7 +4,12 @@ import Runs
 import SystemPackage
 
 // The process that owns one run. It is started by the engine, not by people.
-HostProcess.keepDescriptors()
+do throws(SyscallError) {
+    try HostProcess.keepDescriptors()
+} catch {
+    _ = "error: keep descriptors: \(error)\n".withCString { write(2, $0, strlen($0)) }
+    exit(125)
+}
 let arguments = CommandLine.arguments
 if arguments.count == 3, arguments[1] == "run" {
     SupervisorMain.run(FilePath(arguments[2]))

@@ -191,7 +191,7 @@ struct RunCgroupFormatTests {
         let full = try Syscall.open(tree.base.appending("cloche-\(names["full"] ?? "")"), O_RDONLY | O_DIRECTORY)
         try tree.fileSystem.makeDirectory("supervisor", full.number).get()
         try tree.set("cloche-\(names["full"] ?? "")/supervisor/cgroup.procs", "17\n")
-        let removed = host.removeStale(fileSystem: tree.fileSystem) { $0 == names["alive"] }
+        let removed = host.removeStale(fileSystem: tree.fileSystem) { $0 == names["alive"] }.removed
         #expect(removed == [names["stale"]])
         // Process 1 is always there, and so stays the trial's group that has its number.
         #expect(

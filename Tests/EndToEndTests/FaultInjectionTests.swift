@@ -12,9 +12,6 @@ extension EndToEnd {
         .enabled(if: Cloche.isRoot, "following processes that are not dumpable needs root"),
         .enabled(if: FileManager.default.isExecutableFile(atPath: FaultyLaunch.strace), "strace(1) is not installed"))
     struct FaultInjection {
-        // Faults of the program that this finds when it is written, and that are to be mended there and not excused here:
-        // a failed close_range(2) or answer is ignored; what cannot be looked at is taken for absent; a keeper that fails
-        // says nothing; groups that could not be removed are forgotten; trouble with the store is called bad data.
         @Test(
             "no command runs when a part of its sandbox could not be set up", .timeLimit(.minutes(30)),
             arguments: FaultyLaunch.Part.allCases)
@@ -191,6 +188,7 @@ struct FaultyLaunch {
             ("ioctl", "TCGETS", "asks whether a standard stream is a terminal"),
             ("openat", "/sys/devices/system/cpu/possible", "the C++ library counts processors when it starts"),
             ("openat", "/proc/net/snmp", "counts for an explanation, never for a decision"),
+            ("openat", "/proc/self/io", "counts for the usage, never for a decision"),
             ("openat", "/etc/ld.so.cache", "the command's own: the loader goes on without the cache"),
             ("prlimit64", "RLIMIT_STACK, NULL", "the C library looks at its stack when it starts"),
             ("execve", "", "a name is looked up in all of PATH, as shells do it"),
@@ -227,6 +225,10 @@ struct FaultyLaunch {
             ("supervisor openat2 #1", "guesses what a source is; a wrong guess fails when it is mounted"),
             ("supervisor newfstatat #1", "as above"),
             ("supervisor newfstatat #2", "shows programs how much memory there is, and limits nothing"),
+            (
+                "keeper prlimit64 #2",
+                "reads the host's limit of open files for the report; without it, the lowest is told"
+            ),
             ("supervisor prlimit64 #1", "reads the host's limit of open files; without it, the lowest is taken"),
             ("supervisor landlock_create_ruleset #1", "kernels without Landlock go without, and `--explain` says so"),
         ]

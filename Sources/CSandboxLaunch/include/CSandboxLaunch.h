@@ -67,6 +67,17 @@ struct CSandboxLaunch_answer {
     char detail[CSandboxLaunch_maximumDetail]; // what the operation found, zero-ended; empty where errno says all
 };
 
+/// How a launcher ends that cannot serve.
+enum CSandboxLaunch_launcherEnd {
+    CSandboxLaunch_endGroups = 111,     // a control group could not be entered
+    CSandboxLaunch_endParent,           // it could not be bound to the supervisor, or that has ended
+    CSandboxLaunch_endUser,             // the supervisor's user could not be taken on
+    CSandboxLaunch_endPrivileges,       // new privileges could not be forbidden
+    CSandboxLaunch_endDirectory,        // the root directory could not be entered
+    CSandboxLaunch_endDescriptors,      // descriptors could not be closed
+    CSandboxLaunch_endAnswer,           // the supervisor could not be answered
+};
+
 /// Forks the launcher, which serves blocks from `socket` until it is closed. `entries` are `cgroup.procs` files that it
 /// enters first; then it takes on the id `user`, unless that is NULL, and keeps its capabilities. The caller has a single
 /// thread, and may change its root directory later. Returns the launcher's process number, or -1 with errno.

@@ -1,0 +1,157 @@
+import Cgroups
+import Isolation
+import JobScheduling
+import LinuxSystem
+import Policies
+import SandboxRuntime
+import SystemPackage
+import TerminalOutput
+
+/// What sandboxes need of this host, found by trying.
+struct HostChecks {
+    /// Something that was tried.
+    struct Check: Encodable {
+        var name: String
+        /// `ok`, `weaker` where something is not enforced or not possible, `failed` where nothing runs.
+        var state: String
+        var detail: String
+        var remedy: String?
+    }
+
+    /// Everything, in the order in which it matters.
+    static func all() -> [Check] {
+        [store(), room(), identity(), sandbox(), sockets(), scratch()] + controlGroups() + programs() + tunDevice()
+    }
+
+    private static func store() -> Check {
+        do {
+            let path = try CommandContext.storePath()
+            _ = try Store.open(path)
+            let status = try Syscall.lstat(path)
+            guard status.mode & 0o022 == 0 else {
+                return Check(
+                    name: "store", state: "failed", detail: "`\(path)` can be written by others",
+                    remedy: "chmod 0700 \(path)")
+            }
+            return Check(name: "store", state: "ok", detail: path.string)
+        } catch {
+            let failure = Failures.failure(error)
+            return Check(name: "store", state: "failed", detail: "\(error)", remedy: failure?.hint)
+        }
+    }
+
+    private static func room() -> Check {
+        do {
+            let directory = try Syscall.openLocation(try CommandContext.storePath())
+            let system = try Syscall.fileSystem(of: directory.number)
+            let free = ByteCount((system.freeBytes >> 20) << 20)?.description ?? "nothing"
+            guard system.freeBytes >= 1 << 30, system.files == 0 || system.freeFiles >= 10_000 else {
+                return Check(
+                    name: "disk", state: system.isFull ? "failed" : "weaker",
+                    detail: "\(free) and \(system.freeFiles) files are left where the store is",
+                    remedy: "remove jobs with `cloche rm`, make room, or name another directory in CLOCHE_HOME")
+            }
+            return Check(name: "disk", state: "ok", detail: "\(free) are left where the store is")
+        } catch {
+            return Check(name: "disk", state: "failed", detail: "\(error)", remedy: "see the store")
+        }
+    }
+
+    private static func identity() -> Check {
+        let identity = HostIdentity.choose()
+        switch identity.kind {
+        case .ownerRange:
+            return Check(name: "ids", state: "ok", detail: "runs get ids \(identity.users[0].outside) and up")
+        case .userRange: return Check(name: "ids", state: "ok", detail: "a range of /etc/subuid")
+        case .single:
+            return Check(
+                name: "ids", state: "weaker",
+                detail: "only the own id: supervisor and steps share it, and bases cannot be built",
+                remedy:
+                    "install the package uidmap and give this user a range: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`"
+            )
+        }
+    }
+
+    /// Sets up a whole sandbox and runs a program in it: `cloche-init`, which is small and needs no library.
+    private static func sandbox() -> Check {
+        do {
+            let outcome = try ProbeSandbox.run("cloche-init", [], under: BuiltInPolicies.standard)
+            // Its answer to a call by hand: it ran.
+            if outcome.code == 64 {
+                return Check(name: "sandbox", state: "ok", detail: "namespaces, overlay, filter and limits were set up")
+            }
+            return Check(
+                name: "sandbox", state: "failed",
+                detail: outcome.complaint.isEmpty ? "it ended with \(outcome.code)" : outcome.complaint,
+                remedy: outcome.hint)
+        } catch {
+            return Check(name: "sandbox", state: "failed", detail: "\(error)", remedy: Failures.failure(error)?.hint)
+        }
+    }
+
+    private static func sockets() -> Check {
+        Syscall.landlockVersion() >= 2
+            ? Check(name: "landlock", state: "ok", detail: "no sockets in /data")
+            : Check(
+                name: "landlock", state: "weaker",
+                detail: "runs without a network may reach one through a socket in /data, if another run helps",
+                remedy: "use a kernel with Landlock (Linux 5.19, boot parameter `lsm=landlock,...`), or policies with "
+                    + "`data: none`")
+    }
+
+    /// Where changes that are thrown away are kept.
+    private static func scratch() -> Check {
+        guard ScratchPlace.isDisk else {
+            return Check(
+                name: "limit scratch", state: "ok", detail: "throw-away changes are in memory, of limited size")
+        }
+        return Check(
+            name: "limit scratch", state: "weaker",
+            detail: "throw-away changes are on the disk: this limit is not enforced",
+            remedy: "use Linux 6.6 or later, in Debian 12 from backports, and leave `CLOCHE_SCRATCH` alone")
+    }
+
+    private static func controlGroups() -> [Check] {
+        let host = CgroupHost.probe()
+        return [CgroupController.memory, .pids, .cpu].map { controller in
+            let name = "limit \(controller.rawValue)"
+            if let obstacle = host.obstacle(to: controller) {
+                let instead =
+                    switch controller {
+                    case .memory: "a watchdog holds this limit, a moment too late"
+                    case .pids: "a resource limit holds it"
+                    default: "this limit is not enforced"
+                    }
+                return Check(
+                    name: name, state: "weaker", detail: "\(obstacle.reason): \(instead)", remedy: obstacle.remedy)
+            }
+            let generation = host.hierarchy(for: controller).map { "version \($0.generation.rawValue)" } ?? ""
+            return Check(name: name, state: "ok", detail: "control groups \(generation)")
+        }
+    }
+
+    private static func programs() -> [Check] {
+        [
+            ("mmdebstrap", "/usr/bin/mmdebstrap", "building bases"),
+            ("passt", "/usr/bin/pasta", "builds and policies with a network"),
+            ("iproute2", "/usr/sbin/ip", "builds and policies with a network"),
+        ].map { package, path, purpose in
+            Syscall.exists(FilePath(path))
+                ? Check(name: package, state: "ok", detail: "for \(purpose)")
+                : Check(
+                    name: package, state: "weaker", detail: "missing: no \(purpose)",
+                    remedy: "sudo apt-get install \(package)")
+        }
+    }
+
+    private static func tunDevice() -> [Check] {
+        OutboundNetwork.deviceTrouble().map { trouble in
+            [
+                Check(
+                    name: "tun device", state: "weaker", detail: "no builds and no policies with a network",
+                    remedy: trouble)
+            ]
+        } ?? []
+    }
+}
