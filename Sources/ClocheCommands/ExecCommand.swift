@@ -5,6 +5,7 @@ import JobScheduling
 import Jobs
 import LinuxSystem
 import Runs
+import SandboxLaunch
 import SandboxRuntime
 import SystemPackage
 import TerminalOutput
@@ -55,7 +56,18 @@ struct ExecCommand: ParsableCommand {
             return try json ? context.print(json: explanation) : context.print(SandboxDescription(explanation).text)
         }
         timings?.mark("read the command line, the policy and the environment")
-        try request.run(timings: timings, afterwards: { store.forget(sandbox: name) }) { result in
+        do throws(LaunchError) {
+            try start(request, store, context, timings)
+        } catch {
+            store.forget(sandbox: name)
+            throw error
+        }
+    }
+
+    private func start(
+        _ request: OneSandbox, _ store: SandboxStore, _ context: CommandContext, _ timings: LaunchTimings?
+    ) throws(LaunchError) -> Never {
+        try request.run(timings: timings, afterwards: { store.forget(sandbox: request.name) }) { result in
             for stage in timings?.stages ?? [] {
                 let number = String(Int(stage.seconds * 1e6))
                 context.say(String(repeating: " ", count: max(0, 9 - number.count)) + "\(number) µs  \(stage.name)")

@@ -10,6 +10,8 @@ extension SeccompArea {
             SeccompGroup(
                 "execution-domains", because: "unusual execution domains switch off protections of a process",
                 opening: .call),
+            SeccompGroup(
+                "first-process", because: "process 1 is not the command's to slow down or to limit", opening: .none),
         ],
         rules: [
             SeccompRule.allow(
@@ -23,9 +25,9 @@ extension SeccompArea {
                 """),
             SeccompRule.allow(
                 """
-                sched_yield sched_getaffinity sched_setaffinity sched_getscheduler sched_setscheduler sched_getparam
-                sched_setparam sched_getattr sched_setattr sched_get_priority_max sched_get_priority_min
-                sched_rr_get_interval getpriority setpriority ioprio_get ioprio_set getrusage getrlimit
+                sched_yield sched_getaffinity sched_getscheduler sched_getparam sched_getattr
+                sched_get_priority_max sched_get_priority_min sched_rr_get_interval
+                getpriority ioprio_get getrusage getrlimit
                 getcpu getrandom uname sysinfo times restart_syscall
                 """),
             // The kernel's own trampolines make these two; a program that does is stopped by a signal.
@@ -33,10 +35,23 @@ extension SeccompArea {
             [
                 SeccompRule("setrlimit", [.refuse(coreLimit, .int(0, coreResource))], otherwise: .allow),
                 SeccompRule(
-                    "prlimit64", [.allow(.null(2)), .refuse(coreLimit, .int(1, coreResource))], otherwise: .allow),
+                    "prlimit64",
+                    [
+                        .allow(.null(2)), .refuse(coreLimit, .int(1, coreResource)),
+                        .refuse(firstProcess, .int(0, 1)),
+                    ], otherwise: .allow),
+                // PRIO_PROCESS is 0, IOPRIO_WHO_PROCESS is 1.
+                SeccompRule("setpriority", [.refuse(firstProcess, .int(0, 0), .int(1, 1))], otherwise: .allow),
+                SeccompRule("ioprio_set", [.refuse(firstProcess, .int(0, 1), .int(1, 1))], otherwise: .allow),
                 personality(extra: 0),
             ],
+            ["sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr"].map {
+                SeccompRule($0, [.refuse(firstProcess, .int(0, 1))], otherwise: .allow)
+            },
         ])
+
+    /// Where there is a single id, process 1 has the command's, and the kernel would allow it.
+    private static let firstProcess = SeccompRefusal(.notPermitted, .silent, group: "first-process")
 
     private static let coreResource: UInt32 = 4
     private static let coreLimit = SeccompRefusal(.notPermitted, .notify, group: "core-dumps")

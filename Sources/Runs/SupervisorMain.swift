@@ -42,13 +42,13 @@ package enum SupervisorMain {
         let code: Int32
         do throws(LaunchError) {
             let program = try SandboxSupervisor.loadInitProgram()
+            let group = try ControlGroups.make(run: spec.run, limits: spec.policy.limits)
+            let limits = LimitEnforcement.complete(
+                group.enforcement, for: spec.policy.limits, scratchInMemory: spec.scratch == nil)
+            try SandboxDemands(spec.policy, identity: spec.identity).check(limits)
             let scratch = try spec.scratch.map { parent throws(LaunchError) in
                 try ScratchDirectory.make(in: FilePath(parent), name: spec.run, spec.identity)
             }
-            let group = try ControlGroups.make(run: spec.run, limits: spec.policy.limits)
-            let limits = LimitEnforcement.complete(
-                group.enforcement, for: spec.policy.limits, scratchInMemory: scratch == nil)
-            try SandboxDemands(spec.policy, identity: spec.identity).check(limits)
             let trouble = try LaunchError.during("make a pipe") { () throws(SyscallError) in
                 try Syscall.pipe(extra: O_NONBLOCK).release()
             }

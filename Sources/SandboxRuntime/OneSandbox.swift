@@ -46,15 +46,15 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         timings: LaunchTimings? = nil, afterwards: () -> Void = {}, finish: (Result) -> Int32
     ) throws(LaunchError) -> Never {
         let program = try SandboxSupervisor.loadInitProgram()
-        let scratch = try scratch.map { parent throws(LaunchError) in
-            try ScratchDirectory.make(in: FilePath(parent), name: name, identity)
-        }
         try sandbox.check()
         let group = try ControlGroups.make(run: name, limits: sandbox.policy.limits)
         let enforcement = LimitEnforcement.complete(
             group.enforcement, for: sandbox.policy.limits, scratchInMemory: scratch == nil)
         try SandboxDemands(sandbox.policy, identity: identity).check(enforcement)
         timings?.mark("probe and make control groups")
+        let scratch = try scratch.map { parent throws(LaunchError) in
+            try ScratchDirectory.make(in: FilePath(parent), name: name, identity)
+        }
         let terminal =
             sandbox.terminal.isEmpty
             ? nil
