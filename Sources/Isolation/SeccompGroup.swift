@@ -40,8 +40,8 @@ package struct SeccompGroup: Sendable, Hashable, Codable {
     /// The line of a policy that would allow `call`, or nil where no policy can.
     package func opensWith(call: String) -> String? {
         switch opening {
-        case .call: "seccomp.allow: [\(call)]"
-        case .group: "seccomp.allow: [\(id.rawValue)]"
+        case .call: "seccomp: {allow: [\(call)]}"
+        case .group: "seccomp: {allow: [\(id.rawValue)]}"
         case .none: nil
         }
     }

@@ -19,10 +19,10 @@ package struct Denial: Sendable, Hashable, Codable {
     /// How often at least.
     package var count: Int
 
-    /// One sentence.
-    package var summary: String {
+    /// One sentence, without full stop; `policy` is whose rule it was, where that is not told otherwise.
+    package func summary(policy: String? = nil) -> String {
         "\(program) (pid \(process)) called \(attempt): refused with \(answer) by \(rule)"
-            + (count > 1 ? "; \(count) times" : "")
+            + (policy.map { " of policy `\($0)`" } ?? "") + (count > 1 ? "; \(count) times" : "")
     }
 
     private enum CodingKeys: String, CodingKey {

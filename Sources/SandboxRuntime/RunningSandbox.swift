@@ -24,6 +24,7 @@ package final class RunningSandbox {
     private var recorder: DenialRecorder
     private var listener: OwnedFileDescriptor?
     private var listenerNumber: CInt?
+    private var refusals = 0
     private var command: ProcessHandle?
     private var outputs: Set<CInt>
     private var paused: Set<CInt> = []
@@ -149,13 +150,30 @@ package final class RunningSandbox {
 
     private func answerRefusal(_ number: CInt) {
         do throws(SyscallError) {
-            // The last process behind the filter may end long before the sandbox is gone: nobody will call any more.
-            if try !recorder.answerNext(number), try Syscall.isHungUp(number) { forgetListener(number) }
+            if try recorder.answerNext(number) {
+                refusals += 1
+                if refusals > Self.freeRefusals, refusals % Self.refusalsAtOnce == 0 { answerLater(number) }
+            } else if try Syscall.isHungUp(number) {
+                // The last process behind the filter may end long before the sandbox is gone: nobody will call any more.
+                forgetListener(number)
+            }
         } catch {
             // Without an answer the call would wait for ever; without a listener the kernel refuses it with ENOSYS.
             forgetListener(number)
         }
     }
+
+    /// Whoever makes refused calls without end waits for the answers, and takes no more of the supervisor's time than
+    /// the answers to two thousand calls a second.
+    private func answerLater(_ number: CInt) {
+        loop.unwatch(number)
+        loop.after(Double(Self.refusalsAtOnce) / 2000) {
+            guard self.listenerNumber == number else { return }
+            self.loop.watch(number) { self.answerRefusal(number) }
+        }
+    }
+
+    private static let freeRefusals = 5000, refusalsAtOnce = 50
 
     private func forgetListener(_ number: CInt) {
         loop.unwatch(number)
@@ -200,6 +218,7 @@ package final class RunningSandbox {
         }
         loop.unwatch(launched.control.number)
         if let listenerNumber { loop.unwatch(listenerNumber) }
+        listenerNumber = nil
         abandonLater()
         finishIfDone()
     }

@@ -78,6 +78,10 @@ extension SandboxSpec {
             guard targets.insert(mount.target).inserted else {
                 throw refuse("mount at `\(mount.target)`", "something is mounted there already")
             }
+            // What is mounted may hold links that lead a mount below it elsewhere.
+            if let outer = mounts.first(where: { mount.target.hasPrefix($0.target + "/") }) {
+                throw refuse("mount at `\(mount.target)`", "`\(outer.target)` is mounted from elsewhere")
+            }
             for own in ["/proc", "/dev", "/sys"] where mount.target == own || mount.target.hasPrefix(own + "/") {
                 throw refuse("mount at `\(mount.target)`", "`\(own)` is the sandbox's own")
             }

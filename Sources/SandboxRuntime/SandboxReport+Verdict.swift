@@ -123,8 +123,11 @@ extension SandboxReport {
         let more = denials.count > 1 ? " (and \(denials.count - 1) other kinds of calls)" : ""
         return Verdict(
             .denied,
-            "\(what) ended with exit code \(code) after a refusal: \(denial.summary) of policy `\(policy.name)`\(more)",
-            detail: detail, remedy: denial.opensWith.map { "to allow it, a policy needs `\($0)`" })
+            "\(what) ended with exit code \(code) after a refusal: \(denial.summary(policy: policy.name))\(more)",
+            detail: detail,
+            remedy: denial.opensWith.map {
+                "to allow it, write a policy with `extends: \(policy.name)` and `\($0)` to `policies/NAME.yaml` in the store"
+            })
     }
 
     /// `who` was killed for it.
@@ -184,7 +187,7 @@ extension SandboxReport {
             facts["written_bytes"] = .integer(traffic.writtenBytes)
         }
         if outOfMemoryKills > 0 { facts["oom_kills"] = .integer(outOfMemoryKills) }
-        if !denials.isEmpty { facts["denials"] = .list(denials.prefix(8).map(\.summary)) }
+        if !denials.isEmpty { facts["denials"] = .list(denials.prefix(8).map { $0.summary() }) }
         return facts
     }
 }

@@ -37,6 +37,29 @@ extension EndToEnd {
             #expect(try connect(try #require(Self.hostAddress)) == "EACCES")
         }
 
+        @Test("the host's network is open where a policy says so, and only there")
+        func hostNetwork() throws {
+            let policy = try PolicyFile("extends: default\nnetwork: host\n")
+            let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            defer { close(server) }
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let port = withUnsafeMutablePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                    bind(server, address, length) == 0 && listen(server, 1) == 0
+                        && getsockname(server, address, &length) == 0
+                }
+            }
+            try #require(port)
+            let code =
+                Sandbox.prelude
+                + "print(attempt(lambda: socket.create_connection(('127.0.0.1', \(UInt16(bigEndian: address.sin_port))), 5)))"
+            #expect(try policy.exec("--", "python3", "-c", code).output == "ok\n")
+            #expect(try Cloche.run("exec", "--", "python3", "-c", code).output == "ECONNREFUSED\n")
+        }
+
         @Test("loopback is the sandbox's own") func loopback() throws {
             #expect(try connect("127.0.0.1") == "ECONNREFUSED")
         }

@@ -91,7 +91,10 @@ extension EndToEnd {
             #expect(result.output == "shownshown")
             #expect(result.status != 0)
             #expect(try directory.read("file") == "shown")
-            for (bind, status) in [("/no-such-file", 5), ("\(file):/proc/1", 125), ("\(file):relative", 64)] {
+            let wrong: [(String, Int)] = [
+                ("/no-such-file", 5), ("\(file):/proc/1", 125), ("\(file):relative", 64), ("\(file):/data/x", 125),
+            ]
+            for (bind, status) in wrong {
                 let refused = try Cloche.run("exec", "--bind-ro", bind, "--", "echo", "ran")
                 #expect(refused.status == Int32(status), "\(refused.errors)")
                 #expect(refused.output == "")
@@ -103,7 +106,16 @@ extension EndToEnd {
             let result = try Cloche.run("exec", "--", "unshare", "-m", "true")
             #expect(result.status == 1)
             #expect(result.errors.contains("unshare(CLONE_NEWNS)"), "\(result.errors)")
-            #expect(result.errors.contains("hint: "))
+            #expect(result.errors.contains("seccomp: {allow: ["), "\(result.errors)")
+        }
+
+        @Test("a flood of refused calls is told, and slows only the one who makes it", .timeLimit(.minutes(1)))
+        func flood() throws {
+            let program = "for _ in range(20000): libc.unshare(0x20000)\nraise SystemExit(2)"
+            let flooding = try Cloche.start(["exec", "--", "python3", "-c", Self.prelude + program], environment: [:])
+            #expect(try Cloche.run("exec", "--", "true").status == 0)
+            let result = flooding.wait(timeout: 40)
+            #expect(result.errors.contains("20000 times"), "\(result.errors)")
         }
 
         @Test("--explain tells what would be, as it is then, and starts nothing")

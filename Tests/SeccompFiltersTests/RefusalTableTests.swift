@@ -34,7 +34,7 @@ import Testing
         #expect(refusal.attempt == "socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, 12)")
         #expect(refusal.group == "network")
         #expect(refusal.reason.contains("socket families"))
-        #expect(refusal.opensWith == "seccomp.allow: [socket]")
+        #expect(refusal.opensWith == "seccomp: {allow: [socket]}")
     }
 
     @Test func `what no policy opens has no such change`() throws {
@@ -45,7 +45,7 @@ import Testing
 
     @Test func `a group that opens as a whole is named`() throws {
         let refusal = try #require(table.answer(number: 101, arguments: [16], architecture: 0xC000_003E))
-        #expect(refusal.opensWith == "seccomp.allow: [debug]")
+        #expect(refusal.opensWith == "seccomp: {allow: [debug]}")
     }
 
     @Test(arguments: SeccompPolicyTests.builtIn)
