@@ -69,6 +69,7 @@ final class RunSupervisor {
     /// Runs to the end and gives the verdict of the run.
     func run() throws(LaunchError) -> Verdict {
         record(.runStarted(attempt: attempt))
+        watchDisk()
         startReady()
         while !isFinished {
             try LaunchError.during("wait for the steps") { () throws(SyscallError) in try supervisor.loop.run() }
@@ -82,6 +83,22 @@ final class RunSupervisor {
         }
         return verdict
     }
+
+    /// Nothing limits what steps write to the project and to shared data, so they end before there is no room for the
+    /// verdict on them, and for other runs.
+    private func watchDisk() {
+        var wait = 1.0
+        if let room = try? Syscall.fileSystem(of: directory.number), room.bytes > 0 {
+            if room.freeBytes < min(Self.diskReserve, room.bytes / 4) {
+                for sandbox in running.values { sandbox.end(.diskReserve, grace: 0) }
+            }
+            // Fast disks take some hundred megabytes between two looks.
+            if room.freeBytes < 8 << 30 { wait = 0.05 }
+        }
+        supervisor.loop.after(wait) { [weak self] in self?.watchDisk() }
+    }
+
+    private static let diskReserve: Int64 = 128 << 20
 
     /// Ends every step: the run was cancelled, or is interrupted.
     func stop(_ reason: SandboxReport.Intervention, grace: Double) {

@@ -157,6 +157,10 @@ extension SandboxReport {
                 remedy: "raise `limits.output` of policy `\(policy.name)`, or print less")
         case .outOfMemory: return outOfMemory(what, outOfMemoryKills > 0 ? "a process of it" : "it", policy)
         case .processorTime: return processorTime(what, policy)
+        case .diskReserve:
+            return Verdict(
+                .diskFull, "\(what) was ended when the disk that runs are kept on was nearly full", detail: evidence,
+                remedy: "make room there: remove jobs with `cloche rm`, or write less to /project-dir and /data")
         case .cancelled: return Verdict(.cancelled, "\(what) was cancelled", detail: evidence)
         case .siblingFailed:
             return Verdict(.cancelled, "\(what) was ended because another step failed", detail: evidence)

@@ -22,6 +22,8 @@ package struct SandboxReport: Sendable {
         case outputLimit
         case outOfMemory
         case processorTime
+        /// What is left of the disk is needed to tell of the run.
+        case diskReserve
         case cancelled
         case siblingFailed
         case interrupted
