@@ -101,6 +101,15 @@ let package = Package(
             name: "cloche-prove", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Os"])],
             linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "-s"])]),
         .testTarget(
+            name: "SandboxLaunchTests",
+            dependencies: ["SandboxLaunch", "CSandboxLaunch", "Isolation", "LinuxSystem", system],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SandboxRuntimeTests",
+            dependencies: [
+                "SandboxRuntime", "SandboxLaunch", "SeccompFilters", "Policies", "Isolation", "LinuxSystem", system,
+            ], swiftSettings: strict),
+        .testTarget(
             name: "PoliciesTests", dependencies: ["Policies", "Isolation", system], swiftSettings: strict),
         .testTarget(
             name: "CgroupsTests", dependencies: ["Cgroups", "Isolation", "LinuxSystem", system], swiftSettings: strict),

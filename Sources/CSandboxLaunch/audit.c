@@ -135,7 +135,7 @@ int CSandboxLaunch_compareMounts(const char *expected, char detail[CSandboxLaunc
         next(&line, ' ');
         next(&line, ' ');
         struct word place = next(&line, '\n');
-        if (kind.start[0] == '=' && !seen[number]) return fail(detail, "no mount, or a hidden one, at ", place);
+        if (kind.start[0] == '=' && (number >= maximumMounts || !seen[number])) return fail(detail, "no mount, or a hidden one, at ", place);
     }
     return 0;
 }

@@ -4,7 +4,8 @@ package import Isolation
 /// The bytes of a plan as the launcher and init read them: arrays of words and zero-ended strings, found by offset.
 struct BlockWriter {
     private(set) var bytes: [UInt8] = []
-    private var strings: [String: UInt32] = [:]
+    /// By their bytes: Swift's texts are equal where Unicode takes them for the same.
+    private var strings: [[UInt8]: UInt32] = [:]
     /// Whether a string contained a zero byte, which no call of the kernel could carry.
     private(set) var foundZero = false
 
@@ -21,13 +22,13 @@ struct BlockWriter {
 
     /// Writes a string once and tells where it is.
     mutating func string(_ text: String) -> UInt32 {
-        if let known = strings[text] { return known }
-        let offset = UInt32(bytes.count)
         let utf8 = Array(text.utf8)
+        if let known = strings[utf8] { return known }
+        let offset = UInt32(bytes.count)
         if utf8.contains(0) { foundZero = true }
         bytes.append(contentsOf: utf8)
         bytes.append(0)
-        strings[text] = offset
+        strings[utf8] = offset
         return offset
     }
 

@@ -43,28 +43,31 @@ package enum Confinement {
             try Syscall.unshare([.user, .mount])
             try Syscall.writeAll(ready.writing, [1])
         } catch {
-            throw namespaceRefused(error)
+            throw LaunchError(step: step, error)
         }
         // The keeper's word: empty when it died, one zero byte when the maps are written, else its error.
         let word = try LaunchError.during(step) { () throws(SyscallError) in
             try Syscall.readAll(go.reading, limit: 4096)
         }
         guard word == [0] else {
-            throw LaunchError(step: "map user ids", reason: String(decoding: word, as: UTF8.self))
+            throw LaunchError(step: "map user ids", failure(word))
         }
         return own
     }
 
-    private static func namespaceRefused(_ error: SyscallError) -> LaunchError {
-        let reason =
-            switch error.errno {
-            case .notPermitted, .permissionDenied:
-                "\(error); this host does not let users make user namespaces: see kernel.unprivileged_userns_clone and "
-                    + "kernel.apparmor_restrict_unprivileged_userns"
-            case .noSpace: "\(error); user.max_user_namespaces or a limit of nesting is reached"
-            default: error.description
-            }
-        return LaunchError(step: "enter a user namespace", reason: reason, errno: error.errno)
+    /// A failure of the keeper as its word to the supervisor: number, call and object, parted by zero bytes.
+    private static func word(_ error: SyscallError) -> [UInt8] {
+        Array("\(error.errno.rawValue)\0\(error.call)\0\(error.object ?? "")".utf8)
+    }
+
+    private static func failure(_ word: [UInt8]) -> SyscallError {
+        let parts = word.split(separator: 0, omittingEmptySubsequences: false).map {
+            String(decoding: $0, as: UTF8.self)
+        }
+        guard parts.count == 3, let number = Int32(parts[0]) else {
+            return SyscallError("read", "the keeper's word", errno: .brokenPipe)
+        }
+        return SyscallError(parts[1], parts[2].isEmpty ? nil : parts[2], errno: Errno(rawValue: number))
     }
 
     private static func runKeeper(
@@ -79,7 +82,7 @@ package enum Confinement {
                     try IdentityMapping.write(identity, process: number)
                     try Syscall.writeAll(go, [0])
                 } catch {
-                    try Syscall.writeAll(go, Array(error.description.utf8))
+                    try Syscall.writeAll(go, word(error))
                 }
             }
             _ = Glibc.close(go)

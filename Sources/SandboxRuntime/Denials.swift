@@ -77,6 +77,7 @@ struct DenialRecorder {
             return "a program"
         }
         let name = String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
-        return String(name.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "?" : Character($0) })
+        return String(
+            name.unicodeScalars.map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "?" : Character($0) })
     }
 }

@@ -53,7 +53,9 @@ package struct ResourceView: Sendable, Hashable {
 
     /// The view under limits; `seed` spreads sandboxes with few processors over those that there are.
     package init(limits: ResourceLimits, host: Host, seed: String) {
-        let chosen = limits.cpus.flatMap { Self.choose(Int($0.rounded(.up)), of: host.processors, seed: seed) }
+        let chosen = limits.cpus.flatMap {
+            Self.choose(Int(min(max($0, 0), 65536).rounded(.up)), of: host.processors, seed: seed)
+        }
         let memory = limits.memory.map(\.bytes).flatMap { $0 < host.memory ? $0 : nil }
         var files: [String: String] = [:], variables: [String: String] = [:]
         if let memory {

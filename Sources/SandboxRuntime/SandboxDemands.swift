@@ -18,10 +18,11 @@ package struct SandboxDemands {
     /// Refuses what would be weaker than the policy allows, and limits that mean nothing.
     package func check(_ reports: [LimitReport]) throws(LaunchError) {
         for (name, value) in LimitName.allCases.compactMap({ name in policy.limits.value(of: name).map { (name, $0) } })
-        where !(value > 0) {
+        where !(value > 0) || (name == .cpus && value > 65536) {
             throw LaunchError(
-                step: "limit `\(name.rawValue)` to \(value)", reason: "nothing could run",
-                errno: .invalidArgument, remedy: "raise `limits.\(name.rawValue)` of policy `\(policy.name)`")
+                step: "limit `\(name.rawValue)` to \(value)",
+                reason: value > 0 ? "no host has as many" : "nothing could run",
+                errno: .invalidArgument, remedy: "correct `limits.\(name.rawValue)` of policy `\(policy.name)`")
         }
         if identity.kind == .single {
             if policy.needsRange {
@@ -72,17 +73,19 @@ extension SandboxSpec {
         var targets: Set<String> = []
         for mount in mounts {
             let path = FilePath(mount.target)
+            // As the kernel reads it: slashes in a row are one.
+            let target = path.string
             guard path.isAbsolute, path.isLexicallyNormal, !path.components.isEmpty else {
                 throw refuse("mount at `\(mount.target)`", "it is no plain absolute path")
             }
-            guard targets.insert(mount.target).inserted else {
+            guard targets.insert(target).inserted else {
                 throw refuse("mount at `\(mount.target)`", "something is mounted there already")
             }
             // What is mounted may hold links that lead a mount below it elsewhere.
-            if let outer = mounts.first(where: { mount.target.hasPrefix($0.target + "/") }) {
+            if let outer = mounts.first(where: { target.hasPrefix(FilePath($0.target).string + "/") }) {
                 throw refuse("mount at `\(mount.target)`", "`\(outer.target)` is mounted from elsewhere")
             }
-            for own in ["/proc", "/dev", "/sys"] where mount.target == own || mount.target.hasPrefix(own + "/") {
+            for own in ["/proc", "/dev", "/sys"] where target == own || target.hasPrefix(own + "/") {
                 throw refuse("mount at `\(mount.target)`", "`\(own)` is the sandbox's own")
             }
         }

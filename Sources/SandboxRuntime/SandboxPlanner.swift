@@ -81,7 +81,7 @@ package struct SandboxPlanner: Sendable {
                 operations.append(
                     .mount(
                         source: "private", target: StagePath.newRoot + path, type: "tmpfs", flags: Self.plainMount,
-                        data: "mode=\(mode)"))
+                        data: "mode=\(mode)" + (spec.policy.limits.scratch.map { Self.room($0) } ?? "")))
                 for target in spec.mounts.map(\.target).sorted() where target.hasPrefix(path + "/") {
                     operations += directories(target, below: path)
                 }

@@ -34,7 +34,7 @@ extension SandboxReport {
             return outOfMemory(what, end == .signalled(9) ? "it" : "a process of it", policy)
         }
         if case .signalled(let signal) = end {
-            if signal == 24 || (signal == 9 && usedProcessorTime(limits)) {
+            if (signal == 24 && limits.cpuTime != nil) || (signal == 9 && usedProcessorTime(limits)) {
                 return processorTime(what, policy)
             }
             return Verdict(
@@ -146,7 +146,9 @@ extension SandboxReport {
     private func verdict(of what: String, _ intervention: Intervention, _ policy: SandboxPolicy) -> Verdict {
         switch intervention {
         case .timeLimit:
-            let limit = policy.limits.wallTime.map { "\($0.components.seconds) s" } ?? "its limit"
+            let limit =
+                policy.limits.value(of: .wallTime).map { $0 == $0.rounded() ? "\(Int64($0)) s" : "\($0) s" }
+                ?? "its limit"
             return Verdict(
                 .timeout, "\(what) was ended at its time limit of \(limit)", detail: evidence,
                 remedy: "raise `limits.wall_time` of policy `\(policy.name)`")

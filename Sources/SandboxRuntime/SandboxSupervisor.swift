@@ -86,6 +86,9 @@ package final class SandboxSupervisor {
         guard spec.policy.network != .outbound || stage.network != nil else {
             throw LaunchError(step: "connect the sandbox", reason: "its supervisor has prepared no network")
         }
+        guard !spec.keepsRoot || stage.spec.persistentRoot != nil else {
+            throw LaunchError(step: "keep the root of the sandbox", reason: "its stage has no place for it")
+        }
         let number = launches
         launches += 1
         let filter = try filter(of: spec.policy.seccomp)

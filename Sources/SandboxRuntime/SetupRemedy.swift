@@ -40,7 +40,10 @@ package enum SetupRemedy {
         case (_, .tooManyOpenFiles), (_, .tooManyOpenFilesInSystem): return "raise the limit of open files: `ulimit -n`"
         case (_, .resourceTemporarilyUnavailable): return "raise the limit of processes: `ulimit -u`"
         case (_, .noMemory): return "make memory free on this host"
-        case ("unshare", _), ("clone", _), ("uid_map", _), ("write", .notPermitted): return namespaces(settings)
+        case ("unshare", _), ("clone", _), ("write", .notPermitted), ("write", .permissionDenied):
+            return namespaces(settings)
+        // Ubuntu lets users make the namespace, and refuses what they do in it.
+        case ("mount", .permissionDenied) where settings.isRestrictedByAppArmor: return namespaces(settings)
         case ("newuidmap", _), ("newgidmap", _):
             return "install the package `uidmap` and give this user a range: "
                 + "`sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`"

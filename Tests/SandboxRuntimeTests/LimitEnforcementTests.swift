@@ -1,0 +1,81 @@
+import Isolation
+import LinuxSystem
+import Testing
+
+@testable import SandboxRuntime
+
+struct LimitEnforcementTests {
+    private static let limits = ResourceLimits(
+        memory: .mebibytes(512), pids: 64, cpus: 1.5, wallTime: .seconds(60), cpuTime: .seconds(30), openFiles: 16,
+        scratch: .mebibytes(64), output: .mebibytes(1))
+
+    private func complete(
+        _ groups: [LimitReport], for limits: ResourceLimits = limits, inMemory: Bool = true
+    ) -> [LimitName: LimitReport] {
+        let reports = LimitEnforcement.complete(groups, for: limits, scratchInMemory: inMemory)
+        #expect(Set(reports.map(\.name)).count == reports.count)
+        return Dictionary(reports.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    private static func groups(_ enforcement: Enforcement, remark: String? = nil) -> [LimitReport] {
+        [(LimitName.memory, 512 * 1024 * 1024.0), (.pids, 64), (.cpus, 1.5)].map {
+            LimitReport($0.0, $0.1, enforcement, remark: remark)
+        }
+    }
+
+    @Test func `what control groups hold stays theirs`() {
+        let reports = complete(Self.groups(.cgroup))
+        #expect(reports.count == LimitName.allCases.count)
+        for name in [LimitName.memory, .pids, .cpus] { #expect(reports[name]?.enforcement == .cgroup) }
+    }
+
+    @Test func `without groups the rest does what it can`() {
+        let reports = complete(Self.groups(.none, remark: "there is no control group"))
+        #expect(reports[.pids]?.enforcement == .rlimit)
+        #expect(reports[.memory]?.enforcement == .watchdog)
+        #expect(reports[.cpus]?.enforcement == Enforcement.none)
+        #expect(reports[.memory]?.remark == "there is no control group")
+        #expect(reports[.cpus]?.remark == "there is no control group")
+        #expect(reports[.pids]?.value == 64)
+    }
+
+    @Test func `a remark that is no longer true is dropped`() {
+        #expect(complete(Self.groups(.none, remark: "nothing holds it"))[.pids]?.remark == nil)
+    }
+
+    @Test func `limits of each process and of time need no group`() {
+        for groups in [Self.groups(.cgroup), Self.groups(.none), []] {
+            let reports = complete(groups)
+            #expect(reports[.cpuTime]?.enforcement == .rlimit)
+            #expect(reports[.openFiles]?.enforcement == .rlimit)
+            #expect(reports[.wallTime]?.enforcement == .watchdog)
+            #expect(reports[.output]?.enforcement == .watchdog)
+            #expect(reports[.cpuTime]?.remark?.contains("each process") == true)
+            #expect(reports[.wallTime]?.remark == nil)
+        }
+    }
+
+    @Test func `scratch is held where it is in memory`() {
+        #expect(complete([])[.scratch]?.enforcement == .tmpfs)
+        #expect(complete([], inMemory: false)[.scratch]?.enforcement == Enforcement.none)
+    }
+
+    @Test func `limits that are not set are not reported`() {
+        #expect(complete([], for: ResourceLimits()).isEmpty)
+        #expect(Set(complete([], for: ResourceLimits(output: .mebibytes(1))).keys) == [.output])
+    }
+
+    @Test func `values are those of the limits`() {
+        let reports = complete([])
+        #expect(reports[.wallTime]?.value == 60)
+        #expect(reports[.scratch]?.value == 67_108_864)
+        #expect(reports[.openFiles]?.value == 16)
+    }
+
+    @Test func `more open files than the host allows are told as such`() {
+        let report = complete([], for: ResourceLimits(openFiles: .max))[.openFiles]
+        #expect(report?.value == Double(Syscall.hardLimitOfOpenFiles()))
+        #expect(report?.remark == "the host allows no more")
+        #expect(complete([])[.openFiles]?.remark == nil)
+    }
+}

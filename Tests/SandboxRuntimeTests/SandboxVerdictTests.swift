@@ -1,0 +1,168 @@
+import Glibc
+import Isolation
+import Policies
+import Testing
+
+@testable import LinuxSystem
+@testable import SandboxLaunch
+@testable import SandboxRuntime
+
+struct SandboxVerdictTests {
+    @Test(
+        "every end has its cause, its words, its remedy and its exit code",
+        arguments: ReportSample.ends + ReportSample.limits + ReportSample.refusals + ReportSample.interventions)
+    func verdicts(sample: ReportSample) {
+        let verdict = ReportSample.verdict(sample.report)
+        #expect(verdict.cause == sample.cause)
+        #expect(verdict.summary.contains("step `fit`"))
+        #expect(!verdict.summary.hasSuffix("."))
+        var rest = verdict.summary[...]
+        for part in sample.summary {
+            let range = rest.firstRange(of: part)
+            #expect(range != nil, "`\(part)` in `\(verdict.summary)`")
+            if let range { rest = rest[range.upperBound...] }
+        }
+        #expect((verdict.remedy == nil) == (sample.remedy == nil))
+        if let remedy = sample.remedy { #expect(verdict.remedy?.contains(remedy) == true, "\(verdict.remedy ?? "")") }
+        for (name, fact) in sample.detail { #expect(verdict.detail[name] == fact) }
+        #expect(sample.report.exitCode == sample.exitCode)
+    }
+
+    private func report(
+        _ ending: SandboxReport.Ending, _ change: (inout SandboxReport) -> Void = { _ in }
+    ) -> SandboxReport {
+        ReportSample("", ending, .exit, [], exitCode: 0, change).report
+    }
+
+    @Test func `the first cause explains the rest`() {
+        var all = report(.ended(.exited(1))) {
+            $0.intervention = .timeLimit
+            $0.outOfMemoryKills = 1
+            $0.pidsLimitHits = 1
+            $0.fullPlaces = ["/"]
+            $0.denials = [ReportSample.denial("mount()")]
+            $0.unroutedDatagrams = 1
+            $0.complaint = .init(kind: .readOnly, line: "a")
+        }
+        func cause() -> Verdict.Cause { ReportSample.verdict(all).cause }
+        #expect(cause() == .timeout)
+        all.intervention = nil
+        #expect(cause() == .outOfMemory)
+        all.outOfMemoryKills = 0
+        #expect(cause() == .pidsLimit)
+        all.pidsLimitHits = 0
+        #expect(cause() == .diskFull)
+        all.fullPlaces = []
+        #expect(ReportSample.verdict(all).summary.contains("mount()"))
+        all.denials = []
+        #expect(ReportSample.verdict(all).summary.contains("network"))
+        all.unroutedDatagrams = 0
+        #expect(cause() == .denied)
+        all.complaint = nil
+        #expect(cause() == .exit)
+    }
+
+    @Test func `what is a limit only in part of the cases is none elsewhere`() {
+        // Under a policy with a network, packets that found none are the program's own affair.
+        var online = ReportSample.policy
+        online.network = .outbound
+        let attempts = report(.ended(.exited(1))) { $0.unroutedDatagrams = 3 }
+        #expect(ReportSample.verdict(attempts, under: online).cause == .exit)
+        // Read-only /data under a policy that lets it be written was shown so by hand.
+        var writable = ReportSample.policy
+        writable.data = .readWrite
+        let refused = report(.ended(.exited(1))) { $0.complaint = .init(kind: .readOnly, line: "/data/a") }
+        #expect(ReportSample.verdict(refused, under: writable).remedy?.contains("data: rw") == false)
+    }
+
+    @Test("a kill at the end of the processor time is the limit's", arguments: [(29.9, false), (30.1, true)])
+    func killedAtTheLimit(seconds: Double, isLimit: Bool) {
+        let usage = usage(user: seconds - 1, system: 1)
+        let killed = report(.ended(.signalled(9))) { $0.usage = usage }
+        #expect(ReportSample.verdict(killed).cause == (isLimit ? .cpuLimit : .signal))
+        let failed = report(.ended(.exited(1))) { $0.usage = usage }
+        #expect(ReportSample.verdict(failed).cause == .exit)
+    }
+
+    private func usage(user: Double, system: Double) -> ProcessUsage {
+        var usage = rusage()
+        usage.ru_utime = timeval(tv_sec: Int(user), tv_usec: Int((user - user.rounded(.down)) * 1e6))
+        usage.ru_stime = timeval(tv_sec: Int(system), tv_usec: 0)
+        return ProcessUsage(usage)
+    }
+
+    @Test func `the evidence is what was measured`() {
+        let ended = report(.ended(.exited(0))) {
+            $0.usage = usage(user: 2.5, system: 1)
+            $0.peakMemory = 4096
+            $0.traffic = DiskTraffic(readBytes: 5, writtenBytes: 6)
+        }
+        #expect(
+            ReportSample.verdict(ended).detail == [
+                "seconds": .number(1.235), "cpu_seconds": .number(3.5), "memory_peak_bytes": .integer(4096),
+                "read_bytes": .integer(5), "written_bytes": .integer(6),
+            ])
+    }
+
+    @Test func `of many refused calls only the first are told`() {
+        let many = report(.ended(.exited(1))) { report in
+            report.denials = (0..<20).map { ReportSample.denial("call\($0)()") }
+        }
+        let verdict = ReportSample.verdict(many)
+        #expect(verdict.summary.contains("call0()"))
+        #expect(verdict.summary.contains("19 other kinds"))
+        guard case .list(let told) = verdict.detail["denials"] else {
+            Issue.record("there is no list of refusals")
+            return
+        }
+        #expect(told.count == 8)
+    }
+
+    @Test func `a verdict without limits says so`() {
+        var policy = ReportSample.policy
+        policy.limits = ResourceLimits()
+        for (intervention, words) in [
+            (SandboxReport.Intervention.timeLimit, "its limit"), (.outputLimit, "its limit"),
+            (.outOfMemory, "at its limit"), (.processorTime, "processor time"),
+        ] {
+            let ended = report(.ended(.signalled(9))) { $0.intervention = intervention }
+            #expect(ReportSample.verdict(ended, under: policy).summary.contains(words))
+        }
+    }
+
+    @Test func `a time limit is told with its parts of seconds`() {
+        var policy = ReportSample.policy
+        policy.limits.wallTime = .milliseconds(1500)
+        let ended = report(.ended(.signalled(15))) { $0.intervention = .timeLimit }
+        #expect(ReportSample.verdict(ended, under: policy).summary.contains("1.5 s"))
+    }
+
+    @Test func `a signal of processor time without such a limit is a signal`() {
+        var policy = ReportSample.policy
+        policy.limits.cpuTime = nil
+        let verdict = ReportSample.verdict(report(.ended(.signalled(24))), under: policy)
+        #expect(verdict.cause == .signal)
+    }
+
+    @Test(
+        "signals have their names",
+        arguments: [
+            (1, "SIGHUP"), (2, "SIGINT"), (6, "SIGABRT"), (7, "SIGBUS"), (8, "SIGFPE"), (9, "SIGKILL"), (11, "SIGSEGV"),
+            (13, "SIGPIPE"), (15, "SIGTERM"), (24, "SIGXCPU"), (25, "SIGXFSZ"), (31, "SIGSYS"), (34, "34"), (64, "64"),
+        ])
+    func signals(number: Int32, name: String) {
+        #expect(SignalName.of(number) == name)
+    }
+
+    @Test("signals that end a process by default have a name", arguments: [16, 26, 27, 29, 30] as [Int32])
+    func otherSignals(number: Int32) {
+        #expect(SignalName.of(number).hasPrefix("SIG"))
+    }
+
+    @Test func `a refused call is one sentence`() {
+        let words = "python3 (pid 77) called bpf(0): refused with EPERM by network"
+        #expect(ReportSample.denial("bpf(0)").summary() == words)
+        #expect(ReportSample.denial("bpf(0)").summary(policy: "lab") == words + " of policy `lab`")
+        #expect(ReportSample.denial("bpf(0)", count: 12).summary().hasSuffix("; 12 times"))
+    }
+}
