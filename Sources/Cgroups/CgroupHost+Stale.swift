@@ -32,13 +32,23 @@ extension CgroupHost {
                     } else {
                         stale.left.insert(run)
                     }
-                } else if let process = CgroupName.process(ofTrial: name) {
-                    if !Syscall.exists(FilePath("/proc/\(process)")) { _ = try? parent.removeChild(name) }
                 }
             }
         }
         stale.removed.subtract(stale.left)
         return stale
+    }
+
+    /// Removes groups of trials by processes that ended in the middle of them.
+    static func removeTrials(below parent: CgroupDirectory) throws(SyscallError) {
+        for entry in try Syscall.directoryEntries(parent.descriptor.number) where entry.type == DT_DIR {
+            let name = String(decoding: entry.name, as: UTF8.self)
+            guard let process = CgroupName.process(ofTrial: name), !Syscall.exists(FilePath("/proc/\(process)")) else {
+                continue
+            }
+            // Another command may just be removing it.
+            try? parent.removeChild(name)
+        }
     }
 
     private static func removeEmpty(_ name: String, below parent: CgroupDirectory) -> Bool {

@@ -32,6 +32,7 @@ struct CgroupTrial {
             // Who may not move processes out of the common ancestor may not move them into a group below it either.
             _ = try directory.file("cgroup.procs", O_WRONLY)
             let enabling = tree.generation == .v2 ? CgroupEnabling.enable(in: directory) : CgroupEnabling()
+            try CgroupHost.removeTrials(below: directory)
             let name = CgroupName.trial()
             let child = try directory.makeChild(name)
             let findings = attempt(in: child)

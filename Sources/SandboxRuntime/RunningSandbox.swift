@@ -15,6 +15,7 @@ package final class RunningSandbox {
     private let launched: LaunchedSandbox
     private let limits: ResourceLimits
     private let watch: SandboxWatchdog.Limits
+    private let hasRootInMemory: Bool
     private var watchdog: SandboxWatchdog?
     private var tail = OutputTail()
     private var traffic: DiskTraffic?
@@ -48,7 +49,8 @@ package final class RunningSandbox {
     /// `onOutput` gets what arrives on each of the outputs; `onEnd` gets the report, once.
     init(
         _ launched: consuming LaunchedSandbox, loop: EventLoop, limits: ResourceLimits, refusals: RefusalTable,
-        outputs: [CInt], watch: SandboxWatchdog.Limits, counters: @escaping () -> CgroupUsage?,
+        outputs: [CInt], watch: SandboxWatchdog.Limits,
+        hasRootInMemory: Bool, counters: @escaping () -> CgroupUsage?,
         onOutput: @escaping (CInt, [UInt8]) -> Void, onEnd: @escaping (SandboxReport) -> Void
     ) {
         self.loop = loop
@@ -56,6 +58,7 @@ package final class RunningSandbox {
         self.limits = limits
         self.counters = counters
         self.watch = watch
+        self.hasRootInMemory = hasRootInMemory
         self.onOutput = onOutput
         self.onEnd = onEnd
         self.outputs = Set(outputs)
@@ -130,7 +133,7 @@ package final class RunningSandbox {
 
     private func startWatching() {
         // A command that ends at once leaves nothing to look at.
-        if let processes = try? SandboxProcesses(of: launched.number) {
+        if let processes = try? SandboxProcesses(of: launched.number, hasRootInMemory: hasRootInMemory) {
             watchdog = SandboxWatchdog(watch, processes, loop: loop) { self.end($0, grace: 0) }
         }
         if before?.oomKills != nil { watchForKills() }

@@ -20,15 +20,19 @@ struct SandboxProcesses: ~Copyable {
     }
 
     private let processes: OwnedFileDescriptor
+    private let hasRootInMemory: Bool
     /// Kept open from the beginning: when the sandbox has ended, its mounts have no paths any more.
     private let root: OwnedFileDescriptor, sharedMemory: OwnedFileDescriptor
 
     /// Opens the root directory and the procfs of the sandbox whose process 1 has this number outside.
-    init(of number: Int32) throws(SyscallError) {
+    ///
+    /// `hasRootInMemory` tells whether what is written to the root is, and not on a disk with much else.
+    init(of number: Int32, hasRootInMemory: Bool) throws(SyscallError) {
         let root = try Syscall.openLocation(FilePath("\(StagePath.hostProcesses)/\(number)/root"))
         let processes = try Self.openProcesses(root.number)
         let sharedMemory = try Syscall.openLocation("dev/shm", at: root.number, resolve: .noSymlinks)
         self.processes = processes
+        self.hasRootInMemory = hasRootInMemory
         self.root = root
         self.sharedMemory = sharedMemory
     }
@@ -70,11 +74,10 @@ struct SandboxProcesses: ~Copyable {
         return kibibytes * 1024
     }
 
-    /// The room in the file systems of throw-away changes, by the path inside.
+    /// The room in the file systems in memory, by the path inside.
     func room() -> [(path: String, system: FileSystemRoom)] {
-        [("/", root.number), ("/dev/shm", sharedMemory.number)].compactMap { path, place in
-            (try? Syscall.fileSystem(of: place)).map { (path, $0) }
-        }
+        let places = [("/dev/shm", sharedMemory.number)] + (hasRootInMemory ? [("/", root.number)] : [])
+        return places.compactMap { path, place in (try? Syscall.fileSystem(of: place)).map { (path, $0) } }
     }
 
     private static let ticksPerSecond = Double(sysconf(CInt(_SC_CLK_TCK)))

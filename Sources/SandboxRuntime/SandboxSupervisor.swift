@@ -99,7 +99,8 @@ package final class SandboxSupervisor {
             extra: stage.network.map { [$0] } ?? [])
         return RunningSandbox(
             launched, loop: loop, limits: spec.policy.limits, refusals: filter.answers, outputs: outputs,
-            watch: SandboxWatchdog.Limits(spec.policy.limits, groups: enforcement), counters: counters,
+            watch: SandboxWatchdog.Limits(spec.policy.limits, groups: enforcement),
+            hasRootInMemory: stage.spec.scratch == nil && !spec.keepsRoot, counters: counters,
             onOutput: onOutput,
             onEnd: { report in
                 self.removeScratch(number)

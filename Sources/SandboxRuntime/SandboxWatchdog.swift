@@ -52,7 +52,7 @@ final class SandboxWatchdog {
         timer = nil
     }
 
-    /// File systems of throw-away changes that are full now, by their path inside.
+    /// File systems in memory that are full now, by their path inside.
     var fullPlaces: [String] { processes.room().filter { $0.system.isFull }.map(\.path) }
 
     /// Whether the number of processes has been seen at its limit; process 1 does not count.
@@ -79,9 +79,7 @@ final class SandboxWatchdog {
     }
 
     private var inMemoryFiles: Int64 {
-        // TMPFS_MAGIC, and OVERLAYFS_SUPER_MAGIC, which tells of the file system of its upper directory.
-        let kinds: Set<Int64> = [0x0102_1994, 0x794C_7630]
-        return processes.room().filter { kinds.contains($0.system.type) && $0.system.bytes > 0 && limits.memory != nil }
-            .reduce(0) { $0 + max(0, $1.system.bytes - $1.system.freeBytes) }
+        guard limits.memory != nil else { return 0 }
+        return processes.room().reduce(0) { $0 + max(0, $1.system.bytes - $1.system.freeBytes) }
     }
 }

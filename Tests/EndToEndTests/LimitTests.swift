@@ -97,6 +97,23 @@ extension EndToEnd {
             check(one, result)
         }
 
+        @Test(
+            "a watchdog does not take the disk's content for memory of the sandbox",
+            .enabled(if: Cloche.isRoot, "hiding control groups needs root"))
+        func changesOnDisk() throws {
+            let policy = try PolicyFile(Self.small)
+            let script = "mount -t tmpfs none /sys/fs/cgroup && exec \"$@\""
+            let result = try StartedCommand(
+                "/usr/bin/unshare",
+                [
+                    "-m", "sh", "-c", script, "sh", try Cloche.program(), "exec", "--policy", policy.name, "--", "sh",
+                    "-c",
+                    "sleep 0.5; echo done",
+                ], environment: ["CLOCHE_HOME": try Cloche.home.get(), "CLOCHE_SCRATCH": "disk"]
+            ).wait(timeout: 60)
+            #expect(result.output == "done\n", "\(result.errors)")
+        }
+
         private func check(_ one: Case, _ result: CommandResult) {
             #expect(result.status == one.status, "\(result.errors)")
             for part in one.said { #expect(result.errors.contains(part), "\(result.errors)") }

@@ -66,12 +66,16 @@ struct HostFootprint {
     }
 
     /// Fails the test for each thing that is there now and was not there before; a plain command may clear away first.
-    func expectNothingLeft(sourceLocation: SourceLocation = #_sourceLocation) throws {
+    ///
+    /// `ignoring` is the beginning of names of things that may be there.
+    func expectNothingLeft(ignoring: String? = nil, sourceLocation: SourceLocation = #_sourceLocation) throws {
         let plain = try Cloche.run("exec", "--", "true")
         #expect(plain.status == 0 && plain.errors.isEmpty, "\(plain.errors)", sourceLocation: sourceLocation)
         var left: [String] = []
         _ = try eventually(within: 10) {
-            left = try HostFootprint().remainder(beyond: self)
+            left = try HostFootprint().remainder(beyond: self).filter { name in
+                ignoring.map { !name.hasPrefix($0) } ?? true
+            }
             return left.isEmpty
         }
         #expect(left.isEmpty, sourceLocation: sourceLocation)

@@ -54,7 +54,7 @@ import Testing
         for number in 0...SystemCallTable.x86_64.greatestNumber {
             let call = SeccompData(architecture: 0xC000_003E, number: number, arguments: [99, 99, 99])
             guard let refusal = table.answer(call), let change = refusal.opensWith else { continue }
-            let name = try #require(change.split(separator: "[").last?.dropLast())
+            let name = try #require(change.split(separator: "[").last?.dropLast(2))
             var changed = policy
             if SystemCallTable.knows(String(name)) {
                 try changed.allow(call: String(name))
