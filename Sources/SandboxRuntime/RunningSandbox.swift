@@ -67,7 +67,7 @@ package final class RunningSandbox {
         recorder = DenialRecorder(refusals)
         loop.watch(self.launched.control.number) { self.readControl() }
         loop.watch(self.launched.process.number) { self.reap() }
-        for output in outputs { loop.watch(output) { self.readOutput(output) } }
+        for output in outputs { watchOutput(output) }
         if let limit = limits.wallTime {
             let seconds = Double(limit.components.seconds) + Double(limit.components.attoseconds) / 1e18
             timers.append(loop.after(seconds) { self.end(.timeLimit) })
@@ -76,7 +76,12 @@ package final class RunningSandbox {
 
     /// Ends the command early: SIGTERM, and the end of the whole sandbox when `grace` seconds have not been enough.
     package func end(_ reason: SandboxReport.Intervention, grace: Double = 5) {
-        guard !finished, ending == nil else { return }
+        guard !finished else { return }
+        guard ending == nil else {
+            // What is left is a reader that does not read: it holds up nobody who wants the end.
+            if grace == 0 { for output in outputs { abandon(output) } }
+            return
+        }
         if intervention == nil { intervention = reason }
         guard grace > 0, command != nil else { return kill() }
         signal(SIGTERM)
@@ -185,11 +190,15 @@ package final class RunningSandbox {
     }
 
     private func readOutput(_ number: CInt) {
-        guard let bytes = try? Syscall.read(number, upTo: 65536), !bytes.isEmpty else {
-            abandon(number)
+        do throws(SyscallError) {
+            let bytes = try Syscall.read(number, upTo: 65536)
+            if bytes.isEmpty { abandon(number) } else { deliver(number, bytes) }
+        } catch let error where error.errno == .resourceTemporarilyUnavailable {
             return
+        } catch {
+            // A terminal whose other side is closed ends with EIO.
+            abandon(number)
         }
-        deliver(number, bytes)
     }
 
     private func deliver(_ number: CInt, _ bytes: [UInt8]) {
@@ -229,6 +238,13 @@ package final class RunningSandbox {
     /// Reads one more output, and is not at its end before that is.
     func add(output: CInt) {
         outputs.insert(output)
+        watchOutput(output)
+    }
+
+    private func watchOutput(_ output: CInt) {
+        // A command may take back what made the output readable; the reading must not wait for more then. It is our own
+        // end, of a pipe or a terminal, which takes any flag.
+        _ = try? Syscall.fcntl(output, F_SETFL, Int(O_NONBLOCK))
         loop.watch(output) { self.readOutput(output) }
     }
 

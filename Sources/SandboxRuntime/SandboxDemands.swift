@@ -37,11 +37,13 @@ package struct SandboxDemands {
             }
         }
         for name in LimitName.allCases where policy.hardLimits.contains(name) {
-            guard let report = reports.first(where: { $0.name == name }) else { continue }
-            if !report.enforcement.isHard {
+            let report = reports.first { $0.name == name }
+            // A resource limit holds the processor time of each process, and not of all together.
+            guard let report, report.enforcement.isHard, name != .cpuTime else {
                 throw LaunchError(
                     step: "hold the limit `\(name.rawValue)`, as policy `\(policy.name)` demands",
-                    reason: report.remark ?? "this host can hold it by \(report.enforcement.rawValue) only",
+                    reason: report?.remark
+                        ?? "this host can hold it by \(report?.enforcement.rawValue ?? "nothing") only",
                     remedy: "run `cloche system doctor`, or use a policy that takes the limit as best it can")
             }
         }

@@ -78,9 +78,10 @@ extension SandboxPlanner {
     /// A descriptor that is passed through a socket carries a network, or a directory, from one sandbox to another.
     func socketless(_ spec: SandboxSpec) -> [String] {
         guard stage.facts.canForbidSockets else { return [] }
-        return spec.mounts.filter { isShared($0) }.compactMap {
-            $0.target.split(separator: "/").first.map(String.init)
-        }
+        guard spec.mounts.contains(where: isShared) else { return [] }
+        // Landlock goes by what a directory is, not by where: a part of the shared one may be shown elsewhere too.
+        return spec.mounts.filter { if case .bind = $0.source { true } else { false } }
+            .map { $0.target.split(separator: "/") }.filter { $0.count == 1 }.map { String($0[0]) }
     }
 
     private func isShared(_ mount: SandboxSpec.Mount) -> Bool {

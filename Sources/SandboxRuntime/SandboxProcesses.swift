@@ -51,9 +51,11 @@ struct SandboxProcesses: ~Copyable {
         var sample = Sample()
         for name in try names() {
             // A process may end at any moment.
-            guard let status = text("\(name)/stat"), let end = status.lastIndex(of: ")") else { continue }
-            let words = status[status.index(after: end)...].split(separator: " ")
-            guard words.count > 17 else { continue }
+            guard let status = bytes("\(name)/stat") else { continue }
+            // By bytes: the process chooses its name, and with it what the parenthesis behind it is for Unicode.
+            let fields = status.lastIndex(of: UInt8(ascii: ")")).map { status[($0 + 1)...] } ?? []
+            let words = fields.split(separator: UInt8(ascii: " ")).map { String(decoding: $0, as: UTF8.self) }
+            guard words.count > 17 else { throw SyscallError("read", "/proc/\(name)/stat", errno: .invalidArgument) }
             // utime, stime, cutime and cstime are fields 14 to 17, the number of threads is field 20.
             let ticks = words[11...14].reduce(Int64(0)) { $0 &+ (Int64($1) ?? 0) }
             sample.cpuSeconds += Double(ticks) / Self.ticksPerSecond
@@ -92,10 +94,13 @@ struct SandboxProcesses: ~Copyable {
         }
     }
 
-    private func text(_ path: String) -> String? {
+    private func text(_ path: String) -> String? { bytes(path).map { String(decoding: $0, as: UTF8.self) } }
+
+    /// Nil where the process is gone.
+    private func bytes(_ path: String) -> [UInt8]? {
         guard let file = try? Syscall.open(FilePath(path), at: processes.number, O_RDONLY | O_NOFOLLOW),
-            let bytes = try? Syscall.readAll(file.number, limit: 65536)
+            let bytes = try? Syscall.readAll(file.number, limit: 65536), !bytes.isEmpty
         else { return nil }
-        return String(decoding: bytes, as: UTF8.self)
+        return bytes
     }
 }

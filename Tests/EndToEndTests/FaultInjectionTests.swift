@@ -220,6 +220,8 @@ struct FaultyLaunch {
         ]
 
         private static let places: [(fault: String, reason: String)] = [
+            // Everything is in force then; init ends the sandbox at once, perhaps after the command's first words.
+            ("initProcess sendmsg #1", "the command executes, confined, before init tells of it"),
             ("keeper newfstatat #10", "the C library reads /proc/self/maps, and can do without its size"),
             ("keeper fcntl #1", "seals a file that only tries whether memory can hold the changes"),
             ("supervisor openat2 #1", "guesses what a source is; a wrong guess fails when it is mounted"),

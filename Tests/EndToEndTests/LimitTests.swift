@@ -23,6 +23,14 @@ extension EndToEnd {
                 name: "memory of the command", program: "x = b'1' * (300 << 20)", status: 137,
                 said: ["ran out of memory at 160MiB", "limits.memory"]),
             Case(
+                name: "memory of a process whose name joins with what comes behind it",
+                program: """
+                    import ctypes, time
+                    ctypes.CDLL(None).prctl(15, b"x\\xd8\\x80", 0, 0, 0)
+                    x = b'1' * (300 << 20)
+                    time.sleep(20)
+                    """, status: 137, said: ["ran out of memory at 160MiB"]),
+            Case(
                 name: "memory of a child, which ends the rest as well",
                 program: """
                     import subprocess, time

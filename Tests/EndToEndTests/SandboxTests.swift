@@ -441,6 +441,12 @@ extension EndToEnd {
                 """
             let result = try Cloche.python(Self.prelude + program)
             #expect(result.output == "EACCES EACCES\nok ok ok\n", "\(result.errors)")
+            // The same directory under another name is still the shared one.
+            let shared = try Cloche.home.get() + "/data/shared"
+            let again = try Cloche.run(
+                "exec", "--bind-ro", shared + ":/all", "--", "python3", "-c",
+                Self.prelude + "print(attempt(lambda: socket.socket(socket.AF_UNIX).bind('/data/socket')))")
+            #expect(again.output == "EACCES\n", "\(again.errors)")
         }
 
         @Test("programs see the memory that their limit gives them")
