@@ -62,6 +62,7 @@ package enum CommandLineMain {
 
     /// Ends before anything has been looked at.
     private static func refuse(_ text: String) -> Never {
+        // There is nobody else to tell that standard error is closed; the exit code tells.
         try? Syscall.writeAll(2, Array("error: \(text)\nhint: use Linux 6.1 or later, with /proc mounted\n".utf8))
         exit(78)
     }

@@ -88,6 +88,7 @@ final class RunSupervisor {
     /// verdict on them, and for other runs.
     private func watchDisk() {
         var wait = 1.0
+        // A disk that cannot be asked is not known to be full; a step that fills it fails by itself.
         if let room = try? Syscall.fileSystem(of: directory.number), room.bytes > 0 {
             if room.freeBytes < min(Self.diskReserve, room.bytes / 4) {
                 for sandbox in running.values { sandbox.end(.diskReserve, grace: 0) }

@@ -40,6 +40,7 @@ package struct Launcher: ~Copyable {
 
     /// Why the launcher has ended; nil while it has not.
     private borrowing func ended() -> LaunchError? {
+        // Who cannot be waited for has told nothing: the failure that led here is reported instead.
         guard let end = (try? process.wait(block: false))?.end else { return nil }
         guard case .exited(let code) = end else {
             return LaunchError(step: "keep the launcher", reason: "it was killed", errno: .brokenPipe)

@@ -66,6 +66,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
             scratch?.remove()
             if case .signalled(let signal)? = kept.end {
                 let text = "cloche: the supervisor of the command was killed by \(SignalName.of(signal))\n"
+                // The exit code says it as well.
                 try? Syscall.writeAll(2, Array(text.utf8))
             }
             // A name that is kept leads the next command to the groups that are left.
