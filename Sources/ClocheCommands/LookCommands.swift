@@ -228,7 +228,7 @@ struct WatchCommand: ParsableCommand {
                 let run = try store.database.run(address)
                 if run.state.isFinal {
                     display.finish(.clear)
-                    context.say("\(styling.state(run.state.rawValue))  \(run.verdict?.summary ?? "")")
+                    context.say("\(styling.state(run.state.rawValue))  \(printable(run.verdict?.summary ?? ""))")
                     throw ExitCode(run.state == .succeeded ? 0 : run.state == .cancelled ? 2 : 1)
                 }
             } else if job.state.isFinal {

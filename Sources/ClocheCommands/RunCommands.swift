@@ -125,8 +125,8 @@ struct JobEnding {
         context.say("")
         if let failed {
             if let verdict = failed.verdict, runs.count == 1 {
-                context.say("failed: \(verdict.summary)")
-                if let remedy = verdict.remedy { context.say("hint: \(remedy)") }
+                context.say("failed: \(printable(verdict.summary))")
+                if let remedy = verdict.remedy { context.say("hint: \(printable(remedy))") }
             }
             context.say(
                 "look at `cloche show \(job.name)/\(failed.address.number)` and `cloche logs \(job.name)/\(failed.address.number)`"

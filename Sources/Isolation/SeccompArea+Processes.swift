@@ -40,9 +40,8 @@ extension SeccompArea {
                         .allow(.null(2)), .refuse(coreLimit, .int(1, coreResource)),
                         .refuse(firstProcess, .int(0, 1)),
                     ], otherwise: .allow),
-                // PRIO_PROCESS is 0, IOPRIO_WHO_PROCESS is 1.
-                SeccompRule("setpriority", [.refuse(firstProcess, .int(0, 0), .int(1, 1))], otherwise: .allow),
-                SeccompRule("ioprio_set", [.refuse(firstProcess, .int(0, 1), .int(1, 1))], otherwise: .allow),
+                // A process, a group of processes, all processes of a user: from 0 on here, from 1 on there.
+                priority("setpriority", kinds: 0...2), priority("ioprio_set", kinds: 1...3),
                 personality(extra: 0),
             ],
             ["sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr"].map {
@@ -52,6 +51,15 @@ extension SeccompArea {
 
     /// Where there is a single id, process 1 has the command's, and the kernel would allow it.
     private static let firstProcess = SeccompRefusal(.notPermitted, .silent, group: "first-process")
+
+    private static func priority(_ call: String, kinds: ClosedRange<UInt32>) -> SeccompRule {
+        let processOrGroup = SeccompCondition(
+            argument: 0, test: .low(mask: .max, oneOf: [kinds.lowerBound, kinds.lowerBound + 1]))
+        return SeccompRule(
+            call,
+            [.refuse(firstProcess, processOrGroup, .int(1, 1)), .refuse(firstProcess, .int(0, kinds.upperBound))],
+            otherwise: .allow)
+    }
 
     private static let coreResource: UInt32 = 4
     private static let coreLimit = SeccompRefusal(.notPermitted, .notify, group: "core-dumps")

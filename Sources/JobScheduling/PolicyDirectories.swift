@@ -33,8 +33,13 @@ extension PolicyCatalogue {
     private static func read(
         _ name: String, in directory: FilePath, belongsToRoot: Bool
     ) throws(SyscallError) -> [UInt8]? {
+        let opened: OwnedFileDescriptor
         do throws(SyscallError) {
-            let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+            opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+        } catch let error where error.errno == .noSuchFileOrDirectory {
+            return nil
+        }
+        do throws(SyscallError) {
             // A link may lead to where an administrator keeps the document; what it leads to is looked at.
             let file = try Syscall.open(FilePath(name), at: opened.number, O_RDONLY | O_NONBLOCK)
             let status = try Syscall.fstat(file.number)
@@ -46,6 +51,8 @@ extension PolicyCatalogue {
             }
             return try Syscall.readAll(file.number, limit: PolicyDocument.sizeLimit + 1)
         } catch let error where error.errno == .noSuchFileOrDirectory {
+            // A link that leads nowhere is a policy that is missing, not one that nobody wrote.
+            guard !Syscall.exists(FilePath(name), at: opened.number) else { throw error }
             return nil
         }
     }

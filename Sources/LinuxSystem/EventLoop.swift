@@ -2,8 +2,9 @@
 ///
 /// For a supervisor's single thread; it is not handed to others.
 package final class EventLoop {
-    private var readers: [CInt: () -> Void] = [:]
-    private var writers: [CInt: () -> Void] = [:]
+    private var readers: [CInt: Watch] = [:]
+    private var writers: [CInt: Watch] = [:]
+    private var watches = 0
     private var timers: [Int: (time: Double, action: () -> Void)] = [:]
     private var nextTimer = 0
     private var stopped = false
@@ -12,13 +13,15 @@ package final class EventLoop {
     package init() {}
 
     /// Calls `action` whenever `descriptor` is readable or its other end is gone.
-    package func watch(_ descriptor: CInt, _ action: @escaping () -> Void) { readers[descriptor] = action }
+    package func watch(_ descriptor: CInt, _ action: @escaping () -> Void) { readers[descriptor] = watch(action) }
 
     /// Forgets a descriptor; to be called before it is closed.
     package func unwatch(_ descriptor: CInt) { readers[descriptor] = nil }
 
     /// Calls `action` whenever `descriptor` takes bytes.
-    package func watchWriting(_ descriptor: CInt, _ action: @escaping () -> Void) { writers[descriptor] = action }
+    package func watchWriting(_ descriptor: CInt, _ action: @escaping () -> Void) {
+        writers[descriptor] = watch(action)
+    }
 
     /// Forgets a descriptor of `watchWriting`.
     package func unwatchWriting(_ descriptor: CInt) { writers[descriptor] = nil }
@@ -44,12 +47,22 @@ package final class EventLoop {
         stopped = false
         while !stopped {
             let ready = try Syscall.poll(Array(readers.keys), writable: Array(writers.keys), milliseconds: timeout())
+            let known = watches
             for descriptor in ready where !stopped {
-                // An action may have taken the descriptor away from a later one.
-                (descriptor.writing ? writers : readers)[descriptor.number]?()
+                // An action may have taken the descriptor away from a later one, or given its number to another file.
+                guard let watch = (descriptor.writing ? writers : readers)[descriptor.number], watch.number <= known
+                else { continue }
+                watch.action()
             }
             fireTimers()
         }
+    }
+
+    private typealias Watch = (number: Int, action: () -> Void)
+
+    private func watch(_ action: @escaping () -> Void) -> Watch {
+        watches += 1
+        return (watches, action)
     }
 
     private func timeout() -> Int32 {

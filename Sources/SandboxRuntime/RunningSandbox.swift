@@ -39,6 +39,9 @@ package final class RunningSandbox {
     private let onOutput: (CInt, [UInt8]) -> Void
     private let onEnd: (SandboxReport) -> Void
 
+    /// Whether another sandbox has been in the same control group meanwhile: what the group counts is not this one's alone.
+    var sharesGroup = false
+
     /// Called once when the command executes.
     package var onStart: (() -> Void)?
     /// Called with our side of the command's terminal, where it has one, before it executes.
@@ -136,10 +139,19 @@ package final class RunningSandbox {
         }
     }
 
+    private var groupSeconds: Double? {
+        guard !sharesGroup, let before, let now = counters() else { return nil }
+        let sums = [before, now].map { usage in usage.userSeconds.map { $0 + (usage.systemSeconds ?? 0) } }
+        guard let first = sums[0], let last = sums[1] else { return nil }
+        return last - first
+    }
+
     private func startWatching() {
         // A command that ends at once leaves nothing to look at.
         if let processes = try? SandboxProcesses(of: launched.number, hasRootInMemory: hasRootInMemory) {
-            watchdog = SandboxWatchdog(watch, processes, loop: loop) { self.end($0, grace: 0) }
+            watchdog = SandboxWatchdog(watch, processes, loop: loop, groupSeconds: { self.groupSeconds }) {
+                self.end($0, grace: 0)
+            }
         }
         if before?.oomKills != nil { watchForKills() }
     }

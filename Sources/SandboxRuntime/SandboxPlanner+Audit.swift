@@ -78,20 +78,26 @@ extension SandboxPlanner {
     /// A descriptor that is passed through a socket carries a network, or a directory, from one sandbox to another.
     func socketless(_ spec: SandboxSpec) -> [String] {
         guard stage.facts.canForbidSockets else { return [] }
-        guard spec.mounts.contains(where: isShared) else { return [] }
+        guard spec.mounts.contains(where: { isShared($0) && !isReadOnly($0) }) else { return [] }
         // Landlock goes by what a directory is, not by where: a part of the shared one may be shown elsewhere too.
         return spec.mounts.filter { if case .bind = $0.source { true } else { false } }
             .map { $0.target.split(separator: "/") }.filter { $0.count == 1 }.map { String($0[0]) }
     }
 
     private func isShared(_ mount: SandboxSpec.Mount) -> Bool {
-        guard case .bind(let index) = mount.source, mount.target == StagePath.data else { return false }
-        return !stage.spec.binds[index].readOnly
+        guard case .bind = mount.source else { return false }
+        return mount.target == StagePath.data
+    }
+
+    private func isReadOnly(_ mount: SandboxSpec.Mount) -> Bool {
+        guard case .bind(let index) = mount.source else { return false }
+        return stage.spec.binds[index].readOnly
     }
 
     /// What this host leaves open of what the policy closes: one sentence each, without full stop.
     package func weaknesses(_ spec: SandboxSpec) -> [String] {
-        guard spec.policy.network == .none, spec.mounts.contains(where: isShared), socketless(spec).isEmpty else {
+        // Who may only read /data can still connect to what others made there.
+        guard spec.policy.network == .none, spec.mounts.contains(where: isShared), !stage.facts.canForbidSockets else {
             return []
         }
         return [

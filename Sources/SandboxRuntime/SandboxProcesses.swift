@@ -9,14 +9,18 @@ import SystemPackage
 ///
 /// It looks at the sandbox's own procfs, through process 1, which is a child of the supervisor and not yet reaped.
 struct SandboxProcesses: ~Copyable {
-    /// What all processes together have at one moment.
-    struct Sample: Sendable {
+    /// What one process has at one moment.
+    struct Sample: Sendable, Hashable {
+        /// Clock ticks since the boot at which it began: with its number, its name for ever.
+        var beginning: UInt64
         /// Processes and threads.
-        var tasks: Int64 = 0
-        /// Seconds of processor time, of processes that have been waited for too.
-        var cpuSeconds = 0.0
-        /// Bytes of memory that are not files' own; pages that processes share count for each.
-        var memory: Int64 = 0
+        var tasks: Int64
+        /// Seconds of processor time: its own, and that of the children that it has waited for.
+        var cpuSeconds: Double, childrenSeconds: Double
+        /// Bytes of memory that are its own, and of the tables of its pages; what it shares after a fork counts whole.
+        var memory: Int64, tables: Int64
+        /// Bytes of memory that is made to be shared, such as files in /dev/shm.
+        var shared: Int64
     }
 
     private let processes: OwnedFileDescriptor
@@ -46,34 +50,32 @@ struct SandboxProcesses: ~Copyable {
         return processes
     }
 
-    /// Adds up what `stat` and `statm` of each process tell (proc(5)).
-    func sample() throws(SyscallError) -> Sample {
-        var sample = Sample()
-        for name in try names() {
+    /// What `stat` and `status` of each process tell (proc(5)), by its number inside.
+    func samples() throws(SyscallError) -> [Int32: Sample] {
+        // Read anew from its beginning each time.
+        let directory = try Syscall.open(".", at: processes.number, O_RDONLY | O_DIRECTORY)
+        var samples: [Int32: Sample] = [:]
+        for entry in try Syscall.directoryEntries(directory.number) {
+            guard let number = Int32(String(decoding: entry.name, as: UTF8.self)) else { continue }
             // A process may end at any moment.
-            guard let status = bytes("\(name)/stat") else { continue }
-            // By bytes: the process chooses its name, and with it what the parenthesis behind it is for Unicode.
-            let fields = status.lastIndex(of: UInt8(ascii: ")")).map { status[($0 + 1)...] } ?? []
-            let words = fields.split(separator: UInt8(ascii: " ")).map { String(decoding: $0, as: UTF8.self) }
-            guard words.count > 17 else { throw SyscallError("read", "/proc/\(name)/stat", errno: .invalidArgument) }
-            // utime, stime, cutime and cstime are fields 14 to 17, the number of threads is field 20.
-            let ticks = words[11...14].reduce(Int64(0)) { $0 &+ (Int64($1) ?? 0) }
-            sample.cpuSeconds += Double(ticks) / Self.ticksPerSecond
-            sample.tasks += Int64(words[17]) ?? 1
-            let pages = text("\(name)/statm")?.split(separator: " ").compactMap { Int64($0) } ?? []
-            if pages.count > 2 { sample.memory += max(0, pages[1] - pages[2]) * Self.pageSize }
+            guard let status = bytes("\(number)/stat") else { continue }
+            guard var sample = Sample(status) else {
+                throw SyscallError("read", "/proc/\(number)/stat", errno: .invalidArgument)
+            }
+            let sizes = Self.kibibytes(bytes("\(number)/status") ?? [], ["RssAnon", "VmSwap", "VmPTE", "RssShmem"])
+            (sample.memory, sample.tables, sample.shared) = (sizes[0] + sizes[1], sizes[2], sizes[3])
+            samples[number] = sample
         }
-        return sample
+        return samples
     }
 
-    /// The memory of all processes, each page counted once (`Pss` of smaps_rollup): exact, and slow.
-    func proportionalMemory() throws(SyscallError) -> Int64 {
-        var kibibytes: Int64 = 0
-        for name in try names() {
-            let line = text("\(name)/smaps_rollup")?.split(separator: "\n").first { $0.hasPrefix("Pss:") }
-            kibibytes += line?.split(separator: " ").dropFirst().first.flatMap { Int64($0) } ?? 0
+    /// Bytes of one process's own and shared memory, with pages that several have divided among them (`smaps_rollup`):
+    /// exact, and slow; nil where the process is gone.
+    func proportionalMemory(of number: Int32) -> (own: Int64, shared: Int64)? {
+        bytes("\(number)/smaps_rollup").map {
+            let sizes = Self.kibibytes($0, ["Pss_Anon", "SwapPss", "Pss_Shmem"])
+            return (sizes[0] + sizes[1], sizes[2])
         }
-        return kibibytes * 1024
     }
 
     /// The room in the file systems in memory, by the path inside.
@@ -82,19 +84,17 @@ struct SandboxProcesses: ~Copyable {
         return places.compactMap { path, place in (try? Syscall.fileSystem(of: place)).map { (path, $0) } }
     }
 
-    private static let ticksPerSecond = Double(sysconf(CInt(_SC_CLK_TCK)))
-    private static let pageSize = Int64(sysconf(CInt(_SC_PAGESIZE)))
-
-    private func names() throws(SyscallError) -> [String] {
-        // Read anew from its beginning each time.
-        let directory = try Syscall.open(".", at: processes.number, O_RDONLY | O_DIRECTORY)
-        return try Syscall.directoryEntries(directory.number).compactMap { entry in
-            let name = String(decoding: entry.name, as: UTF8.self)
-            return name.allSatisfy { $0.isASCII && $0.isNumber } ? name : nil
+    /// Values of lines such as `VmPTE:      44 kB`, in bytes, 0 for one that is not there.
+    private static func kibibytes(_ text: [UInt8], _ names: [String]) -> [Int64] {
+        var values = [Int64](repeating: 0, count: names.count)
+        for line in text.split(separator: UInt8(ascii: "\n")) {
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { continue }
+            guard let index = names.firstIndex(where: { line[..<colon].elementsEqual($0.utf8) }) else { continue }
+            let digits = line[colon...].drop { !(48...57).contains($0) }.prefix { (48...57).contains($0) }
+            values[index] = (Int64(String(decoding: digits, as: UTF8.self)) ?? 0) * 1024
         }
+        return values
     }
-
-    private func text(_ path: String) -> String? { bytes(path).map { String(decoding: $0, as: UTF8.self) } }
 
     /// Nil where the process is gone.
     private func bytes(_ path: String) -> [UInt8]? {
@@ -102,5 +102,24 @@ struct SandboxProcesses: ~Copyable {
             let bytes = try? Syscall.readAll(file.number, limit: 65536), !bytes.isEmpty
         else { return nil }
         return bytes
+    }
+}
+
+extension SandboxProcesses.Sample {
+    private static let ticksPerSecond = Double(sysconf(CInt(_SC_CLK_TCK)))
+
+    /// Reads what `/proc/<number>/stat` holds, all but the memory.
+    init?(_ status: [UInt8]) {
+        // By bytes: the process chooses its name, and with it what the parenthesis behind it is for Unicode.
+        guard let name = status.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        let words = status[(name + 1)...].split(separator: UInt8(ascii: " "))
+        guard words.count > 19 else { return nil }
+        let numbers = words.map { UInt64(String(decoding: $0, as: UTF8.self)) ?? 0 }
+        // utime, stime, cutime and cstime are fields 14 to 17, the number of threads is 20, the beginning 22; the word
+        // behind the name is field 3.
+        self.init(
+            beginning: numbers[19], tasks: Int64(clamping: numbers[17]),
+            cpuSeconds: Double(numbers[11] &+ numbers[12]) / Self.ticksPerSecond,
+            childrenSeconds: Double(numbers[13] &+ numbers[14]) / Self.ticksPerSecond, memory: 0, tables: 0, shared: 0)
     }
 }

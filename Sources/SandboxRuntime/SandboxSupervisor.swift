@@ -25,6 +25,7 @@ package final class SandboxSupervisor {
     private let timings: LaunchTimings?
     private let enforcement: [LimitReport]
     private var launches = 0
+    private var running: [Int: RunningSandbox] = [:]
     private var filters: [SeccompPolicy: FilterProgram] = [:]
 
     /// Builds the stage, starts the launcher, and takes on the supervisor's own id.
@@ -97,15 +98,19 @@ package final class SandboxSupervisor {
         let launched = try launcher.launch(
             planner.launchPlan(spec, number: number), command: command, initProgram: initProgram, streams: streams,
             extra: stage.network.map { [$0] } ?? [])
-        return RunningSandbox(
+        let sandbox = RunningSandbox(
             launched, loop: loop, limits: spec.policy.limits, refusals: filter.answers, outputs: outputs,
             watch: SandboxWatchdog.Limits(spec.policy.limits, groups: enforcement),
             hasRootInMemory: stage.spec.scratch == nil && !spec.keepsRoot, counters: counters,
             onOutput: onOutput,
             onEnd: { report in
+                self.running[number] = nil
                 self.removeScratch(number)
                 onEnd(report)
             })
+        running[number] = sandbox
+        if running.count > 1 { for sandbox in running.values { sandbox.sharesGroup = true } }
+        return sandbox
     }
 
     /// Removes what a sandbox changed, where that is not in memory; what stays is removed with the directory.

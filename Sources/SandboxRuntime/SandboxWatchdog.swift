@@ -26,22 +26,30 @@ final class SandboxWatchdog {
     private let limits: Limits
     private let processes: SandboxProcesses
     private let loop: EventLoop
+    private let groupSeconds: () -> Double?
     private let exceeded: (SandboxReport.Intervention) -> Void
     private var timer: Int?
+    private var processorTime = ProcessorTime()
+    private var proportional = ProportionalMemory()
     /// The most that was seen; nil before the first look.
     private(set) var peakMemory: Int64?, peakTasks: Int64?
 
     /// Memory grows by a few hundred megabytes a second and core; the other limits are not in a hurry.
     private var interval: Double { limits.memory == nil ? 0.25 : 0.05 }
+    /// Seconds that exact numbers may take at once.
+    private static let slice = 0.05
 
     /// Looks after the processes that are given, from now on.
+    ///
+    /// `groupSeconds` is the processor time that a control group has counted for them alone, nil where none does.
     init(
         _ limits: Limits, _ processes: consuming SandboxProcesses, loop: EventLoop,
-        exceeded: @escaping (SandboxReport.Intervention) -> Void
+        groupSeconds: @escaping () -> Double?, exceeded: @escaping (SandboxReport.Intervention) -> Void
     ) {
         self.limits = limits
         self.processes = processes
         self.loop = loop
+        self.groupSeconds = groupSeconds
         self.exceeded = exceeded
         if !limits.isEmpty { timer = loop.after(interval) { self.look() } }
     }
@@ -63,19 +71,32 @@ final class SandboxWatchdog {
 
     private func look() {
         timer = nil
+        let began = Syscall.monotonicSeconds()
         // A sandbox that is just ending cannot be looked at; its end is reported by itself.
-        guard let sample = try? processes.sample() else { return }
-        peakTasks = max(peakTasks ?? 0, sample.tasks)
-        let memory = sample.memory + inMemoryFiles
-        peakMemory = max(peakMemory ?? 0, memory)
-        if let most = limits.cpuSeconds, sample.cpuSeconds >= most { return exceeded(.processorTime) }
-        // Pages that processes share after a fork count for each in the quick sum.
-        if let most = limits.memory, memory > most,
-            ((try? processes.proportionalMemory()) ?? memory) + inMemoryFiles > most
-        {
-            return exceeded(.outOfMemory)
+        guard let samples = try? processes.samples() else { return }
+        peakTasks = max(peakTasks ?? 0, samples.values.reduce(0) { $0 + $1.tasks })
+        if let most = limits.cpuSeconds {
+            let seen = processorTime.seconds(samples)
+            if max(seen, groupSeconds() ?? 0) >= most { return exceeded(.processorTime) }
         }
-        timer = loop.after(interval) { self.look() }
+        if isOverMemory(samples, since: began) { return exceeded(.outOfMemory) }
+        // Whoever makes the looks long has fewer of them: the supervisor has more to do.
+        let duration = Syscall.monotonicSeconds() - began
+        timer = loop.after(max(interval, 2 * duration)) { self.look() }
+    }
+
+    private func isOverMemory(_ samples: [Int32: SandboxProcesses.Sample], since began: Double) -> Bool {
+        let files = inMemoryFiles
+        let own = samples.values.reduce(0) { $0 + $1.memory + $1.tables }
+        let memory = own + max(files, samples.values.reduce(0) { $0 + $1.shared })
+        peakMemory = max(peakMemory ?? 0, memory)
+        guard let most = limits.memory, memory > most else { return false }
+        // Pages that processes share after a fork count for each in the quick sum.
+        let sum = proportional.sum(
+            samples, inMemoryFiles: files, most: most,
+            isInTime: { Syscall.monotonicSeconds() < began + Self.slice },
+            read: { self.processes.proportionalMemory(of: $0) })
+        return sum.map { $0 > most } ?? false
     }
 
     private var inMemoryFiles: Int64 {

@@ -166,6 +166,8 @@ static void signals(void) {
 
 static void priority(void) {
     expect("setpriority of process 1", syscall(SYS_setpriority, 0 /* PRIO_PROCESS */, 1, 19), EPERM);
+    expect("setpriority of process 1's group", syscall(SYS_setpriority, 1 /* PRIO_PGRP */, 1, 19), EPERM);
+    expect("setpriority of all of our user", syscall(SYS_setpriority, 2 /* PRIO_USER */, 0, 19), EPERM);
     struct {
         unsigned long soft, hard;
     } limit = {1024, 1024};
@@ -178,6 +180,8 @@ static void priority(void) {
     unsigned long cpu = 1;
     expect("sched_setaffinity of process 1", syscall(SYS_sched_setaffinity, 1, sizeof cpu, &cpu), EPERM);
     expect("ioprio_set of process 1", syscall(SYS_ioprio_set, 1, 1, 3 << 13), EPERM);
+    expect("ioprio_set of process 1's group", syscall(SYS_ioprio_set, 2, 1, 3 << 13), EPERM);
+    expect("ioprio_set of all of our user", syscall(SYS_ioprio_set, 3, 0, 3 << 13), EPERM);
 }
 
 const struct Test firstProcessTests[] = {

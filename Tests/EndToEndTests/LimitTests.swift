@@ -58,6 +58,28 @@ extension EndToEnd {
                     for _ in range(4): os.wait()
                     """, status: 137, said: ["used up its processor time of 2 s", "limits.cpu_time"]),
             Case(
+                name: "processor time of children that nobody waits for",
+                program: """
+                    import os, signal, time
+                    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+                    while True:
+                        if os.fork() == 0:
+                            end = time.process_time() + 0.6
+                            while time.process_time() < end: pass
+                            os._exit(0)
+                        try: os.wait()
+                        except ChildProcessError: pass
+                    """, status: 137, said: ["used up its processor time of 2 s", "limits.cpu_time"]),
+            Case(
+                name: "memory of the tables of pages that are not there",
+                program: """
+                    import mmap, time
+                    space = mmap.mmap(-1, 128 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)
+                    space.madvise(15)
+                    for place in range(0, 128 << 30, 2 << 20): space[place]
+                    time.sleep(20)
+                    """, status: 137, said: ["ran out of memory at 160MiB"]),
+            Case(
                 name: "size of throw-away changes", program: "open('/tmp/x', 'wb').write(b'1' * (30 << 20))", status: 1,
                 said: ["had filled the file system of /tmp", "limits.scratch"]),
             Case(

@@ -3,7 +3,7 @@ import Foundation
 /// A policy document in the store, removed when this ends.
 final class PolicyFile {
     let name = "own-\(UUID().uuidString.prefix(8).lowercased())"
-    private let path: String
+    let path: String
 
     init(_ text: String) throws {
         let directory = try Cloche.home.get() + "/policies"

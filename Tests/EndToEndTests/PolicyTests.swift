@@ -68,6 +68,16 @@ extension EndToEnd {
             #expect(result.errors.contains("did you mean"))
         }
 
+        @Test("a link that leads nowhere is a policy that is missing, not one that is not there")
+        func danglingLink() throws {
+            let policy = try PolicyFile("extends: default\n")
+            try FileManager.default.removeItem(atPath: policy.path)
+            try FileManager.default.createSymbolicLink(atPath: policy.path, withDestinationPath: "/nonexistent")
+            let result = try policy.exec("--", "echo", "ran")
+            #expect(result.status == 78 && result.output == "")
+            #expect(result.errors.contains("\(policy.name).yaml"), "\(result.errors)")
+        }
+
         @Test(
             "a limit that the kernel cannot hold is refused where the policy demands it",
             arguments: ["hard", "best-effort"])

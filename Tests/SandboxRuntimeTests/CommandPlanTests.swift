@@ -78,7 +78,7 @@ struct CommandPlanTests {
         "a kernel that cannot forbid them is told of, where a network is to be kept away",
         arguments: [
             (SandboxPolicy.Network.none, SandboxPolicy.DataAccess.readWrite, false, true),
-            (.none, .readWrite, true, false), (.none, .readOnly, false, false), (.none, .none, false, false),
+            (.none, .readWrite, true, false), (.none, .readOnly, false, true), (.none, .none, false, false),
             (.outbound, .readWrite, false, false), (.host, .readWrite, false, false),
         ])
     func weaknesses(
