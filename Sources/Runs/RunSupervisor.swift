@@ -34,6 +34,8 @@ final class RunSupervisor {
     private var failedStep: RunSpec.Step?
     private var stopReason: SandboxReport.Intervention?
     private var weaknesses: [String]?
+    /// Lines of events that are written, but neither safe on the disk nor known to the engine.
+    private var untold: [UInt8] = []
 
     init(
         _ spec: RunSpec, attempt: Int, supervisor: SandboxSupervisor, limits: [LimitReport],
@@ -78,6 +80,7 @@ final class RunSupervisor {
         writeUsage()
         let verdict = runVerdict()
         record(.runEnded(verdict: verdict))
+        tell()
         try LaunchError.during("write the verdict") { () throws(SyscallError) in
             try AttemptDirectory.conclude(verdict, in: directory.number)
         }
@@ -237,16 +240,24 @@ final class RunSupervisor {
     private func record(_ occurrence: RunEvent.Occurrence) {
         let event = RunEvent(occurrence, at: Timestamp(seconds: Syscall.wallClockSeconds()))
         guard let line = JSONFile.encode(event) else { return }
-        do throws(SyscallError) {
-            try Syscall.writeAll(events.number, line)
-            try Syscall.fsync(events.number)
-        } catch {
-            // A full disk must not keep the verdict from the engine, which gets the same line below.
-        }
+        // A full disk must not keep the verdict from the engine, which gets the same line later.
+        try? Syscall.writeAll(events.number, line)
+        if untold.isEmpty { supervisor.loop.after(0) { [weak self] in self?.tell() } }
+        untold += line
+    }
+
+    /// Waits for the disk and tells the engine, which so learns of nothing that a loss of power could undo.
+    ///
+    /// The steps that are ready have been started meanwhile: a disk can take as long as they do.
+    private func tell() {
+        guard !untold.isEmpty else { return }
+        // As above.
+        try? Syscall.fsync(events.number)
         if let mirror {
             // An engine that has gone reads the file instead.
-            try? Syscall.writeAll(mirror, line)
+            try? Syscall.writeAll(mirror, untold)
         }
+        untold = []
     }
 
     private func writeUsage() {

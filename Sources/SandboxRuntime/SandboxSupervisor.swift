@@ -26,7 +26,7 @@ package final class SandboxSupervisor {
     private let enforcement: [LimitReport]
     private var launches = 0
     private var running: [Int: RunningSandbox] = [:]
-    private var filters: [SeccompPolicy: FilterProgram] = [:]
+    private var filters: [(policy: SeccompPolicy, program: FilterProgram)] = []
 
     /// Builds the stage, starts the launcher, and takes on the supervisor's own id.
     ///
@@ -122,9 +122,10 @@ package final class SandboxSupervisor {
     }
 
     private func filter(of policy: SeccompPolicy) throws(LaunchError) -> FilterProgram {
-        if let known = filters[policy] { return known }
+        // Policies of one document share their storage, which makes equality cheap; a hash would read all of it.
+        if let known = filters.first(where: { $0.policy == policy }) { return known.program }
         let program = try Self.compile(policy, mode: .notify)
-        filters[policy] = program
+        filters.append((policy, program))
         return program
     }
 
