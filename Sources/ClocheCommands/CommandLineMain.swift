@@ -86,7 +86,8 @@ struct ClocheCommand: ParsableCommand {
         version: "cloche 0.1",
         subcommands: [
             RunCommand.self, ExecCommand.self, ListCommand.self, ShowCommand.self, LogsCommand.self, WatchCommand.self,
-            CancelCommand.self, RemoveCommand.self, JobCommand.self, PipelineCommand.self, EnvironmentCommand.self,
+            CancelCommand.self, RetryCommand.self, RemoveCommand.self, JobCommand.self, PipelineCommand.self,
+            EnvironmentCommand.self,
             PolicyCommand.self, SystemCommand.self,
         ])
 }

@@ -56,6 +56,8 @@ final class JobFollower {
         display.finish(.clear)
         loop.unwatch(signals)
         switch stopSignal {
+        case nil where record.state == .paused:
+            context.say("the job is paused; go on with it by `cloche job resume \(record.name)`")
         case SIGINT: context.say("the job was cancelled")
         case .some where !record.state.isFinal:
             context.say("the job was interrupted; go on with it by `cloche job start \(record.name)`")
@@ -91,8 +93,14 @@ final class JobFollower {
         case .runEnded(let run):
             readLogs()
             running[run.address.number] = nil
-            ended[run.state, default: 0] += 1
-            if job.counts.total > 1 { tell(run) }
+            if run.state == .pending, stopSignal == nil {
+                let verdict = store.runDirectory(run.address).latestAttempt()?.verdict()
+                let cause = verdict.map { ": \(printable($0.summary))" } ?? ""
+                display.log("run \(run.address.number) is made once more\(cause)\n")
+            } else {
+                ended[run.state, default: 0] += 1
+                if job.counts.total > 1 { tell(run) }
+            }
         }
         repaint()
     }
@@ -122,8 +130,8 @@ final class JobFollower {
         let label = run.parameters.label.isEmpty ? "" : "  " + run.parameters.label
         display.log("\(styling.state(run.state.rawValue))  run \(run.address.number)\(label)\n")
         guard run.state == .failed, let verdict = run.verdict else { return }
-        display.log("    \(verdict.summary)\n")
-        if let remedy = verdict.remedy { display.log("    hint: \(remedy)\n") }
+        display.log("    \(printable(verdict.summary))\n")
+        if let remedy = verdict.remedy { display.log("    hint: \(printable(remedy))\n") }
     }
 
     private func readLogs() {
@@ -160,7 +168,7 @@ final class JobFollower {
     private func repaint() {
         guard context.streams.error.movesCursor else { return }
         let styling = context.streams.error.styling
-        let total = job.counts.total
+        let total = job.counts.pending + job.counts.running
         let done = ended.values.reduce(0, +)
         let elapsed = Duration.seconds(Syscall.monotonicSeconds() - started)
         var lines = [
@@ -181,9 +189,11 @@ final class JobFollower {
 
 /// What a job's end means for the exit code.
 enum JobExit {
-    static func code(_ job: JobRecord, _ runs: [RunRecord], stopSignal: CInt? = nil) -> Int32 {
+    /// Of runs so many of which are in each state; a signal that ended it comes first.
+    static func code(_ counts: JobCounts, _ runs: [RunRecord], _ stopSignal: CInt? = nil) -> Int32 {
         if let stopSignal { return 128 + stopSignal }
-        let counts = job.counts
+        // Paused: what is asked for is not done.
+        if counts.pending > 0 { return ExitStatus.tryAgain.rawValue }
         if counts.failed == 0 { return counts.cancelled > 0 ? ExitStatus.cancelled.rawValue : 0 }
         if counts.succeeded > 0 { return ExitStatus.partlyFailed.rawValue }
         if counts.total == 1, let cause = runs.first?.verdict?.cause {

@@ -25,6 +25,7 @@ struct LogsCommand: ParsableCommand {
     @Argument(help: "JOB/7 or JOB/7/train; JOB means its first run.") var reference: String
     @Flag(name: .shortAndLong, help: "Go on until the run has ended.") var follow = false
     @Option(help: "Only this step.") var step: String?
+    @Option(help: "Of this attempt, from 1 on; by default of the last one.") var attempt: Int?
     @Flag(help: "Begin each line with the time at which it came.") var timestamps = false
     @Flag(help: "Print the bytes as they are.") var raw = false
     @OptionGroup var output: OutputOptions
@@ -40,7 +41,7 @@ struct LogsCommand: ParsableCommand {
             let steps = try store.database.steps(of: run.address)
             let wanted =
                 try step.map { [try Target.step($0, of: run.address, in: store)] } ?? target.step.map { [$0] } ?? steps
-            guard let attempt = store.runDirectory(run.address).latestAttempt() else {
+            guard let attempt = try attempt(of: run.address, in: store) else {
                 if follow, !record.state.isFinal, JobLock.isHeld(store, run.address.job) {
                     _ = try Syscall.poll([], milliseconds: 100); continue
                 }
@@ -61,6 +62,20 @@ struct LogsCommand: ParsableCommand {
             if !follow || ended || !JobLock.isHeld(store, run.address.job) { break }
             _ = try Syscall.poll([], milliseconds: 100)
         }
+    }
+
+    private func attempt(of run: RunAddress, in store: Store) throws -> AttemptDirectory? {
+        let directory = store.runDirectory(run)
+        let attempts = directory.attempts()
+        guard let attempt else { return attempts.last.map { directory.attempt($0) } }
+        guard attempts.contains(attempt) else {
+            throw CommandFailure(
+                .notFound, "read the logs: there is no attempt \(attempt) at the run",
+                hint: attempts.isEmpty
+                    ? "it has not started" : "there are \(attempts.map(String.init).joined(separator: ", "))"
+            )
+        }
+        return directory.attempt(attempt)
     }
 }
 

@@ -156,6 +156,10 @@ struct ShowCommand: ParsableCommand {
                 facts.append(("not limited", open.joined(separator: ", ") + ": see `cloche system doctor`"))
             }
         }
+        for number in store.runDirectory(run.address).attempts().dropLast() {
+            let verdict = store.runDirectory(run.address).attempt(number).verdict()
+            facts.append(("attempt \(number)", printable(verdict?.summary ?? "no verdict")))
+        }
         if run.attempt > 0 {
             facts.append(("directory", store.runDirectory(run.address).attempt(run.attempt).path.string))
         }
@@ -235,7 +239,7 @@ struct WatchCommand: ParsableCommand {
                 display.finish(.clear)
                 let runs = try store.database.runs(of: job.uuid, limit: 100_000)
                 try context.print(RunTable(store, job).table(runs))
-                throw ExitCode(JobExit.code(job, runs))
+                throw ExitCode(JobExit.code(job.counts, runs))
             }
             guard JobLock.isHeld(store, job.uuid) else {
                 display.finish(.clear)

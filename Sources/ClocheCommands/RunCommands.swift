@@ -19,6 +19,9 @@ struct JobSettings: ParsableArguments {
     @Option(help: "End a step after this time: 90s, 15m, 2h.")
     var timeout: String?
 
+    @Option(help: "Make a run that failed so many times more, from its beginning.")
+    var retries = 0
+
     func apply(to request: inout JobRequest) throws {
         for text in variables {
             guard let equals = text.firstIndex(of: "="), Self.isName(text[..<equals]) else {
@@ -28,6 +31,8 @@ struct JobSettings: ParsableArguments {
             request.variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
         }
         if let timeout { request.options.timeoutSeconds = try Self.seconds(timeout) }
+        request.options.retries = retries
+        if let problem = request.options.problem { throw ValidationError(problem) }
     }
 
     private static func isName(_ text: Substring) -> Bool {
@@ -103,12 +108,14 @@ struct JobEnding {
         self.json = json
     }
 
-    func drive(_ job: JobRecord, limit: Int, showsOutput: Bool) throws {
+    /// Never returns; `only` are the runs that count, nil for all of the job.
+    func drive(_ job: JobRecord, limit: Int, showsOutput: Bool, only: RunNumbers? = nil) throws {
         let follower = JobFollower(context, store, job, showsOutput: showsOutput)
         let ended = try follower.drive(limit: limit)
-        let runs = try store.database.runs(of: ended.uuid, limit: 100_000)
+        let runs = try store.database.runs(of: ended.uuid, limit: 1_000_000)
+            .filter { only?.contains($0.address.number) ?? true }
         try tell(ended, runs)
-        throw ExitCode(JobExit.code(ended, runs, stopSignal: follower.stopSignal))
+        throw ExitCode(JobExit.code(only == nil ? ended.counts : JobCounts(of: runs), runs, follower.stopSignal))
     }
 
     private func tell(_ job: JobRecord, _ runs: [RunRecord]) throws {
@@ -128,8 +135,9 @@ struct JobEnding {
                 context.say("failed: \(printable(verdict.summary))")
                 if let remedy = verdict.remedy { context.say("hint: \(printable(remedy))") }
             }
+            let reference = "\(job.name)/\(failed.address.number)"
             context.say(
-                "look at `cloche show \(job.name)/\(failed.address.number)` and `cloche logs \(job.name)/\(failed.address.number)`"
+                "look at `cloche show \(reference)` and `cloche logs \(reference)`; again by `cloche retry \(job.name)`"
             )
         } else {
             context.say(
@@ -141,7 +149,10 @@ struct JobEnding {
 struct JobCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "job", abstract: "Make jobs and go on with them.",
-        subcommands: [JobCreateCommand.self, JobPlanCommand.self, JobStartCommand.self])
+        subcommands: [
+            JobCreateCommand.self, JobPlanCommand.self, JobStartCommand.self, JobPauseCommand.self,
+            JobResumeCommand.self,
+        ])
 }
 
 /// Which runs of the grid a job is to have.
@@ -253,6 +264,11 @@ struct JobStartCommand: ParsableCommand {
             _ = try Syscall.poll([], milliseconds: 100)
             for warning in try Recovery.reconcile(store) { context.say("warning: \(printable(warning))") }
             target = try Target(job, in: store)
+        }
+        guard target.job.state != .paused else {
+            throw CommandFailure(
+                .wrongState, "start the job `\(target.job.name)`: it is paused",
+                hint: "go on with it by `cloche job resume \(target.job.name)`")
         }
         guard target.job.counts.pending > 0 else {
             throw CommandFailure(

@@ -37,6 +37,18 @@ extension JobDatabase {
         }
     }
 
+    /// Makes runs of a job pending again: all of them, or none where one is refused.
+    ///
+    /// - Throws: `notFound`, `noSuchRun`, or `refused`.
+    package func retry(_ runs: RunNumbers, of job: JobID, at time: Timestamp) throws(JobStorageError) {
+        try writing(.synced) { database in
+            for number in runs.numbers {
+                _ = try Self.apply(
+                    .retry, verdict: nil, to: RunAddress(job: job, number: number), at: time, in: database)
+            }
+        }
+    }
+
     static func apply(
         _ change: RunChange,
         verdict: Verdict?,

@@ -21,6 +21,11 @@ package struct JobCounts: Sendable, Hashable, Codable {
         self.pending = pending
     }
 
+    /// So many of these runs as are in each state.
+    package init(of runs: some Sequence<RunRecord>) {
+        for run in runs { self[run.state] += 1 }
+    }
+
     /// All runs.
     package var total: Int { pending + running + ended }
 

@@ -28,7 +28,7 @@ package enum RefusedTransition: Error, Sendable, Hashable, CustomStringConvertib
         case .job(let state, _) where state.isFinal: "the job has ended; make another one for more runs"
         case .job: nil
         case .jobBeingCancelled: "wait until its runs have stopped"
-        case .run(.succeeded, .retry): "copy the job to execute it once more"
+        case .run(.succeeded, .retry): "make another job to execute it once more"
         case .run(.pending, .retry), .run(.running, .retry): "it has not ended yet"
         case .run(let state, .cancel) where state.isFinal: "it has ended already"
         case .run: nil

@@ -79,6 +79,18 @@ import Testing
         }
     }
 
+    @Test func `of several runs all are retried, or none`() throws {
+        try withDatabase { database in
+            let job = try database.add(document(), runs: 3)
+            try database.cancel(address(0), at: time(1))
+            try database.cancel(address(2), at: time(1))
+            #expect(throws: JobStorageError.self) { try database.retry(RunNumbers([0, 1, 2]), of: job, at: time(2)) }
+            #expect(try database.states(job) == [.cancelled, .pending, .cancelled])
+            try database.retry(RunNumbers([0, 2]), of: job, at: time(3))
+            #expect(try database.states(job) == [.pending, .pending, .pending])
+        }
+    }
+
     @Test func `a run that succeeded, waits or runs is not retried`() throws {
         try withDatabase { database in
             try database.add(document(), runs: 2)
@@ -93,7 +105,7 @@ import Testing
             let error = #expect(throws: JobStorageError.refused("job 1/0", .run(.succeeded, .retry))) {
                 try database.retry(address(0), at: time(1))
             }
-            #expect(error?.hint == "copy the job to execute it once more")
+            #expect(error?.hint == "make another job to execute it once more")
         }
     }
 

@@ -93,7 +93,7 @@ import Testing
     @Test func `a refusal says what cannot be done and what can`() {
         let running = RefusedTransition.run(.running, .start)
         #expect(running.description == "cannot start a run that is running")
-        #expect(RefusedTransition.run(.succeeded, .retry).hint == "copy the job to execute it once more")
+        #expect(RefusedTransition.run(.succeeded, .retry).hint == "make another job to execute it once more")
         #expect(RefusedTransition.run(.failed, .cancel).hint == "it has ended already")
         #expect(RefusedTransition.job(.draft, .pause).description == "cannot pause a job that is draft")
         #expect(RefusedTransition.runOfJob(.paused, .start).hint == "resume the job first")

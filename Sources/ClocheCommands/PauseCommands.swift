@@ -1,0 +1,60 @@
+import ArgumentParser
+import Isolation
+import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
+import TerminalOutput
+
+struct JobPauseCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pause", abstract: "Start no more runs of a job; those that run go on to their end.")
+
+    @Argument(help: "The job.") var job: String
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let target = try Target(job, in: store)
+        guard target.run == nil else { throw ValidationError("a run cannot be paused: name the job") }
+        let now = Timestamp(seconds: Syscall.wallClockSeconds())
+        _ = try store.database.apply(.pause, to: target.job.uuid, at: now)
+        var document = try store.document(target.job.uuid)
+        document.will.paused = now
+        try store.write(document)
+        let job = try store.database.job(target.job.uuid)
+        if output.json { return try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
+        let running = job.counts.running
+        context.say(
+            "job \(job.name): paused, \(counted(job.counts.pending, "run")) left"
+                + (running > 0 ? ", \(running) still running" : ""))
+    }
+}
+
+struct JobResumeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "resume", abstract: "Go on with a paused job, and follow it to its end.")
+
+    @Argument(help: "The job.") var job: String
+    @Option(help: "How many runs are made at once.") var maxParallel: Int?
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let target = try Target(job, in: store)
+        guard target.run == nil else { throw ValidationError("a run cannot be resumed: name the job") }
+        _ = try store.database.apply(
+            .resume, to: target.job.uuid, at: Timestamp(seconds: Syscall.wallClockSeconds()))
+        var document = try store.document(target.job.uuid)
+        document.will.paused = nil
+        try store.write(document)
+        let job = try store.database.job(target.job.uuid)
+        guard !JobLock.isHeld(store, job.uuid) else {
+            return context.say("job \(job.name): resumed; the process that drives it goes on")
+        }
+        let limit = try Parallelism.limit(maxParallel ?? job.options.maxParallel)
+        try JobEnding(context, store, json: output.json).drive(job, limit: limit, showsOutput: false)
+    }
+}
