@@ -85,9 +85,14 @@ struct CommandContext {
     /// Prints a table.
     func print(_ table: Table) throws { try write(table.rendered(for: streams.output), to: streams.output) }
 
-    private func write(_ text: String, to channel: OutputChannel) throws {
+    /// Prints bytes as they are.
+    func write(_ bytes: [UInt8]) throws { try write(bytes, to: streams.output) }
+
+    private func write(_ text: String, to channel: OutputChannel) throws { try write(Array(text.utf8), to: channel) }
+
+    private func write(_ bytes: [UInt8], to channel: OutputChannel) throws {
         do throws(SyscallError) {
-            try channel.write(text)
+            try channel.write(bytes)
         } catch {
             if let failure = CommandFailure(writing: "standard output", error) { throw failure }
             throw ExitCode(0)

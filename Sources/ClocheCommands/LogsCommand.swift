@@ -19,6 +19,7 @@ struct LogsCommand: ParsableCommand {
             Examples:
               cloche logs sweep/3
               cloche logs -f sweep/3 --step train
+              cloche logs sweep/3 --tail 20 --timestamps
               cloche logs sweep/3/train --raw > train.log
             """)
 
@@ -26,11 +27,15 @@ struct LogsCommand: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Go on until the run has ended.") var follow = false
     @Option(help: "Only this step.") var step: String?
     @Option(help: "Of this attempt, from 1 on; by default of the last one.") var attempt: Int?
+    @Option(help: "Begin with the last lines of each step, so many.") var tail: Int?
+    @Option(help: "Begin with what came since a time, or so long ago: 2026-03-01T12:00:00Z, 15m.") var since: String?
+    @Option(help: "Only lines that contain this text.") var grep: String?
     @Flag(help: "Begin each line with the time at which it came.") var timestamps = false
     @Flag(help: "Print the bytes as they are.") var raw = false
     @OptionGroup var output: OutputOptions
 
     func run() throws {
+        let selection = try selection()
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(reference, in: store)
@@ -41,27 +46,47 @@ struct LogsCommand: ParsableCommand {
             let steps = try store.database.steps(of: run.address)
             let wanted =
                 try step.map { [try Target.step($0, of: run.address, in: store)] } ?? target.step.map { [$0] } ?? steps
+            let isDriven = JobLock.isHeld(store, run.address.job)
             guard let attempt = try attempt(of: run.address, in: store) else {
-                if follow, !record.state.isFinal, JobLock.isHeld(store, run.address.job) {
-                    _ = try Syscall.poll([], milliseconds: 100); continue
+                if follow, !record.state.isFinal, isDriven {
+                    _ = try Syscall.poll([], milliseconds: 100)
+                    continue
                 }
                 throw CommandFailure(
                     .notFound, "read the logs: the run has not started", hint: "it is \(record.state.rawValue)")
             }
-            let ended = record.state.isFinal
+            let isLast = !follow || record.state.isFinal || !isDriven
             for step in wanted.sorted(by: {
                 ($0.started?.milliseconds ?? .max, $0.position) < ($1.started?.milliseconds ?? .max, $1.position)
             }) {
-                if readers[step.uuid] == nil {
-                    readers[step.uuid] = LogReader(
-                        attempt.logPath(step: step.uuid), step: step.title, isAlone: wanted.count == 1,
+                var reader =
+                    readers[step.uuid]
+                    ?? LogReader(
+                        attempt.logPath(step: step.uuid), selection, step: step.title, isAlone: wanted.count == 1,
                         colours: context.streams.output.styling.colours)
-                }
-                try readers[step.uuid]?.print(self, context)
+                try reader.read { try context.write($0) }
+                if isLast { try reader.finish { try context.write($0) } }
+                readers[step.uuid] = reader
             }
-            if !follow || ended || !JobLock.isHeld(store, run.address.job) { break }
+            if isLast { break }
             _ = try Syscall.poll([], milliseconds: 100)
         }
+    }
+
+    private func selection() throws -> LogSelection {
+        if let tail, tail < 0 { throw ValidationError("--tail needs a number of lines") }
+        if raw, timestamps || output.json { throw ValidationError("--raw prints nothing but the log's own bytes") }
+        return LogSelection(
+            tail: tail, since: try since.map(Self.time), text: grep.map { Array($0.utf8) },
+            form: raw ? .raw : output.json ? .json : timestamps ? .timestamps : .text)
+    }
+
+    private static func time(_ text: String) throws -> Timestamp {
+        if let time = Timestamp(text) { return time }
+        guard let seconds = try? JobSettings.seconds(text) else {
+            throw ValidationError("`\(printable(text))` is no time; write 2026-03-01T12:00:00Z, 90s, 15m or 2h")
+        }
+        return Timestamp(seconds: Syscall.wallClockSeconds() - seconds)
     }
 
     private func attempt(of run: RunAddress, in store: Store) throws -> AttemptDirectory? {
@@ -76,98 +101,5 @@ struct LogsCommand: ParsableCommand {
             )
         }
         return directory.attempt(attempt)
-    }
-}
-
-/// Reads one log from where it stopped.
-struct LogReader {
-    private let path: FilePath
-    private let step: String
-    private let isAlone: Bool
-    private var offset: UInt64 = 0
-    private var sanitizer: LogSanitizer
-    private var rest: [UInt8] = []
-
-    init(_ path: FilePath, step: String, isAlone: Bool, colours: Bool) {
-        self.path = path
-        self.step = step
-        self.isAlone = isAlone
-        sanitizer = LogSanitizer(colours: colours, prefix: isAlone ? "" : "\(step) | ", prefixStyle: .dim)
-    }
-
-    mutating func print(_ options: LogsCommand, _ context: CommandContext) throws {
-        guard let file = try? Syscall.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
-            try Syscall.fstat(file.number).isRegular
-        else { return }
-        _ = lseek(file.number, off_t(offset), SEEK_SET)
-        let times = options.timestamps || options.output.json ? LogTimes(path) : nil
-        while true {
-            let bytes = try Syscall.read(file.number, upTo: 1 << 16)
-            if bytes.isEmpty { return }
-            let start = offset
-            offset += UInt64(bytes.count)
-            if options.raw {
-                do throws(SyscallError) {
-                    try Syscall.writeAll(1, bytes)
-                } catch {
-                    if let failure = CommandFailure(writing: "standard output", error) { throw failure }
-                    throw ExitCode(0)
-                }
-            } else if let times {
-                try printLines(bytes, from: start, times, options, context)
-            } else {
-                let text = sanitizer.feed(bytes)
-                if !text.isEmpty { try context.print(String(text.hasSuffix("\n") ? text.dropLast() : text[...])) }
-            }
-        }
-    }
-
-    private mutating func printLines(
-        _ bytes: [UInt8], from start: UInt64, _ times: LogTimes, _ options: LogsCommand, _ context: CommandContext
-    ) throws {
-        var position = start - UInt64(rest.count)
-        var parts = (rest + bytes).split(separator: 0x0A, omittingEmptySubsequences: false)
-        rest = Array(parts.removeLast())
-        for part in parts {
-            var line = LogSanitizer(colours: false)
-            let text = (line.feed(part) + line.finish()).filter { $0 != "\n" }
-            let time = times.time(at: position)
-            position += UInt64(part.count) + 1
-            if options.output.json {
-                struct Line: Encodable {
-                    var time: Timestamp?
-                    var step: String
-                    var line: String
-                }
-                try context.print(json: Line(time: time, step: step, line: text))
-            } else {
-                let stamp = time.map(\.description) ?? ""
-                try context.print("\(stamp)  \(isAlone ? "" : printable(step) + " | ")\(text)")
-            }
-        }
-    }
-}
-
-/// The index beside a log: when the bytes at an offset came.
-struct LogTimes {
-    private var records: [(offset: UInt64, time: Timestamp)] = []
-
-    init(_ log: FilePath) {
-        let path = log.removingLastComponent().appending((log.stem ?? "") + ".idx")
-        guard let bytes = try? Syscall.readFile(path, limit: 64 << 20) else { return }
-        for index in stride(from: 0, to: bytes.count - 15, by: 16) {
-            func word(_ at: Int) -> UInt64 { (0..<8).reduce(0) { $0 | UInt64(bytes[at + $1]) << UInt64($1 * 8) } }
-            records.append((word(index), Timestamp(milliseconds: Int64(clamping: word(index + 8)))))
-        }
-    }
-
-    func time(at offset: UInt64) -> Timestamp? {
-        var low = 0
-        var high = records.count
-        while low < high {
-            let middle = (low + high) / 2
-            if records[middle].offset <= offset { low = middle + 1 } else { high = middle }
-        }
-        return low > 0 ? records[low - 1].time : records.first?.time
     }
 }

@@ -70,8 +70,12 @@ package struct OutputChannel: Sendable {
 
     /// Writes all of the text; `isBrokenPipe` of the error tells that nobody reads any more.
     package func write(_ text: String) throws(SyscallError) {
-        if text.isEmpty { return }
-        try sink(Array(text.utf8))
+        try write(Array(text.utf8))
+    }
+
+    /// Writes all of the bytes, as they are.
+    package func write(_ bytes: [UInt8]) throws(SyscallError) {
+        if !bytes.isEmpty { try sink(bytes) }
     }
 }
 

@@ -1,0 +1,47 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    @Suite("Logs", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct Logs {
+        @Test("a log begins where asked, is searched, and shows its last line without an end")
+        func parts() throws {
+            let script = """
+                import sys, time
+                for n in range(3000): print("row", n)
+                sys.stdout.flush()
+                time.sleep(1.2)
+                print("late \\x1b[2Jclear")
+                sys.stdout.write("no end")
+                """
+            let project = try TestProject([.init(file: "one.py", text: script)])
+            #expect(try project.cloche("run", "main.orchest", "--name", project.name).status == 0)
+            func logs(_ options: String...) throws -> String {
+                let result = try Cloche.start(["logs", "\(project.name)/0"] + options, environment: [:]).wait()
+                #expect(result.status == 0, "\(result.errors)")
+                return result.output
+            }
+            let all = try logs()
+            #expect(all.hasPrefix("row 0\nrow 1\n") && all.hasSuffix("row 2999\nlate clear\nno end\n"))
+            #expect(try logs("--raw").hasSuffix("row 2999\nlate \u{1B}[2Jclear\nno end"))
+            #expect(try logs("--tail", "3") == "row 2999\nlate clear\nno end\n")
+            #expect(try logs("--tail", "0") == "")
+            #expect(try logs("--tail", "5000") == all)
+            #expect(try logs("--raw", "--tail", "1") == "no end")
+            #expect(try logs("--grep", "row 299").split(separator: "\n").count == 11)
+            #expect(try logs("--grep", "nowhere") == "")
+            let stamped = try logs("--timestamps", "--tail", "3").split(separator: "\n")
+            #expect(stamped.count == 3 && stamped[2].hasSuffix("  no end"))
+            // The index is sparse: what came in the same instant belongs together.
+            let early = try #require(stamped[0].split(separator: " ").first)
+            let late = try #require(stamped[1].split(separator: " ").first)
+            #expect(early < late)
+            #expect(try logs("--since", String(late)) == "late clear\nno end\n")
+            #expect(try logs("--since", "2h") == all)
+            #expect(try logs("--json", "--grep", "no end").contains(#""line":"no end""#))
+
+            #expect(try Cloche.run("logs", "\(project.name)/0", "--since", "noon").status == 64)
+            #expect(try Cloche.run("logs", "\(project.name)/0", "--raw", "--timestamps").status == 64)
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+    }
+}
