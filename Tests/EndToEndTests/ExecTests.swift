@@ -1,0 +1,127 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    @Suite("The command exec", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct Exec {
+        @Test("exit codes and signals of the command are passed on")
+        func endings() throws {
+            #expect(try Cloche.run("exec", "--", "true").status == 0)
+            #expect(try Cloche.run("exec", "--", "sh", "-c", "exit 42").status == 42)
+            #expect(try Cloche.run("exec", "--", "/etc/passwd").status == 126)
+            #expect(try Cloche.run("exec", "--", "no-such-program").status == 127)
+            for (name, number) in [("KILL", 9), ("SEGV", 11), ("TERM", 15)] as [(String, Int32)] {
+                let result = try Cloche.run("exec", "--", "sh", "-c", "kill -\(name) $$")
+                #expect(result.status == 128 + number)
+                #expect(result.errors.contains("SIG\(name)"), "\(result.errors)")
+            }
+        }
+
+        @Test("stdin, stdout and stderr go through unchanged")
+        func standardStreams() throws {
+            let directory = try TemporaryDirectory()
+            try directory.write("line\u{0}one\n", to: "input")
+            let result = try Cloche.run(
+                "exec", "--", "sh", "-c", "cat; echo error >&2",
+                stdin: FileHandle(forReadingAtPath: directory.path + "/input"))
+            #expect(result.output == "line\u{0}one\n")
+            #expect(result.errors == "error\n")
+        }
+
+        @Test("output that cannot be written is a failure; a reader that wants no more ends the command")
+        func lostOutput() throws {
+            let cloche = try Cloche.program()
+            let environment = ["CLOCHE_HOME": try Cloche.home.get()]
+            func shell(_ text: String) throws -> CommandResult {
+                try StartedCommand(
+                    "/bin/bash", ["-c", text, "bash", cloche], environment: environment
+                ).wait(timeout: 20)
+            }
+            let full = try shell("\"$1\" exec -- echo lost >/dev/full")
+            #expect(full.status == 1)
+            #expect(full.errors.contains("No space left"), "\(full.errors)")
+            let head = try shell("\"$1\" exec -- yes | head -1; exit ${PIPESTATUS[0]}")
+            #expect(head.status == 128 + SIGPIPE)
+            #expect(head.output == "y\n")
+            #expect(head.errors.isEmpty, "\(head.errors)")
+        }
+
+        @Test("a slow reader gets everything, and holds up neither interruption nor the end")
+        func slowReader() throws {
+            let cloche = try Cloche.program()
+            let environment = ["CLOCHE_HOME": try Cloche.home.get()]
+            func shell(_ text: String) throws -> CommandResult {
+                try StartedCommand(
+                    "/bin/bash", ["-c", text, "bash", cloche], environment: environment
+                ).wait(timeout: 30)
+            }
+            #expect(try shell("\"$1\" exec -- seq 300000 | (sleep 4; tail -1)").output == "300000\n")
+            let full = "\"$1\" exec -- yes > >(sleep 20) & sleep 2; kill -INT $!; wait $!; echo $?"
+            #expect(try shell(full).output == "130\n")
+        }
+
+        @Test("files of the host can be shown, read-only, where one wants them")
+        func binds() throws {
+            let directory = try TemporaryDirectory()
+            try directory.write("shown", to: "file")
+            let file = directory.path + "/file"
+            let result = try Cloche.run(
+                "exec", "--bind-ro", "\(file):/mnt/deep/name", "--bind-ro", directory.path, "--", "sh", "-c",
+                "cat /mnt/deep/name \(file); echo x >/mnt/deep/name; rm \(file)")
+            #expect(result.output == "shownshown")
+            #expect(result.status != 0)
+            #expect(try directory.read("file") == "shown")
+            let wrong: [(String, Int)] = [
+                ("/no-such-file", 5), ("\(file):/proc/1", 125), ("\(file):relative", 64), ("\(file):/data/x", 125),
+            ]
+            for (bind, status) in wrong {
+                let refused = try Cloche.run("exec", "--bind-ro", bind, "--", "echo", "ran")
+                #expect(refused.status == Int32(status), "\(refused.errors)")
+                #expect(refused.output == "")
+            }
+        }
+
+        @Test("a refused call is explained with what would allow it")
+        func refusalExplained() throws {
+            let result = try Cloche.run("exec", "--", "unshare", "-m", "true")
+            #expect(result.status == 1)
+            #expect(result.errors.contains("unshare(CLONE_NEWNS)"), "\(result.errors)")
+            #expect(result.errors.contains("seccomp: {allow: ["), "\(result.errors)")
+        }
+
+        @Test("a flood of refused calls is told, and slows only the one who makes it", .timeLimit(.minutes(1)))
+        func flood() throws {
+            let program = "for _ in range(20000): libc.unshare(0x20000)\nraise SystemExit(2)"
+            let flooding = try Cloche.start(
+                ["exec", "--", "python3", "-c", Sandbox.prelude + program], environment: [:])
+            #expect(try Cloche.run("exec", "--", "true").status == 0)
+            let result = flooding.wait(timeout: 40)
+            #expect(result.errors.contains("20000 times"), "\(result.errors)")
+        }
+
+        @Test("--explain tells what would be, as it is then, and starts nothing")
+        func explain() throws {
+            let marker = "/data/marker_\(UUID().uuidString.prefix(8))"
+            let told = try Cloche.run("exec", "--explain", "--json", "--", "touch", marker)
+            #expect(told.status == 0, "\(told.errors)")
+            #expect(try Cloche.run("exec", "--", "ls", marker).status == 2)
+            #expect(try told.value("user") as? Int == 1000)
+            #expect(try told.value("capabilities") as? [String] == [])
+            let mounts = try told.value("mounts") as? [[String: Any]] ?? []
+            let targets = Set(mounts.compactMap { $0["target"] as? String }.filter { $0.hasPrefix("/") })
+            #expect(targets.isSuperset(of: ["/", "/proc", "/dev", "/data", "/dev/shm", "/proc/sys"]))
+            let inside = try Cloche.run("exec", "--", "cut", "-d ", "-f5", "/proc/self/mountinfo").output
+            #expect(targets.subtracting(inside.split(separator: "\n").map(String.init)) == [])
+            let sources = try told.value("sources") as? [[String: Any]] ?? []
+            #expect(!sources.isEmpty)
+            for source in sources { #expect((source["flags"] as? [String])?.contains("nosuid") == true, "\(source)") }
+            let text = try Cloche.run("exec", "--explain", "--", "true").output
+            for part in ["overlay root", "memory", "unshare", "EPERM"] { #expect(text.contains(part), "\(text)") }
+        }
+
+        @Test("help is shown, not executed") func help() throws {
+            let result = try Cloche.run("exec", "--help")
+            #expect(result.status == 0)
+            #expect(result.output.contains("USAGE"))
+        }
+    }
+}
