@@ -3,6 +3,7 @@ import Environments
 import JobScheduling
 import LinuxSystem
 import Pipelines
+import Snapshots
 import SystemPackage
 import TerminalOutput
 
@@ -74,7 +75,8 @@ struct EnvironmentBuildCommand: ParsableCommand {
                     hint: "bases are " + provider.baseNames.joined(separator: ", "))
             }
             // As for a job: what the setup script sees belongs to the ids inside, whoever owns the project.
-            let (_, tree) = try JobMaking(context, store).capture(project)
+            let (_, tree, lease) = try JobMaking(context, store).capture(project)
+            defer { lease.end() }
             for uuid in listing.environments.keys.sorted() {
                 guard let environment = try provider.projectEnvironment(uuid, project: tree) else { continue }
                 records.append(

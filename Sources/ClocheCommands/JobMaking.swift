@@ -28,7 +28,8 @@ struct JobMaking {
     func make(_ request: JobRequest) throws -> JobRecord {
         let plan = try JobCreation.plan(request)
         for warning in plan.warnings { context.say("warning: \(warning)") }
-        let (snapshot, tree) = try capture(plan.project)
+        let (snapshot, tree, lease) = try capture(plan.project)
+        defer { lease.end() }
         let provider = try context.environments(store)
         var pins: [String: JobDocument.Environment] = [:]
         for uuid in JobCreation.environmentUUIDs(plan) {
@@ -49,8 +50,9 @@ struct JobMaking {
         return try store.database.job(document.uuid)
     }
 
-    /// Freezes a project; gives its snapshot, and the directory that has all its files.
-    func capture(_ project: FilePath) throws -> (Snapshot, tree: FilePath) {
+    /// Freezes a project; gives its snapshot, the directory that has all its files, and the lease to end when something
+    /// refers to the snapshot.
+    func capture(_ project: FilePath) throws -> (Snapshot, tree: FilePath, lease: SnapshotLease) {
         let display = ProgressDisplay(context.streams.error)
         let opened = try SnapshotStore.open(project: project)
         let request = CaptureRequest(
@@ -76,7 +78,7 @@ struct JobMaking {
         guard let tree = report.snapshot.layers.first else {
             throw CommandFailure(.internalFault, "freeze the project: it has no layer")
         }
-        return (report.snapshot, tree)
+        return (report.snapshot, tree, report.lease)
     }
 }
 

@@ -25,6 +25,8 @@ package struct SnapshotError: Error, Sendable, Hashable, CustomStringConvertible
         case stopped
         /// There is no such snapshot.
         case notFound
+        /// Someone is about to refer to the snapshot.
+        case inUse
         /// The stored snapshot is not what its identity says, for this cause.
         case damaged(String)
         /// Another system call failed.
@@ -76,6 +78,7 @@ package struct SnapshotError: Error, Sendable, Hashable, CustomStringConvertible
         case .gitIndex(let cause): "read `\(object)`: \(cause)"
         case .stopped: "take the snapshot: stopped on request"
         case .notFound: "find the snapshot `\(object)`: there is none of that identity"
+        case .inUse: "remove the snapshot `\(object)`: it is in use"
         case .damaged(let cause): "use the snapshot `\(object)`: \(cause)"
         case .system(let error): "work on `\(object)`: \(error)"
         }
@@ -92,7 +95,8 @@ package struct SnapshotError: Error, Sendable, Hashable, CustomStringConvertible
         case .tooMany, .pathTooLong: "Leave the part that is too large out with a line in .clocheignore."
         case .ignoreFile: "Make it readable and smaller than 4 MiB."
         case .gitIndex: "`git status` tells whether the repository is sound; snapshots can also leave `.git` out."
-        case .damaged: "Remove the snapshot and take it again."
+        case .inUse: "Wait until the job or the build is made that it was taken for."
+        case .damaged: "Take it again of the same project: that replaces it."
         case .stopped, .notFound, .system: nil
         }
     }

@@ -162,7 +162,7 @@ import Testing
             }
             #expect(error?.description == "read `log`: it changed each time it was read")
             #expect(error?.hint?.contains(".clocheignore") == true)
-            #expect(try scratch.names("store/snapshots") == ["lock", "staging"])
+            #expect(try scratch.names("store/snapshots") == ["caches", "lock", "staging"])
             #expect(try scratch.names("store/snapshots/staging").isEmpty)
             appended.withLock { $0 = 0 }
             let report = try scratch.capture(progress: { progress in

@@ -55,7 +55,7 @@ struct Scratch {
         return try Syscall.directoryEntries(directory.number).map { String(decoding: $0.name, as: UTF8.self) }.sorted()
     }
 
-    /// Takes a snapshot of `project/` into `store/`.
+    /// Takes a snapshot of `project/` into `store/`, and ends its lease.
     @discardableResult
     func capture(
         _ change: (inout CaptureRequest) -> Void = { _ in },
@@ -64,7 +64,9 @@ struct Scratch {
         let project = try open("project")
         var request = CaptureRequest(project: project.number, source: "project")
         change(&request)
-        return try store().capture(request, progress: progress)
+        let report = try store().capture(request, progress: progress)
+        report.lease.end()
+        return report
     }
 
     func store() throws -> SnapshotStore { try SnapshotStore(store: at("store")) }

@@ -66,7 +66,7 @@ import Testing
             let error = #expect(throws: SnapshotError.self) { try store.snapshot(identity) }
             #expect(error?.reason == .notFound)
             #expect(throws: SnapshotError.self) { try store.verify(identity) }
-            #expect(try scratch.names("store/snapshots") == ["lock", "staging"])
+            #expect(try scratch.names("store/snapshots") == ["caches", "lock", "staging"])
         }
     }
 

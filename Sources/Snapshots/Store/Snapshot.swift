@@ -62,6 +62,8 @@ package struct CaptureSize: Sendable, Hashable {
 package struct CaptureReport: Sendable {
     /// The snapshot.
     package let snapshot: Snapshot
+    /// Keeps the snapshot from being removed until something on the disk refers to it.
+    package let lease: SnapshotLease
     /// False when the store had it already; nothing was stored then.
     package let isNew: Bool
     /// What the project holds and the snapshot does not, or not as it is.

@@ -20,19 +20,45 @@ extension SnapshotStore {
     ) throws(SnapshotError) -> CaptureReport {
         let monitor = CaptureMonitor(report: progress)
         let staging = try openStaging()
-        let (survey, remarks) = try survey(request, staging: staging, monitor: monitor)
+        let work = try CaptureWork(request, staging: staging, monitor: monitor)
         let size = CaptureSize(
-            bytes: survey.bytes, entries: survey.entryCount, largest: survey.largest.items)
-        if let bound = request.confirmAbove, survey.bytes > bound, case .stop = confirm(size) {
+            bytes: work.survey.bytes, entries: work.survey.entryCount, largest: work.survey.largest.items)
+        if let bound = request.confirmAbove, work.survey.bytes > bound, case .stop = confirm(size) {
             throw SnapshotError([], .stopped)
+        }
+        // Twice only if a removal takes away what was just found or published.
+        for _ in 0..<3 {
+            let known = work.knownFiles(self)
+            guard let (stored, result) = try store(work, known, request: request, staging: staging) else { continue }
+            work.remember(result, as: stored.snapshot.identity, known: known)
+            return CaptureReport(
+                snapshot: stored.snapshot, lease: stored.lease, isNew: stored.isNew, notes: result.notes.all,
+                remarks: work.remarks, size: size)
+        }
+        throw SnapshotError([], .changing)
+    }
+
+    /// A snapshot that is there, and stays.
+    private struct Stored {
+        let snapshot: Snapshot
+        let lease: SnapshotLease
+        let isNew: Bool
+    }
+
+    /// Finds or stores what was surveyed; nil when it was removed at the same moment.
+    private func store(
+        _ work: CaptureWork, _ known: KnownFiles, request: CaptureRequest, staging: StagingArea
+    ) throws(SnapshotError) -> (Stored, TreeCapture.Result)? {
+        if known.foresees(work.survey) {
+            let result = try work.foresee(known)
+            if let stored = try existing(result.manifest.identity, request: request) { return (stored, result) }
         }
         let place: StagingArea.Directory
         do throws(SyscallError) { place = try staging.make() } catch { throw .writing(directory.bytes, error) }
         do throws(SnapshotError) {
-            let result = try copy(survey, request: request, to: place.descriptor.number, monitor: monitor)
-            let (snapshot, isNew) = try publish(result, request: request, place: place, staging: staging)
-            return CaptureReport(
-                snapshot: snapshot, isNew: isNew, notes: result.notes.all, remarks: remarks, size: size)
+            let result = try work.copy(known, to: place.descriptor.number)
+            guard let stored = try publish(result, request: request, place: place, staging: staging) else { return nil }
+            return (stored, result)
         } catch {
             // The cause of the failure matters more than that of a failed clean-up; the next capture repeats that.
             try? staging.remove(place)
@@ -50,49 +76,25 @@ extension SnapshotStore {
         }
     }
 
-    private func survey(
-        _ request: CaptureRequest, staging: StagingArea, monitor: CaptureMonitor
-    ) throws(SnapshotError) -> (TreeSurvey, remarks: [String]) {
-        var options = TreeWalk.Options()
-        do throws(SyscallError) {
-            options.excluded = try Syscall.fstat(staging.snapshots.number)
-        } catch {
-            throw .reading(directory.bytes, error)
-        }
-        if request.appliesIgnoreRules {
-            options.rules = try IgnoreRules(project: request.project, includesGit: request.includesGit)
-        }
-        let survey = try TreeWalk(root: request.project, options: options, monitor: monitor).run()
-        return (survey, options.rules?.remarks ?? [])
-    }
-
-    private func copy(
-        _ survey: TreeSurvey, request: CaptureRequest, to place: CInt, monitor: CaptureMonitor
-    ) throws(SnapshotError) -> TreeCapture.Result {
-        let tree: OwnedFileDescriptor
-        do throws(SyscallError) {
-            try Syscall.makeDirectory(Self.treeName, at: place, mode: 0o700)
-            tree = try Syscall.open(Self.treeName, at: place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        } catch {
-            throw .writing([], error)
-        }
-        let owner = Syscall.effectiveUser == 0 ? request.owner : nil
-        return try TreeCapture(
-            survey: survey, source: request.project, destination: tree.number, owner: owner, monitor: monitor
-        ).run()
+    /// The snapshot of that identity, if there is a sound one.
+    private func existing(
+        _ identity: SnapshotIdentity, request: CaptureRequest
+    ) throws(SnapshotError) -> Stored? {
+        guard let lease = try? lease(identity), let known = try? snapshot(identity) else { return nil }
+        if request.durability == .immediate { try settle(identity) }
+        return Stored(snapshot: known, lease: lease, isNew: false)
     }
 
     private func publish(
         _ result: TreeCapture.Result, request: CaptureRequest, place: StagingArea.Directory, staging: StagingArea
-    ) throws(SnapshotError) -> (Snapshot, isNew: Bool) {
+    ) throws(SnapshotError) -> Stored? {
         let identity = result.manifest.identity
         let record = SnapshotRecord(
             created: Syscall.wallClock().seconds, source: request.source, counts: result.counts, notes: result.notes)
         for isLastAttempt in [false, true] {
-            if let known = try? snapshot(identity) {
-                if request.durability == .immediate { try settle(identity) }
+            if let stored = try existing(identity, request: request) {
                 try storing(identity) { () throws(SyscallError) in try staging.remove(place) }
-                return (known, false)
+                return stored
             }
             let isPublished = try storing(identity) { () throws(SyscallError) in
                 if !isLastAttempt {
@@ -100,7 +102,13 @@ extension SnapshotStore {
                 }
                 return try staging.publish(place, as: TerminatedName(identity.description.utf8))
             }
-            if isPublished { return (snapshot(identity, record: record), true) }
+            if isPublished {
+                let published = try storing(identity) { () throws(SyscallError) -> SnapshotLease? in
+                    try lease(identity, published: place)
+                }
+                guard let lease = published else { return nil }
+                return Stored(snapshot: snapshot(identity, record: record), lease: lease, isNew: true)
+            }
             // Either another capture was faster, or what is there is damaged and makes room.
             if (try? snapshot(identity)) == nil { try remove(identity) }
         }

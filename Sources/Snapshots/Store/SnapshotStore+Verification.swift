@@ -8,6 +8,9 @@ import SystemPackage
 extension SnapshotStore {
     /// Reads a whole snapshot again and compares everything with its manifest; nothing differs in a sound one.
     ///
+    /// A snapshot that is not sound is used no more: ``snapshot(_:)`` refuses it, and a capture of the same content
+    /// replaces it.
+    ///
     /// - Throws: ``SnapshotError/Reason/damaged(_:)`` when the manifest itself is not the one of the identity, and the
     ///   error of a file that cannot be read.
     package func verify(
@@ -20,15 +23,19 @@ extension SnapshotStore {
             tree = try Syscall.open(
                 path(of: identity).appending(Self.treeName.string), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         } catch  where error.errno == .noSuchFileOrDirectory {
-            return [SnapshotDifference(path: [UInt8(ascii: ".")], kind: .missing)]
+            let difference = SnapshotDifference(path: [UInt8(ascii: ".")], kind: .missing)
+            noteDamage(of: identity, [difference])
+            return [difference]
         } catch {
             throw .reading(identity.description.utf8, error)
         }
         let (actual, notes) = try Self.read(tree: tree.number, monitor: CaptureMonitor(report: progress))
         let special: [CaptureNote.Kind] = [.device, .socket, .fifo, .mountPoint]
         let extra = notes.filter { special.contains($0.kind) }.flatMap(\.examples)
-        return SnapshotDifference.between(expected, actual)
-            + extra.map { SnapshotDifference(path: $0, kind: .extra) }
+        let differences =
+            SnapshotDifference.between(expected, actual) + extra.map { SnapshotDifference(path: $0, kind: .extra) }
+        noteDamage(of: identity, differences)
+        return differences
     }
 
     /// The manifest that a stored tree has.
@@ -39,7 +46,8 @@ extension SnapshotStore {
         options.isCapture = false
         let survey = try TreeWalk(root: tree, options: options, monitor: monitor).run()
         monitor.expect(files: survey.files.count, bytes: survey.bytes)
-        let job = TreeJob(survey: survey, source: tree, destination: nil, owner: nil, monitor: monitor)
+        let job = TreeJob(
+            survey: survey, source: tree, destination: nil, owner: nil, monitor: monitor, isCapture: false)
         let records = try job.run()
         var notes = survey.notes
         notes.add(records.notes)

@@ -21,6 +21,7 @@ package struct SnapshotStore: Sendable {
     static let manifestName: FilePath = "manifest"
     static let recordName: FilePath = "snapshot.json"
     static let unsettledName: FilePath = "unsettled"
+    static let damagedName: FilePath = "damaged"
     private static let recordLimit = 1 << 20
 
     /// Opens the snapshots of a store; the directory is made, 0700, when it is missing.
@@ -61,6 +62,9 @@ package struct SnapshotStore: Sendable {
             let isThere = Syscall.exists(path)
             throw SnapshotError(
                 identity.description.utf8, isThere ? .damaged("its record cannot be read: \(error.errno)") : .notFound)
+        }
+        if let damage = damage(of: identity) {
+            throw SnapshotError(identity.description.utf8, .damaged("verification found: \(damage)"))
         }
         guard let record = SnapshotRecord(json: bytes) else {
             throw SnapshotError(identity.description.utf8, .damaged("its record is malformed"))
@@ -111,28 +115,6 @@ package struct SnapshotStore: Sendable {
             return try Manifest(parsing: bytes)
         } catch {
             throw SnapshotError(identity.description.utf8, .damaged("its manifest is malformed: \(error)"))
-        }
-    }
-
-    /// Removes a snapshot, also on a full disk; when there is none, nothing happens.
-    ///
-    /// From the first step on the snapshot is gone for all other users. A crash meanwhile leaves only what the next
-    /// capture removes.
-    package func remove(_ identity: SnapshotIdentity) throws(SnapshotError) {
-        do throws(SyscallError) {
-            let staging = try StagingArea(snapshots: directory)
-            let name = TerminatedName(identity.description.utf8)
-            do throws(SyscallError) {
-                try staging.remove(try staging.receive(name))
-            } catch  where error.errno == .noSuchFileOrDirectory {
-                return
-            } catch  where error.errno == .noSpace || error.errno == .diskQuotaExceeded {
-                // No room for a name in the staging area: without its record the snapshot is gone as well.
-                try? Syscall.unlink(path(of: identity).appending(Self.recordName.string))
-                try TreeRemoval.remove(directory: staging.snapshots.number, name: FilePath(identity.description))
-            }
-        } catch {
-            throw .writing(identity.description.utf8, error)
         }
     }
 

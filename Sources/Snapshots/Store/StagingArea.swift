@@ -13,9 +13,9 @@ struct StagingArea {
     /// A directory that this process works in.
     final class Directory: Sendable {
         let name: TerminatedName
-        let descriptor: OwnedFileDescriptor
+        let descriptor: HeldDescriptor
 
-        fileprivate init(name: TerminatedName, descriptor: consuming OwnedFileDescriptor) {
+        fileprivate init(name: TerminatedName, descriptor: HeldDescriptor) {
             self.name = name
             self.descriptor = descriptor
         }
@@ -54,13 +54,16 @@ struct StagingArea {
         }
     }
 
-    /// Moves a snapshot here to take it apart, and locks it.
-    func receive(_ name: TerminatedName) throws(SyscallError) -> Directory {
+    /// Locks a snapshot that nobody has leased, so that nobody can; EAGAIN when someone has.
+    func claim(_ name: TerminatedName) throws(SyscallError) -> HeldDescriptor {
+        try lock(name, at: snapshots.number)
+    }
+
+    /// Moves a claimed snapshot here to take it apart.
+    func receive(_ name: TerminatedName, claim: HeldDescriptor) throws(SyscallError) -> Directory {
         let newName = try Self.randomName()
-        return try withLock { () throws(SyscallError) in
-            try Syscall.move(name, at: snapshots.number, to: newName, at: descriptor.number)
-            return try open(newName)
-        }
+        try Syscall.move(name, at: snapshots.number, to: newName, at: descriptor.number)
+        return Directory(name: newName, descriptor: claim)
     }
 
     /// Gives a finished directory its final name; false when there is one of that name.
@@ -99,10 +102,14 @@ struct StagingArea {
     }
 
     private func open(_ name: TerminatedName) throws(SyscallError) -> Directory {
-        let opened = try Syscall.open(
-            name, at: descriptor.number, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: TreeCursor.resolution)
+        Directory(name: name, descriptor: try lock(name, at: descriptor.number))
+    }
+
+    private func lock(_ name: TerminatedName, at place: CInt) throws(SyscallError) -> HeldDescriptor {
+        let opened = HeldDescriptor(
+            try Syscall.open(name, at: place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: TreeCursor.resolution))
         try Syscall.flock(opened.number, LOCK_EX | LOCK_NB)
-        return Directory(name: name, descriptor: opened)
+        return opened
     }
 
     /// No directory appears unlocked, because making and locking it, and looking for unlocked ones, exclude each other.

@@ -13,6 +13,9 @@ struct FileRecord: Sendable {
     }
 
     var state = State.absent
+    var drops = FileDrops()
+    /// Whether the file was read in the very state that the survey saw.
+    var isStamped = false
     var mode: UInt32 = 0
     var size: Int64 = 0
     var modified = FileTime(seconds: 0, nanoseconds: 0)

@@ -18,17 +18,24 @@ struct FileWorker {
     private var reader = ContentReader()
     private var source: TreeCursor
     private var destination: TreeCursor?
+    private var sharing: FileSharing?
     private var canClone = true
     private(set) var notes = CaptureNotes()
 
     /// Makes a worker for its job.
-    init(job: TreeJob) {
+    init(job: TreeJob) throws(SnapshotError) {
         self.job = job
         source = TreeCursor(root: job.source)
         destination = job.destination.map { TreeCursor(root: $0) }
+        guard let tree = job.destination else { return }
+        do throws(SyscallError) {
+            sharing = try FileSharing(known: job.known, destination: tree, owner: job.owner)
+        } catch {
+            throw .writing([], error)
+        }
     }
 
-    private var isCapture: Bool { job.destination != nil }
+    private var isCapture: Bool { job.isCapture }
 
     /// Reads, and copies, one file.
     mutating func process(_ file: Int) throws(SnapshotError) -> FileRecord {
@@ -36,6 +43,7 @@ struct FileWorker {
         let name = job.survey.name(inDirectory: node.directory, at: node.nameStart)
         let job = job
         let path = { job.survey.path(ofFile: file) }
+        if let record = try knownRecord(file, name: name, path: path) { return record }
         let sourceDirectory: CInt
         do throws(SyscallError) {
             sourceDirectory = try source.descriptor(for: Int(node.directory), in: job.survey)
@@ -43,6 +51,7 @@ struct FileWorker {
             throw .reading(path(), error)
         }
         var target: HeldDescriptor?
+        var mayBeStored = true
         for attempt in 1...Self.attempts {
             guard let opened = try open(name, at: sourceDirectory, path: path) else {
                 if target != nil { try discard(name, of: Int(node.directory), path: path) }
@@ -50,15 +59,76 @@ struct FileWorker {
             }
             let before = try settledStatus(opened.number, path: path)
             guard before.isRegular else { continue }
-            if isCapture, target == nil { target = try create(name, in: Int(node.directory), path: path) }
+            if mayBeStored, target == nil, job.destination != nil, job.known.isPlausible(FileStamp(before)) {
+                mayBeStored = false
+                let stored = try storedRecord(opened.number, before, file: file, name: name, path: path)
+                if let stored { return stored }
+                try rewind(opened.number, path: path)
+            }
+            if job.destination != nil, target == nil { target = try create(name, in: Int(node.directory), path: path) }
             if attempt > 1, let target { try empty(target.number, path: path) }
             let result = try read(opened.number, status: before, into: target?.number, path: path)
             let after = try status(opened.number, path: path)
             guard result.length == before.size, Self.isSame(before, after) else { continue }
             try job.monitor.advance(files: 1, path: path)
-            return try record(before, digest: result.digest, source: opened.number, target: target, path: path)
+            var record = try record(before, digest: result.digest, source: opened.number, target: target, path: path)
+            record.isStamped = FileStamp(before) == node.stamp
+            return record
         }
         throw SnapshotError(path(), .changing)
+    }
+
+    /// What a cache proves of a file, with the stored file in place; nil when the file has to be read.
+    private mutating func knownRecord(
+        _ file: Int, name: TerminatedName, path: () -> [UInt8]
+    ) throws(SnapshotError) -> FileRecord? {
+        guard let stored = job.known.match(file) else { return nil }
+        if job.destination != nil, try !share(stored, as: name, in: file, path: path) { return nil }
+        let stamp = job.survey.files[file].stamp
+        let record = job.known.entry(stored).record
+        record.drops.note(stamp, in: &notes, path: path)
+        try job.monitor.advance(files: 1, bytes: stamp.size, path: path)
+        return record
+    }
+
+    /// Reads a file without copying it, and shares the stored file that turns out to be equal; nil when there is none.
+    private mutating func storedRecord(
+        _ source: CInt, _ status: FileStatus, file: Int, name: TerminatedName, path: () -> [UInt8]
+    ) throws(SnapshotError) -> FileRecord? {
+        let result: ContentReader.Result
+        do throws(ContentFailure) {
+            result = try reader.read(source, status: status, into: nil) { _ throws(SnapshotError) in }
+        } catch {
+            throw error.naming(path())
+        }
+        guard result.length == status.size, Self.isSame(status, try self.status(source, path: path)) else {
+            return nil
+        }
+        let kept = notes
+        var record = try record(status, digest: result.digest, source: source, target: nil, path: path)
+        let alike = job.known.holding(FileStamp(status), digest: record.digest, attributes: record.attributes)
+        for stored in alike where try share(stored, as: name, in: file, path: path) {
+            record.isStamped = FileStamp(status) == job.survey.files[file].stamp
+            try job.monitor.advance(files: 1, bytes: status.size, path: path)
+            return record
+        }
+        notes = kept
+        return nil
+    }
+
+    private mutating func share(
+        _ stored: KnownFiles.StoredFile, as name: TerminatedName, in file: Int, path: () -> [UInt8]
+    ) throws(SnapshotError) -> Bool {
+        do throws(SyscallError) {
+            let directory = try targetDirectory(Int(job.survey.files[file].directory))
+            return sharing?.link(stored, as: name, at: directory) ?? false
+        } catch {
+            throw .writing(path(), error)
+        }
+    }
+
+    private func rewind(_ source: CInt, path: () -> [UInt8]) throws(SnapshotError) {
+        do throws(SyscallError) { _ = try Syscall.seek(source, to: 0) } catch { throw .reading(path(), error) }
     }
 
     /// Gives a file that was already copied a further name, if it still is the same file.
@@ -190,6 +260,7 @@ struct FileWorker {
         _ status: FileStatus, digest: ContentDigest, source: CInt, target: HeldDescriptor?, path: () -> [UInt8]
     ) throws(SnapshotError) -> FileRecord {
         var record = FileRecord()
+        let noted = notes
         record.state = .content
         record.mode = status.permissions
         record.size = status.size
@@ -205,7 +276,10 @@ struct FileWorker {
         } catch {
             throw .reading(path(), error)
         }
-        guard let target else { return record }
+        guard let target else {
+            record.drops = FileDrops(before: noted, after: notes)
+            return record
+        }
         do throws(SyscallError) {
             record.attributes = try TreeMetadata.apply(
                 attributes: record.attributes, owner: job.owner, mode: record.mode, modified: record.modified,
@@ -213,6 +287,7 @@ struct FileWorker {
         } catch {
             throw .writing(path(), error)
         }
+        record.drops = FileDrops(before: noted, after: notes)
         return record
     }
 

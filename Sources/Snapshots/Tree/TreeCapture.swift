@@ -12,12 +12,15 @@ struct TreeCapture {
         let manifest: Manifest
         let counts: TreeCounts
         let notes: CaptureNotes
+        /// What was found in the files.
+        let records: TreeJob.Result
     }
 
     private let source: CInt
     private let destination: CInt
     private let owner: FileOwner?
     private let monitor: CaptureMonitor
+    private let known: KnownFiles
     private var survey: TreeSurvey
     private var notes = CaptureNotes()
 
@@ -27,12 +30,32 @@ struct TreeCapture {
     ///   - survey: What to copy.
     ///   - source: The open directory that was surveyed.
     ///   - destination: The open, empty directory of the copy.
-    init(survey: TreeSurvey, source: CInt, destination: CInt, owner: FileOwner?, monitor: CaptureMonitor) {
+    ///   - known: Files that need not be read, or not be stored again.
+    init(
+        survey: TreeSurvey, source: CInt, destination: CInt, owner: FileOwner?, monitor: CaptureMonitor,
+        known: KnownFiles
+    ) {
         self.survey = survey
         self.source = source
         self.destination = destination
         self.owner = owner
         self.monitor = monitor
+        self.known = known
+    }
+
+    /// Tells what a copy would hold, and copies nothing.
+    static func foresee(
+        survey: TreeSurvey, source: CInt, monitor: CaptureMonitor, known: KnownFiles
+    ) throws(SnapshotError) -> Result {
+        monitor.expect(files: survey.files.count, bytes: survey.bytes)
+        let job = TreeJob(
+            survey: survey, source: source, destination: nil, owner: nil, monitor: monitor, isCapture: true,
+            known: known)
+        let records = try job.run()
+        var notes = survey.notes
+        notes.add(records.notes)
+        let text = TreeManifest(survey: survey, records: records).write()
+        return Result(manifest: Manifest(canonical: text.bytes), counts: text.counts, notes: notes, records: records)
     }
 
     /// Copies everything.
@@ -43,13 +66,14 @@ struct TreeCapture {
         try makeLinks()
         monitor.expect(files: survey.files.count, bytes: survey.bytes)
         let job = TreeJob(
-            survey: survey, source: source, destination: destination, owner: owner, monitor: monitor)
+            survey: survey, source: source, destination: destination, owner: owner, monitor: monitor,
+            isCapture: true, known: known)
         let records = try job.run()
         try finishDirectories()
         notes.add(survey.notes)
         notes.add(records.notes)
         let text = TreeManifest(survey: survey, records: records).write()
-        return Result(manifest: Manifest(canonical: text.bytes), counts: text.counts, notes: notes)
+        return Result(manifest: Manifest(canonical: text.bytes), counts: text.counts, notes: notes, records: records)
     }
 
     private func makeDirectories() throws(SnapshotError) {

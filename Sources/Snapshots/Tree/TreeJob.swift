@@ -17,13 +17,22 @@ final class TreeJob: Sendable {
     /// Who owns what is written; nil leaves it to the caller of the process.
     let owner: FileOwner?
     let monitor: CaptureMonitor
+    /// Whether the source is a project, of which only what may be stored counts, and not a stored tree.
+    let isCapture: Bool
+    /// What need not be read, or not be stored again.
+    let known: KnownFiles
 
-    init(survey: TreeSurvey, source: CInt, destination: CInt?, owner: FileOwner?, monitor: CaptureMonitor) {
+    init(
+        survey: TreeSurvey, source: CInt, destination: CInt?, owner: FileOwner?, monitor: CaptureMonitor,
+        isCapture: Bool, known: KnownFiles? = nil
+    ) {
         self.survey = survey
         self.source = source
         self.destination = destination
         self.owner = owner
         self.monitor = monitor
+        self.isCapture = isCapture
+        self.known = known ?? .none(survey)
     }
 
     /// What was found in the files.
@@ -82,7 +91,12 @@ final class TreeJob: Sendable {
     }
 
     private func work(_ board: Board) {
-        var worker = FileWorker(job: self)
+        var worker: FileWorker
+        do throws(SnapshotError) {
+            worker = try FileWorker(job: self)
+        } catch {
+            return board.state.withLock { $0.failure = $0.failure ?? error }
+        }
         while let share = board.take() {
             do throws(SnapshotError) {
                 let records = try records(ofShare: share, worker: &worker)
@@ -109,7 +123,7 @@ final class TreeJob: Sendable {
 
     /// Reads each file with several names once, and makes the further names.
     private func linkGroups(_ result: inout Result) throws(SnapshotError) {
-        var worker = FileWorker(job: self)
+        var worker = try FileWorker(job: self)
         for group in survey.groups where group.files.count > 1 {
             let named = group.files.map { (file: Int($0), path: survey.path(ofFile: Int($0))) }
             var first: Int?

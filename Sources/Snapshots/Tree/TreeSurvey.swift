@@ -44,6 +44,7 @@ struct TreeSurvey: Sendable {
         let nameStart: Int32
         /// Index in ``groups`` when the file has other names in the tree; -1 otherwise.
         var group: Int32
+        let stamp: FileStamp
     }
 
     /// One symbolic link.
@@ -104,6 +105,17 @@ struct TreeSurvey: Sendable {
         let base = path(ofDirectory: Int(directory))
         let name = name(inDirectory: directory, at: start).bytes
         return base.isEmpty ? name : base + [UInt8(ascii: "/")] + name
+    }
+
+    /// The directories with the names of their entries, and nothing else: enough to reach files of a stored tree.
+    var skeleton: TreeSurvey {
+        var skeleton = TreeSurvey()
+        skeleton.directories = directories.map { node in
+            var directory = Directory(parent: node.parent, nameStart: node.nameStart, pathLength: node.pathLength)
+            directory.names = node.names
+            return directory
+        }
+        return skeleton
     }
 
     /// The path of a file.

@@ -220,7 +220,8 @@ struct TreeWalk {
             survey.largest.add(size: status.size) { entries.path }
         }
         survey.files.append(
-            TreeSurvey.File(directory: Int32(directory), nameStart: Int32(item.start), group: group))
+            TreeSurvey.File(
+                directory: Int32(directory), nameStart: Int32(item.start), group: group, stamp: FileStamp(status)))
         entries.add(item, .file, Int(index))
     }
 

@@ -1,0 +1,155 @@
+import LinuxSystem
+
+/// What the last snapshot of a project found in its files, and where that snapshot holds them.
+///
+/// It saves time and disk, and is never needed: whatever it does not know is read from the project.
+struct StatCache: Sendable {
+    /// One file of the project that the snapshot holds.
+    struct Entry: Sendable {
+        /// Index in the directories of ``survey``.
+        let directory: Int32
+        let nameStart: Int32
+        /// Whether the stamp proves the content, or only makes it likely.
+        let isSettled: Bool
+        let drops: FileDrops
+        let stamp: FileStamp
+        let digest: ContentDigest
+        let attributes: [ExtendedAttribute]
+
+        /// What the manifest says of the file.
+        var record: FileRecord {
+            var record = FileRecord()
+            record.state = .content
+            record.drops = drops
+            record.isStamped = true
+            record.mode = stamp.storedMode
+            record.size = stamp.size
+            record.modified = stamp.modified
+            record.digest = digest
+            record.attributes = attributes
+            return record
+        }
+    }
+
+    /// The project's directory.
+    let key: Key
+    /// The snapshot that holds the files.
+    let snapshot: SnapshotIdentity
+    /// The directories of the snapshot, with the names of their files and nothing else.
+    let survey: TreeSurvey
+    let entries: [Entry]
+
+    /// A project by its directory's device and inode, wherever it is mounted.
+    struct Key: Sendable, Hashable {
+        let device: UInt64
+        let inode: UInt64
+
+        init(device: UInt64, inode: UInt64) {
+            self.device = device
+            self.inode = inode
+        }
+
+        init(_ status: FileStatus) { self.init(device: status.device, inode: status.inode) }
+
+        /// The name of its file.
+        var name: String { String(device, radix: 16) + "-" + String(inode, radix: 16) }
+    }
+
+    init(key: Key, snapshot: SnapshotIdentity, survey: TreeSurvey, entries: [Entry]) {
+        self.key = key
+        self.snapshot = snapshot
+        self.survey = survey
+        self.entries = entries
+    }
+
+    /// Remembers a capture.
+    init(
+        key: Key, snapshot: SnapshotIdentity, survey: TreeSurvey, files: [TreeSurvey.File], records: TreeJob.Result,
+        clock: SettledClock
+    ) {
+        var entries: [Entry] = []
+        entries.reserveCapacity(files.count)
+        for (index, file) in files.enumerated() {
+            let record = records[index]
+            guard record.state == .content, record.isStamped else { continue }
+            entries.append(
+                Entry(
+                    directory: file.directory, nameStart: file.nameStart,
+                    isSettled: clock.isOver(file.stamp.changed), drops: record.drops, stamp: file.stamp,
+                    digest: record.digest, attributes: record.attributes))
+        }
+        self.init(key: key, snapshot: snapshot, survey: survey, entries: entries)
+    }
+
+    /// For each file of a survey the entry that proves its content; -1 where there is none.
+    func matches(_ survey: TreeSurvey) -> [Int32] {
+        let table = InodeTable(entries)
+        return survey.files.map { file in
+            guard let index = table.index(of: file.stamp.inode, device: file.stamp.device, in: entries) else {
+                return -1
+            }
+            let entry = entries[index]
+            return entry.isSettled && entry.stamp == file.stamp ? Int32(index) : -1
+        }
+    }
+}
+
+/// Finds entries by inode: a table with open addressing, of four bytes a place.
+private struct InodeTable {
+    private var places: [Int32]
+    private let mask: Int
+
+    init(_ entries: [StatCache.Entry]) {
+        var size = 16
+        while size < entries.count * 2 { size *= 2 }
+        places = Array(repeating: -1, count: size)
+        mask = size - 1
+        for (index, entry) in entries.enumerated() {
+            var place = Self.hash(entry.stamp.inode) & mask
+            while places[place] >= 0 { place = (place + 1) & mask }
+            places[place] = Int32(index)
+        }
+    }
+
+    func index(of inode: UInt64, device: UInt64, in entries: [StatCache.Entry]) -> Int? {
+        var place = Self.hash(inode) & mask
+        while places[place] >= 0 {
+            let index = Int(places[place])
+            if entries[index].stamp.inode == inode, entries[index].stamp.device == device { return index }
+            place = (place + 1) & mask
+        }
+        return nil
+    }
+
+    private static func hash(_ inode: UInt64) -> Int { Int(truncatingIfNeeded: inode &* 0x9E37_79B9_7F4A_7C15 >> 20) }
+}
+
+/// How many attributes of a file a capture dropped, by kind; 255 stands for more as well.
+struct FileDrops: Sendable, Hashable {
+    var overlay: UInt8 = 0
+    var other: UInt8 = 0
+    var notStored: UInt8 = 0
+
+    /// What was dropped between two counts.
+    init(before: CaptureNotes, after: CaptureNotes) {
+        overlay = UInt8(clamping: after.count(.overlayAttribute) - before.count(.overlayAttribute))
+        other = UInt8(clamping: after.count(.otherAttribute) - before.count(.otherAttribute))
+        notStored = UInt8(clamping: after.count(.attributeNotStored) - before.count(.attributeNotStored))
+    }
+
+    init(overlay: UInt8 = 0, other: UInt8 = 0, notStored: UInt8 = 0) {
+        self.overlay = overlay
+        self.other = other
+        self.notStored = notStored
+    }
+
+    /// Says again what was said when the file was read.
+    func note(_ stamp: FileStamp, in notes: inout CaptureNotes, path: () -> [UInt8]) {
+        if stamp.mode & 0o7000 != 0 { notes.add(.specialModeBits, path()) }
+        for (count, kind) in [
+            (overlay, CaptureNote.Kind.overlayAttribute), (other, .otherAttribute), (notStored, .attributeNotStored),
+        ] {
+            for _ in 0..<count { notes.add(kind, path()) }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+import LinuxSystem
+import SystemPackage
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The caches of a store, one a project, in the directory `caches` beside the snapshots.
+///
+/// Whatever goes wrong with them costs time only, so nothing here fails.
+struct StatCacheDirectory {
+    private static let name: FilePath = "caches"
+    /// The most caches that are kept; of more, those that were not used for longest go.
+    private static let countLimit = 64
+    /// How many of other projects are looked at for files to share, and of what size in bytes altogether.
+    private static let otherLimit = 8
+    private static let otherSizeLimit: Int64 = 256 << 20
+
+    private let directory: HeldDescriptor
+
+    /// Opens, and makes if need be, the caches beside the snapshots of an open directory.
+    init?(snapshots: CInt) {
+        do throws(SyscallError) {
+            do throws(SyscallError) {
+                try Syscall.makeDirectory(Self.name, at: snapshots, mode: 0o700)
+            } catch  where error.errno == .fileExists {}
+            directory = HeldDescriptor(
+                try Syscall.open(
+                    Self.name, at: snapshots, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: TreeCursor.resolution))
+        } catch {
+            return nil
+        }
+    }
+
+    /// The cache of a project.
+    func load(_ key: StatCache.Key) -> StatCache? {
+        guard let cache = load(FilePath(key.name)), cache.key == key else { return nil }
+        return cache
+    }
+
+    private func load(_ name: FilePath) -> StatCache? {
+        guard
+            let bytes = try? Syscall.readFile(
+                name, at: directory.number, limit: StatCache.sizeLimit, resolve: TreeCursor.resolution)
+        else { return nil }
+        return StatCache(encoded: bytes)
+    }
+
+    /// Caches of other projects, the latest first.
+    func others(than key: StatCache.Key) -> [StatCache] {
+        var size: Int64 = 0
+        return files().filter { $0.name != FilePath(key.name) }.prefix(Self.otherLimit).compactMap { file in
+            size += file.status.size
+            return size <= Self.otherSizeLimit ? load(file.name) : nil
+        }
+    }
+
+    /// Writes a cache in one step.
+    func save(_ cache: StatCache) {
+        guard let bytes = cache.encoded else { return forget(FilePath(cache.key.name)) }
+        guard let random = try? Syscall.randomBytes(8) else { return }
+        let temporary = FilePath("new-" + hexadecimal(random))
+        do throws(SyscallError) {
+            // Nothing waits for the disk: after a loss of power a cache that is not whole is none.
+            try Syscall.writeFile(temporary, at: directory.number, bytes, mode: 0o600)
+            try Syscall.rename(
+                temporary, at: directory.number, to: FilePath(cache.key.name), at: directory.number)
+        } catch {
+            forget(temporary)
+        }
+        for file in files().dropFirst(Self.countLimit) { forget(file.name) }
+    }
+
+    /// Drops all caches: what they say of stored files is no longer to be believed.
+    func clear() {
+        for file in files() { forget(file.name) }
+    }
+
+    private func forget(_ name: FilePath) { try? Syscall.unlink(name, at: directory.number) }
+
+    /// All files, the last written first.
+    private func files() -> [(name: FilePath, status: FileStatus)] {
+        guard (try? Syscall.seek(directory.number, to: 0)) != nil,
+            let entries = try? Syscall.directoryEntries(directory.number)
+        else { return [] }
+        let files = entries.compactMap { entry in
+            (try? Syscall.lstat(entry.path, at: directory.number)).map { (name: entry.path, status: $0) }
+        }
+        return files.sorted { $0.status.modified > $1.status.modified }
+    }
+}

@@ -1,0 +1,84 @@
+import LinuxSystem
+import SystemPackage
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// One capture: the project as a walk found it, what is known of its files, and the ways to store it.
+struct CaptureWork {
+    let survey: TreeSurvey
+    /// Facts about the ignore rules.
+    let remarks: [String]
+
+    private let request: CaptureRequest
+    private let monitor: CaptureMonitor
+    private let caches: StatCacheDirectory?
+    private let key: StatCache.Key
+    private let clock: SettledClock
+
+    /// Surveys the project.
+    init(_ request: CaptureRequest, staging: StagingArea, monitor: CaptureMonitor) throws(SnapshotError) {
+        var options = TreeWalk.Options()
+        do throws(SyscallError) {
+            key = StatCache.Key(try Syscall.fstat(request.project))
+            clock = try SettledClock(project: request.project)
+            options.excluded = try Syscall.fstat(staging.snapshots.number)
+        } catch {
+            throw .reading([], error)
+        }
+        if request.appliesIgnoreRules {
+            options.rules = try IgnoreRules(project: request.project, includesGit: request.includesGit)
+        }
+        survey = try TreeWalk(root: request.project, options: options, monitor: monitor).run()
+        remarks = options.rules?.remarks ?? []
+        caches = StatCacheDirectory(snapshots: staging.snapshots.number)
+        self.request = request
+        self.monitor = monitor
+    }
+
+    /// What caches tell of the project, and of stored files that its own could be shared with.
+    func knownFiles(_ store: SnapshotStore) -> KnownFiles {
+        KnownFiles(survey: survey, own: caches?.load(key).map { source($0, store) }) {
+            caches?.others(than: key).map { source($0, store) } ?? []
+        }
+    }
+
+    private func source(_ cache: StatCache, _ store: SnapshotStore) -> KnownFiles.Source {
+        // A snapshot that is gone or damaged holds nothing to share; what the cache knows of the project stays.
+        guard let tree = (try? store.snapshot(cache.snapshot))?.layers.first,
+            let opened = try? Syscall.open(tree, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        else { return KnownFiles.Source(cache: cache, tree: nil) }
+        return KnownFiles.Source(cache: cache, tree: HeldDescriptor(opened))
+    }
+
+    /// Tells what a copy would hold.
+    func foresee(_ known: KnownFiles) throws(SnapshotError) -> TreeCapture.Result {
+        try TreeCapture.foresee(survey: survey, source: request.project, monitor: monitor, known: known)
+    }
+
+    /// Copies the project, or shares what is stored already, into an open, empty directory.
+    func copy(_ known: KnownFiles, to place: CInt) throws(SnapshotError) -> TreeCapture.Result {
+        let tree: OwnedFileDescriptor
+        do throws(SyscallError) {
+            try Syscall.makeDirectory(SnapshotStore.treeName, at: place, mode: 0o700)
+            tree = try Syscall.open(SnapshotStore.treeName, at: place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        } catch {
+            throw .writing([], error)
+        }
+        let owner = Syscall.effectiveUser == 0 ? request.owner : nil
+        return try TreeCapture(
+            survey: survey, source: request.project, destination: tree.number, owner: owner, monitor: monitor,
+            known: known
+        ).run()
+    }
+
+    /// Writes down what was found, for the next capture of the project.
+    func remember(_ result: TreeCapture.Result, as snapshot: SnapshotIdentity, known: KnownFiles) {
+        guard !known.isProof(of: snapshot) else { return }
+        caches?.save(
+            StatCache(
+                key: key, snapshot: snapshot, survey: survey.skeleton, files: survey.files, records: result.records,
+                clock: clock))
+    }
+}
