@@ -38,6 +38,16 @@ extension SnapshotStore {
         throw SnapshotError([], .changing)
     }
 
+    /// The manifest that a snapshot of a project would have; nothing is stored.
+    package func manifest(
+        ofProject request: CaptureRequest,
+        progress: @escaping @Sendable (CaptureProgress) -> CaptureContinuation = { _ in .proceed }
+    ) throws(SnapshotError) -> Manifest {
+        let work = try CaptureWork(
+            request, staging: try openStaging(), monitor: CaptureMonitor(report: progress))
+        return try work.foresee(work.knownFiles(self)).manifest
+    }
+
     /// A snapshot that is there, and stays.
     private struct Stored {
         let snapshot: Snapshot

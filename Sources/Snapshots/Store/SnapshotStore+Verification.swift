@@ -39,7 +39,7 @@ extension SnapshotStore {
     }
 
     /// The manifest that a stored tree has.
-    private static func read(
+    static func read(
         tree: CInt, monitor: CaptureMonitor
     ) throws(SnapshotError) -> (Manifest, [CaptureNote]) {
         var options = TreeWalk.Options()

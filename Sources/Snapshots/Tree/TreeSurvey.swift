@@ -66,6 +66,8 @@ struct TreeSurvey: Sendable {
     var files: [File] = []
     var links: [Link] = []
     var groups: [Group] = []
+    /// Devices 0/0, by which overlay mounts hide an entry of the layer below; only where the walk collects them.
+    var whiteouts: [(directory: Int32, nameStart: Int32)] = []
     /// Sum of the sizes of all files; several names of one file count once.
     var bytes: Int64 = 0
     /// The largest files, in descending order.

@@ -17,6 +17,8 @@ struct TreeWalk {
         var excluded: FileStatus?
         /// Whether setuid, setgid, sticky and foreign attributes are dropped, as a capture does.
         var isCapture = true
+        /// Whether devices 0/0 are collected instead of noted.
+        var collectsWhiteouts = false
         /// The most entries.
         var entryLimit = 10_000_000
         /// The longest path, in bytes.
@@ -174,6 +176,8 @@ struct TreeWalk {
             takeFile(item, of: directory, status: status, entries: &entries)
         } else if status.isSymbolicLink {
             try takeLink(item, name: name, of: directory, descriptor: descriptor, status: status, entries: &entries)
+        } else if options.collectsWhiteouts, status.mode & S_IFMT == S_IFCHR, status.deviceNumber == 0 {
+            survey.whiteouts.append((Int32(directory), Int32(item.start)))
         } else {
             survey.notes.add(Self.specialKind(status), entries.path)
         }
