@@ -77,6 +77,7 @@ struct ClocheCommand: ParsableCommand {
               cloche run main.orchest                     one run, followed to its end
               cloche job create main.orchest --name grid  every combination of main.parameters.json
               cloche ls grid                              its runs
+              cloche diff grid/3                          what a run changed in its project
               cloche logs grid/3 --step train             what a step printed
               cloche exec -- python3 -c 'print(1)'        any command in a sandbox
 
@@ -86,8 +87,9 @@ struct ClocheCommand: ParsableCommand {
         version: "cloche 0.1",
         subcommands: [
             RunCommand.self, ExecCommand.self, ListCommand.self, ShowCommand.self, LogsCommand.self, WatchCommand.self,
-            CancelCommand.self, RetryCommand.self, RemoveCommand.self, JobCommand.self, PipelineCommand.self,
+            CancelCommand.self, RetryCommand.self, RemoveCommand.self, DiffCommand.self, JobCommand.self,
+            PipelineCommand.self,
             EnvironmentCommand.self,
-            PolicyCommand.self, SystemCommand.self,
+            SnapshotCommand.self, PolicyCommand.self, SystemCommand.self,
         ])
 }

@@ -27,7 +27,7 @@ enum Failures {
         case let error as BuildError: build(error)
         case let error as BaseError: CommandFailure(.notFound, "\(error)", hint: error.hint)
         case let error as ProjectEnvironmentError: CommandFailure(.invalidData, "\(error)", hint: error.hint)
-        case let error as SnapshotError: CommandFailure(.invalidData, "\(error)", hint: error.hint)
+        case let error as SnapshotError: snapshot(error)
         case let error as InvalidRunReference: CommandFailure(.usage, "\(error)", hint: error.hint)
         case let error as InvalidJobName: CommandFailure(.usage, "\(error)", hint: error.hint)
         case let error as PolicyError: policy(error)
@@ -82,6 +82,22 @@ enum Failures {
             default: .invalidConfiguration
             }
         return CommandFailure(code, "\(error)", hint: error.hint)
+    }
+
+    private static func snapshot(_ error: SnapshotError) -> CommandFailure {
+        let code: FailureCode =
+            switch error.reason {
+            case .notFound: .notFound
+            case .inUse: .busy
+            case .diskFull: .quotaExceeded
+            case .stopped: .cancelled
+            case .system(let cause) where cause.errno == .noSuchFileOrDirectory: .notFound
+            default: .invalidData
+            }
+        guard case .system(let cause) = error.reason, code == .notFound else {
+            return CommandFailure(code, "\(error)", hint: error.hint)
+        }
+        return CommandFailure(code, "\(cause)", hint: "check the name")
     }
 
     private static func build(_ error: BuildError) -> CommandFailure {

@@ -53,28 +53,10 @@ struct JobMaking {
     /// Freezes a project; gives its snapshot, the directory that has all its files, and the lease to end when something
     /// refers to the snapshot.
     func capture(_ project: FilePath) throws -> (Snapshot, tree: FilePath, lease: SnapshotLease) {
-        let display = ProgressDisplay(context.streams.error)
         let opened = try SnapshotStore.open(project: project)
         let request = CaptureRequest(
             project: opened.number, source: project.lastComponent?.string ?? "project", owner: store.authorOwner)
-        let styling = context.streams.error.styling
-        let report = try store.snapshots.capture(
-            request,
-            progress: { progress in
-                let title = styling.apply(.dim, to: "freezing the project")
-                let bytes = humanBytes(progress.bytes)
-                let line = "\(title)  \(progress.files)/\(progress.totalFiles) files  \(bytes)"
-                display.update(lines: [line], plain: "freezing the project")
-                return .proceed
-            })
-        display.finish(.clear)
-        for note in report.notes where note.kind != .ignored {
-            let paths = note.examples.prefix(3).map { printable(String(decoding: $0, as: UTF8.self)) }.joined(
-                separator: ", ")
-            context.say(
-                "note: not in the snapshot (\(note.kind.rawValue)): \(paths)"
-                    + (note.count > 3 ? " and \(note.count - 3) more" : ""))
-        }
+        let report = try SnapshotCapture(context, store).take(request)
         guard let tree = report.snapshot.layers.first else {
             throw CommandFailure(.internalFault, "freeze the project: it has no layer")
         }

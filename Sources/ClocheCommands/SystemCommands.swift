@@ -2,5 +2,6 @@ import ArgumentParser
 
 struct SystemCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "system", abstract: "Look after this host and the store.", subcommands: [DoctorCommand.self])
+        commandName: "system", abstract: "Look after this host and the store.",
+        subcommands: [DoctorCommand.self, DiskUsageCommand.self])
 }

@@ -62,6 +62,9 @@ package struct EnvironmentStore: Sendable, Hashable {
         try list("names").compactMap { $0.hasSuffix(".json") ? EnvironmentName(String($0.dropLast(5))) : nil }
     }
 
+    /// All finished builds, in order.
+    package func builds() throws(StoreError) -> [String] { try list("builds") }
+
     /// Builds that are neither in force, nor a layer of one that is, nor kept, nor a layer of one that is kept.
     package func unused(keeping: Set<String>) throws(StoreError) -> [String] {
         var used = keeping
@@ -70,7 +73,7 @@ package struct EnvironmentStore: Sendable, Hashable {
             guard let record = try current(name) else { continue }
             used.formUnion([record.id] + record.layers)
         }
-        return try list("builds").filter { !used.contains($0) }
+        return try builds().filter { !used.contains($0) }
     }
 
     /// Takes a name out of force; its builds stay until they are removed.

@@ -80,7 +80,11 @@ package struct Store: Sendable {
 
     /// The job's document.
     package func document(_ job: JobID) throws(StoreError) -> JobDocument {
-        let file = jobDirectory(job).appending("job.json")
+        try Self.document(job, in: path)
+    }
+
+    static func document(_ job: JobID, in store: FilePath) throws(StoreError) -> JobDocument {
+        let file = store.appending("jobs").appending(job.description).appending("job.json")
         do {
             return try JobDocument(bytes: try Syscall.readFile(file, limit: 64 << 20))
         } catch {

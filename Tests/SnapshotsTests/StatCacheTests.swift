@@ -106,6 +106,23 @@ import Testing
         }
     }
 
+    @Test func `what snapshots take is told apart into own and shared, and files with many names count once`() throws {
+        try Scratch.with { scratch in
+            try scratch.write("project/big", String(repeating: "x", count: 1 << 20))
+            try scratch.write("project/small", "x")
+            settle()
+            let first = try scratch.capture().snapshot.identity
+            try scratch.write("project/small", "y")
+            let second = try scratch.capture().snapshot.identity
+            let store = try scratch.store()
+            let (one, both) = (try store.usage(of: [first]), try store.usage(of: [first, second]))
+            #expect(one.shared == 1 << 20 && one.exclusive == one.allocated - 1 << 20)
+            #expect(both.shared == 0 && both.allocated < one.allocated + 1 << 20)
+            try store.remove(second)
+            #expect(try store.usage(of: [first]).shared == 0)
+        }
+    }
+
     @Test func `equal content of two projects is stored once where all that a link shares is equal`() throws {
         try Scratch.with { scratch in
             try scratch.write("project/data", "the same content")

@@ -87,6 +87,12 @@ extension SnapshotStore {
         }
     }
 
+    /// Those that nobody has leased at this moment.
+    package func unleased(_ identities: [SnapshotIdentity]) throws -> [SnapshotIdentity] {
+        let staging = try StagingArea(snapshots: directory)
+        return try identities.filter { try claim($0, staging) != nil }
+    }
+
     /// Removes those of the candidates that nothing refers to and nobody has leased.
     ///
     /// References are read after the candidates are locked: whoever takes a snapshot into use leases it before and

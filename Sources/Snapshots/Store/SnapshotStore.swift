@@ -72,18 +72,32 @@ package struct SnapshotStore: Sendable {
         return snapshot(identity, record: record)
     }
 
-    /// All snapshots, by identity.
-    package func list() throws(SnapshotError) -> SnapshotListing {
-        let names: [DirectoryEntry]
+    /// The identities of all snapshots, damaged ones included, in order.
+    package func identities() throws(SnapshotError) -> [SnapshotIdentity] {
         do throws(SyscallError) {
             let snapshots = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
-            names = try Syscall.directoryEntries(snapshots.number)
+            return try Syscall.directoryEntries(snapshots.number).compactMap {
+                SnapshotIdentity(String(decoding: $0.name, as: UTF8.self))
+            }.sorted()
         } catch {
             throw .reading(directory.bytes, error)
         }
+    }
+
+    /// What a snapshot takes on the disk, with its manifest; several snapshots as one.
+    package func usage(of identities: [SnapshotIdentity]) throws(SnapshotError) -> DiskUsage {
+        do throws(SyscallError) {
+            return try DiskUsage.measure(identities.map(path(of:)))
+        } catch {
+            throw .reading(directory.bytes, error)
+        }
+    }
+
+    /// All snapshots, by identity.
+    package func list() throws(SnapshotError) -> SnapshotListing {
         var snapshots: [Snapshot] = []
         var damaged: [SnapshotError] = []
-        for identity in names.compactMap({ SnapshotIdentity(String(decoding: $0.name, as: UTF8.self)) }).sorted() {
+        for identity in try identities() {
             do throws(SnapshotError) {
                 snapshots.append(try load(identity))
             } catch  where error.reason == .notFound {

@@ -1,5 +1,5 @@
 package import LinuxSystem
-import SystemPackage
+package import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
@@ -17,38 +17,82 @@ package struct DiskUsage: Sendable, Hashable {
     package private(set) var files = 0
     /// Directories, the tree's own included.
     package private(set) var directories = 0
+    /// Bytes of ``allocated`` in files that have further names elsewhere: removing the tree does not free them.
+    package private(set) var shared: Int64 = 0
+
+    /// Bytes that removing the tree frees.
+    package var exclusive: Int64 { allocated - shared }
+
+    /// Files with several names, and how many of them were seen.
+    private struct Names {
+        var seen: UInt64 = 1
+        let all: UInt64
+        let allocated: Int64
+    }
 
     /// Measures what is below an open directory, without following links or entering other mounts.
     ///
     /// Entries that go away meanwhile and directories that may not be read are left out.
     package static func measure(_ directory: CInt) throws(SyscallError) -> DiskUsage {
         var usage = DiskUsage()
-        var seen: Set<Key> = []
-        usage.add(try Syscall.fstat(directory))
+        var seen: [Key: Names] = [:]
+        try usage.add(directory, seen: &seen)
+        usage.addShared(seen)
+        return usage
+    }
+
+    /// Measures several trees as one: a file with names in two of them counts once.
+    ///
+    /// What is not there takes nothing.
+    package static func measure(_ directories: [FilePath]) throws(SyscallError) -> DiskUsage {
+        var usage = DiskUsage()
+        var seen: [Key: Names] = [:]
+        for directory in directories {
+            do throws(SyscallError) {
+                let opened = HeldDescriptor(try Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
+                try usage.add(opened.number, seen: &seen)
+            } catch  where error.errno == .noSuchFileOrDirectory {
+                continue
+            }
+        }
+        usage.addShared(seen)
+        return usage
+    }
+
+    private mutating func addShared(_ seen: [Key: Names]) {
+        for names in seen.values where names.seen < names.all {
+            shared = shared.addingReportingOverflow(names.allocated).partialValue
+        }
+    }
+
+    private mutating func add(_ directory: CInt, seen: inout [Key: Names]) throws(SyscallError) {
+        add(try Syscall.fstat(directory))
         var survey = TreeSurvey()
         survey.directories.append(.init(parent: -1, nameStart: 0, pathLength: 0))
         var cursor = TreeCursor(root: directory)
         var pending = [0]
         while let node = pending.popLast() {
-            guard let descriptor = try open(node, survey: survey, cursor: &cursor) else { continue }
+            guard let descriptor = try Self.open(node, survey: survey, cursor: &cursor) else { continue }
             let listing = try Syscall.directoryListing(descriptor)
             survey.directories[node].names = listing.names
             for item in listing.items {
                 let name = TerminatedName(in: listing.names, at: item.start)
                 guard let status = try? Syscall.lstat(name, at: descriptor) else { continue }
-                if status.links > 1, !status.isDirectory,
-                    !seen.insert(Key(device: status.device, inode: status.inode)).inserted
-                {
-                    continue
+                if status.links > 1, !status.isDirectory {
+                    let key = Key(device: status.device, inode: status.inode)
+                    if seen[key] != nil {
+                        seen[key]?.seen += 1
+                        continue
+                    }
+                    seen[key] = Names(all: status.links, allocated: status.allocated)
                 }
-                usage.add(status)
+                add(status)
                 guard status.isDirectory else { continue }
                 pending.append(survey.directories.count)
                 survey.directories.append(
                     .init(parent: Int32(node), nameStart: Int32(item.start), pathLength: 0))
             }
         }
-        return usage
     }
 
     private struct Key: Hashable {

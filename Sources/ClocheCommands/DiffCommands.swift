@@ -1,0 +1,151 @@
+import ArgumentParser
+import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
+import Pipelines
+import Runs
+import Snapshots
+import SystemPackage
+import TerminalOutput
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// How differences are told.
+struct DifferenceOptions: ParsableArguments {
+    @Flag(help: "Tell also where nothing but the time of the last change differs.") var times = false
+    @OptionGroup var output: OutputOptions
+
+    /// Prints what the second tree has, has not, or has otherwise than the first.
+    func print(_ differences: [SnapshotDifference], _ context: CommandContext) throws {
+        let told = differences.filter { times || $0.kind != .changed([.modified]) }
+        if output.json {
+            return try context.print(
+                Documents.object([("differences", .array(told.map(Documents.difference)))]))
+        }
+        let styling = context.streams.output.styling
+        for difference in told {
+            let path = displayName(difference.path)
+            switch difference.kind {
+            case .missing: try context.print(styling.apply(.red, to: "- \(path)"))
+            case .extra: try context.print(styling.apply(.green, to: "+ \(path)"))
+            case .changed(let aspects):
+                try context.print("~ \(path)  (\(aspects.map(\.rawValue).joined(separator: ", ")))")
+            }
+        }
+        if told.isEmpty { context.say("no differences") }
+    }
+}
+
+struct SnapshotDiffCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "diff", abstract: "Compare two snapshots, or a snapshot and a directory as it is now.",
+        discussion: """
+            `-` is only in the first, `+` only in the second, `~` is in both, but not alike.
+
+            Examples:
+              cloche snapshot diff grid                what changed in the project since the job was made
+              cloche snapshot diff 3f2a 91bc
+              cloche snapshot diff grid ./project
+            """)
+    @Argument(help: "The beginning of an identity, a job, or a directory.") var first: String
+    @Argument(help: "Another; by default the directory of the first job's project.") var second: String?
+    @OptionGroup var options: DifferenceOptions
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let left = try ComparedTree(first, in: store)
+        let right: ComparedTree
+        if let second {
+            right = try ComparedTree(second, in: store)
+        } else if case .snapshot(let target) = left, let job = target.job {
+            right = .directory(FilePath(job.project.path))
+        } else {
+            throw CommandFailure(
+                .usage, "compare `\(printable(first))`: with what?", hint: "name another snapshot, or a directory")
+        }
+        let manifest = try left.manifest(context, store)
+        try options.print(
+            SnapshotDifference.between(manifest, try right.manifest(context, store)), context)
+    }
+}
+
+struct DiffCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "diff", abstract: "Tell what a run changed in its project.",
+        discussion: """
+            Examples:
+              cloche diff grid/7              against the snapshot that the job is pinned to
+              cloche diff grid/7 grid/8       what differs between two results
+              cloche diff grid/7 --project    against the project as it is now
+            """)
+    @Argument(help: "JOB/7.") var run_: String
+    @Argument(help: "JOB/8, to compare with its result.") var other: String?
+    @Flag(help: "Compare with the project's directory as it is now.") var project = false
+    @OptionGroup var options: DifferenceOptions
+
+    func validate() throws {
+        if other != nil, project { throw ValidationError("name another run, or --project, not both") }
+    }
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let target = try Target(run_, in: store)
+        let result = try RunResult(target, run_, in: store)
+        let shown = try result.manifest(context, store)
+        if let other {
+            let second = try RunResult(try Target(other, in: store), other, in: store).manifest(context, store)
+            return try options.print(SnapshotDifference.between(shown, second), context)
+        }
+        let base =
+            project
+            ? try ComparedTree.directory(FilePath(target.job.project.path)).manifest(context, store)
+            : try store.snapshots.manifest(of: result.snapshot)
+        try options.print(SnapshotDifference.between(base, shown), context)
+    }
+}
+
+/// What a run made of its project: the snapshot, and on top of it the changes of its latest attempt.
+private struct RunResult {
+    let snapshot: SnapshotIdentity
+    private let upper: FilePath
+    private let name: String
+
+    init(_ target: Target, _ text: String, in store: Store) throws {
+        guard let run = target.run else {
+            throw CommandFailure(
+                .usage, "compare `\(printable(text))`: it is a job, not a run",
+                hint: "name a run, such as `\(target.job.name)/0`, or see `cloche snapshot diff`")
+        }
+        guard let identity = SnapshotIdentity(try store.document(target.job.uuid).snapshot) else {
+            throw CommandFailure(.invalidData, "compare `\(printable(text))`: its job names no snapshot")
+        }
+        guard let attempt = store.runDirectory(run.address).latestAttempt() else {
+            throw CommandFailure(
+                .wrongState, "compare `\(printable(text))`: it has not started", hint: "`cloche show` tells its state")
+        }
+        snapshot = identity
+        upper = attempt.path.appending("project")
+        name = text
+    }
+
+    /// What the run's view of its project holds.
+    func manifest(_ context: CommandContext, _ store: Store) throws -> Manifest {
+        let base = try store.snapshots.manifest(of: snapshot)
+        guard Syscall.exists(upper) else { return base }
+        let opened = try Syscall.open(upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        let number = opened.number
+        let tree = try SnapshotProgress(context, "reading \(printable(name))").show {
+            try UpperTree(reading: number, progress: $0)
+        }
+        for note in tree.special {
+            let paths = note.examples.prefix(3).map { displayName($0) }.joined(separator: ", ")
+            context.say("note: not compared (\(note.kind.rawValue)): \(paths)")
+        }
+        return tree.merged(over: base)
+    }
+}

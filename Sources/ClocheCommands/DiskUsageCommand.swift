@@ -1,0 +1,121 @@
+import ArgumentParser
+import Environments
+import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
+import Pipelines
+import Snapshots
+import SystemPackage
+import TerminalOutput
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+struct DiskUsageCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "df", abstract: "Tell what uses the disk: jobs, environments and snapshots.",
+        discussion: """
+            OWN is what removing the one thing frees; SHARED is used by others as well. Together with what others share it
+            counts once in the total.
+            """)
+    @OptionGroup var output: OutputOptions
+
+    /// Something that takes space.
+    private struct Item {
+        let kind: String
+        let name: String
+        let identity: String
+        let usage: DiskUsage
+        var note = ""
+    }
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let items = try jobs(store) + environments(context, store) + snapshots(store)
+        let total = try DiskUsage.measure([store.path])
+        let location = try Syscall.openLocation(store.path)
+        let room = try Syscall.fileSystem(of: location.number)
+        let known = try DiskUsage.measure(
+            ["snapshots", "environments", "runs", "jobs"].map { store.path.appending($0) })
+        let other = total.allocated - known.allocated
+        if output.json { return try context.print(document(items, total: total, other: other, room: room)) }
+        var table = Table([
+            Table.Column("KIND"), Table.Column("NAME", priority: 1),
+            Table.Column("OWN", alignment: .trailing, minimum: 5),
+            Table.Column("SHARED", alignment: .trailing, minimum: 6), Table.Column("NOTE", priority: 2),
+        ])
+        for item in items.sorted(by: { ($0.kind, $1.usage.exclusive) < ($1.kind, $0.usage.exclusive) }) {
+            table.append([
+                Table.Cell(item.kind), Table.Cell(item.name, exact: item.identity), size(item.usage.exclusive),
+                size(item.usage.shared), Table.Cell(item.note),
+            ])
+        }
+        table.append([Table.Cell("other"), Table.Cell("database, data, caches"), size(other), size(0), Table.Cell("")])
+        try context.print(table)
+        context.say(
+            "\(humanBytes(total.allocated)) in all, \(humanBytes(room.freeBytes)) free on the file system of the store")
+    }
+
+    private func size(_ bytes: Int64) -> Table.Cell { Table.Cell(humanBytes(bytes), exact: String(bytes)) }
+
+    private func jobs(_ store: Store) throws -> [Item] {
+        try store.database.jobs(limit: .max).map { job in
+            Item(
+                kind: "job", name: job.name.description, identity: job.uuid.description,
+                usage: try DiskUsage.measure([
+                    store.jobDirectory(job.uuid), store.runsDirectory(job.uuid),
+                    store.path.appending("data").appending("jobs").appending(job.uuid.description),
+                ]), note: counted(job.counts.total, "run"))
+        }
+    }
+
+    private func environments(_ context: CommandContext, _ store: Store) throws -> [Item] {
+        let environments = try context.environments(store).environments
+        var inForce: [String: [String]] = [:]
+        for name in try environments.names() {
+            if let build = try environments.current(name) { inForce[build.id, default: []].append(name.text) }
+        }
+        return try environments.builds().map { build in
+            let names = inForce[build] ?? []
+            return Item(
+                kind: "environment", name: names.isEmpty ? String(build.prefix(12)) : names.joined(separator: ", "),
+                identity: build, usage: try DiskUsage.measure([environments.path(of: build)]),
+                note: names.isEmpty ? "not in force" : "")
+        }
+    }
+
+    private func snapshots(_ store: Store) throws -> [Item] {
+        let references = try SnapshotReferences(store)
+        return try store.snapshots.identities().map { identity in
+            let jobs = (references.jobs[identity] ?? []).sorted()
+            return Item(
+                kind: "snapshot", name: SnapshotTarget.short(identity), identity: identity.description,
+                usage: try store.snapshots.usage(of: [identity]),
+                note: jobs.isEmpty
+                    ? references.all.contains(identity) ? "of runs" : "no job" : jobs.joined(separator: ", "))
+        }
+    }
+
+    private func document(
+        _ items: [Item], total: DiskUsage, other: Int64, room: FileSystemRoom
+    ) -> JSONValue {
+        func list(_ kind: String) -> JSONValue {
+            .array(
+                items.filter { $0.kind == kind }.map { item in
+                    Documents.object([
+                        ("name", .string(item.name)), ("identity", .string(item.identity)),
+                        ("own_bytes", Documents.value(item.usage.exclusive)),
+                        ("shared_bytes", Documents.value(item.usage.shared)),
+                    ])
+                })
+        }
+        return Documents.object([
+            ("jobs", list("job")), ("environments", list("environment")), ("snapshots", list("snapshot")),
+            ("other_bytes", Documents.value(other)), ("total_bytes", Documents.value(total.allocated)),
+            ("free_bytes", Documents.value(room.freeBytes)),
+        ])
+    }
+}

@@ -1,0 +1,126 @@
+import ArgumentParser
+import JobScheduling
+import LinuxSystem
+import Pipelines
+import Snapshots
+import SystemPackage
+import TerminalOutput
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+struct SnapshotVerifyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Read snapshots again, and find every bit that is not as it was.",
+        discussion: """
+            Without an argument all snapshots are read. One that is damaged is used no more: its jobs do not start until
+            a snapshot of the same content replaces it. The exit code is 1 when something is damaged.
+            """)
+    @Argument(help: "Beginnings of identities, or jobs.") var references: [String] = []
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let identities =
+            references.isEmpty
+            ? try store.snapshots.identities() : try references.map { try SnapshotTarget($0, in: store).identity }
+        var documents: [JSONValue] = []
+        var damaged = 0
+        for identity in identities {
+            let (differences, cause) = try verify(context, store, identity)
+            let isSound = differences.isEmpty && cause == nil
+            if !isSound { damaged += 1 }
+            documents.append(
+                Documents.object([
+                    ("identity", .string(identity.description)), ("sound", .bool(isSound)),
+                    ("cause", cause.map { .string($0) } ?? .null),
+                    ("differences", .array(differences.map(Documents.difference))),
+                ]))
+            guard !output.json else { continue }
+            try context.print("\(SnapshotTarget.short(identity)): \(cause ?? (isSound ? "sound" : "damaged"))")
+            for difference in differences.prefix(Self.shown) { try context.print("  \(difference)") }
+            if differences.count > Self.shown { try context.print("  and \(differences.count - Self.shown) more") }
+        }
+        if output.json { try context.print(Documents.object([("snapshots", .array(documents))])) }
+        guard damaged > 0 else { return }
+        if !output.json {
+            context.say(
+                "\(counted(damaged, "snapshot")) of \(identities.count) damaged; take them again of the same project")
+        }
+        throw ExitCode(1)
+    }
+
+    private static let shown = 20
+
+    private func verify(
+        _ context: CommandContext, _ store: Store, _ identity: SnapshotIdentity
+    ) throws -> ([SnapshotDifference], cause: String?) {
+        do {
+            let differences = try SnapshotProgress(context, "verifying \(SnapshotTarget.short(identity))").show {
+                try store.snapshots.verify(identity, progress: $0)
+            }
+            return (differences, nil)
+        } catch let error as SnapshotError {
+            guard case .damaged(let cause) = error.reason else { throw error }
+            return ([], "damaged: \(cause)")
+        }
+    }
+}
+
+struct SnapshotExportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export", abstract: "Write a snapshot as a tar archive, to restore it anywhere.",
+        discussion: """
+            Modes, times, links, holes, extended attributes and names of any bytes are kept.
+
+            Examples:
+              cloche snapshot export grid grid.tar
+              cloche snapshot export grid - | tar --extract --xattrs --directory restored
+            """)
+    @Argument(help: "The beginning of its identity, or a job.") var reference: String
+    @Argument(help: "The archive's file, or - for standard output.") var file: String
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let identity = try SnapshotTarget(reference, in: store).identity
+        if file == "-" {
+            guard !Syscall.isTerminal(STDOUT_FILENO) else {
+                throw CommandFailure(
+                    .usage, "write the archive: standard output is a terminal",
+                    hint: "name a file, or put a pipe behind it")
+            }
+            do {
+                try export(context, store, identity, to: STDOUT_FILENO)
+            } catch let error as SyscallError where error.isBrokenPipe {
+                throw ExitCode(0)
+            }
+            return
+        }
+        let path = FilePath(file)
+        guard !Syscall.exists(path) else {
+            throw CommandFailure(
+                .alreadyExists, "write `\(printable(file))`: it exists", hint: "remove it, or name another file")
+        }
+        let opened = try Syscall.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o666)
+        do {
+            try export(context, store, identity, to: opened.number)
+            try Syscall.fsync(opened.number)
+        } catch {
+            // Half an archive is none.
+            try? Syscall.unlink(path)
+            throw error
+        }
+        context.say("wrote \(printable(file)): \(humanBytes(try Syscall.fstat(opened.number).size))")
+    }
+
+    private func export(
+        _ context: CommandContext, _ store: Store, _ identity: SnapshotIdentity, to descriptor: CInt
+    ) throws {
+        try SnapshotProgress(context, "exporting").show { report in
+            try store.snapshots.export(identity, progress: report) { try Syscall.writeWaiting(descriptor, $0) }
+        }
+    }
+}

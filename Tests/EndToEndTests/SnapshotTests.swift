@@ -1,0 +1,173 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    @Suite("Snapshots", .enabled(if: Cloche.isBuilt, "the programs are not built"))
+    struct Snapshots {
+        @Test("a snapshot is taken, listed, shown, compared, verified, exported and pruned", .timeLimit(.minutes(1)))
+        func life() throws {
+            let store = try TemporaryDirectory()
+            let project = try TemporaryDirectory()
+            try project.write("a,b\n1,2\n", to: "data/table.csv")
+            try project.write("*.log\n", to: ".gitignore")
+            try project.write("noise", to: "run.log")
+            func cloche(_ arguments: String...) throws -> CommandResult {
+                try StartedCommand(
+                    Cloche.program(), arguments, environment: ["CLOCHE_HOME": store.path], directory: project.path
+                ).wait(timeout: 60)
+            }
+            let first = try cloche("snapshot", "create", "--json")
+            let identity = try #require(try first.value("snapshot", "identity") as? String)
+            #expect(try first.value("new") as? Bool == true)
+            #expect(try first.value("snapshot", "ignored") as? Int == 1)
+            let again = try cloche("snapshot", "create", ".")
+            #expect(again.output == identity + "\n" && again.errors.contains("nothing was stored"))
+            let explained = try cloche("snapshot", "create", "--explain", "run.log", "--explain", "data/table.csv")
+            #expect(
+                explained.output
+                    == "run.log: left out: .gitignore:1:*.log\ndata/table.csv: taken: no rule matches\n",
+                "\(explained.output)")
+            #expect(try cloche("snapshot", "create", "--explain", "../x").status == 64)
+            let large = try cloche("snapshot", "create", "--ask-above", "4", "--json")
+            #expect(large.status == 6)
+            #expect((try large.value("error", "message") as? String)?.contains("data/table.csv") == true)
+            #expect(try cloche("snapshot", "create", "--ask-above", "4", "--yes").status == 0)
+
+            let short = String(identity.prefix(6))
+            #expect(try cloche("snapshot", "ls", "--json").value("snapshots", 0, "identity") as? String == identity)
+            let shown = try cloche("snapshot", "show", short, "data/table.csv", "--json")
+            #expect(try shown.value("entries", 0, "bytes") as? Int == 8)
+            #expect(try cloche("snapshot", "show", "0000000").status == 5)
+            try project.write("a,b\n1,3\n", to: "data/table.csv")
+            try project.write("", to: "new")
+            let compared = try cloche("snapshot", "diff", short, ".")
+            #expect(compared.output == "~ data/table.csv  (content, modified)\n+ new\n", "\(compared.output)")
+            #expect(try cloche("snapshot", "verify", short).output == "\(identity.prefix(12)): sound\n")
+
+            let archive = store.path + "/x.tar"
+            #expect(try cloche("snapshot", "export", short, archive).status == 0)
+            #expect(try cloche("snapshot", "export", short, archive).status == 6)
+            let listed = try StartedCommand("/usr/bin/tar", ["--list", "--file", archive]).wait()
+            #expect(listed.output == "./\n.gitignore\ndata/\ndata/table.csv\n", "\(listed.output)\(listed.errors)")
+
+            let stored = "\(store.path)/snapshots/\(identity)/tree/data/table.csv"
+            try Data("a,b\n1,9\n".utf8).write(to: URL(filePath: stored))
+            let damaged = try cloche("snapshot", "verify", "--json")
+            #expect(damaged.status == 1)
+            #expect(
+                try damaged.value("snapshots", 0, "differences", 0, "path") as? String == "data/table.csv",
+                "\(damaged.output)\(damaged.errors)")
+            let dry = try cloche("snapshot", "prune", "--dry-run", "--json")
+            #expect(try dry.value("snapshots", 0) as? String == identity)
+            #expect(try cloche("snapshot", "prune").status == 6)
+            #expect(try cloche("snapshot", "prune", "--yes").output == identity + "\n")
+            #expect(try cloche("snapshot", "ls", "--json").value("snapshots", 0) == nil)
+        }
+
+        @Test("a run's changes are told against its snapshot, another run and the project", .timeLimit(.minutes(2)))
+        func differences() throws {
+            let project = try TestProject(
+                [
+                    .init(
+                        file: "one.py",
+                        text: """
+                            import orchest, os, shutil
+                            x = orchest.get_pipeline_param("x")
+                            open("result", "w").write(f"result {x}")
+                            os.remove("obsolete"); shutil.rmtree("old"); os.mkdir("old"); open("old/new", "w")
+                            if x == 2: open("extra", "w")
+                            """)
+                ], parameters: ["x": 1], grid: ["pipeline": ["x": [1, 2]]])
+            try project.directory.write("x", to: "obsolete")
+            try project.directory.write("x", to: "old/file")
+            let job = try project.cloche("job", "create", "main.orchest", "--name", project.name)
+            #expect(job.status == 0, "\(job.errors)")
+            let own = try project.cloche("diff", "\(project.name)/0")
+            // Whether the new directory has the mode of the old one is a matter of the umask.
+            let lines = own.output.split(separator: "\n").filter { !$0.hasPrefix("~ old ") }
+            #expect(lines == ["- obsolete", "- old/file", "+ old/new", "+ result"], "\(own.output)\(own.errors)")
+            let two = try project.cloche("diff", "\(project.name)/0", "\(project.name)/1", "--json")
+            #expect((try two.value("differences") as? [Any])?.count == 2)
+            #expect(try two.value("differences", 0, "path") as? String == "extra")
+            #expect(try two.value("differences", 1, "aspects", 0) as? String == "content")
+            try project.directory.write("y", to: "result")
+            let live = try project.cloche("diff", "\(project.name)/0", "--project")
+            #expect(live.output.contains("~ result  (size"), "\(live.output)\(live.errors)")
+            let since = try project.cloche("snapshot", "diff", project.name)
+            #expect(since.output == "+ result\n", "\(since.output)\(since.errors)")
+            #expect(try project.cloche("diff", project.name).status == 64)
+
+            let usage = try project.cloche("system", "df", "--json")
+            let jobs = try usage.value("jobs") as? [[String: Any]]
+            #expect(
+                jobs?.contains { $0["name"] as? String == project.name && ($0["own_bytes"] as? Int ?? 0) > 0 } == true)
+            let identity = try project.cloche("show", project.name, "--json").value("snapshot") as? String
+            let kept = try project.cloche("snapshot", "prune", "--dry-run", "--json").value("snapshots") as? [String]
+            #expect(kept?.contains(identity ?? "") == false)
+            #expect(try project.cloche("rm", project.name, "--yes").status == 0)
+            let free = try project.cloche("snapshot", "prune", "--dry-run", "--json").value("snapshots") as? [String]
+            #expect(free?.contains(identity ?? "") == true)
+        }
+
+        @Test("what refers to a snapshot keeps it, and what cannot be read keeps all", .timeLimit(.minutes(1)))
+        func references() throws {
+            let store = try TemporaryDirectory()
+            let project = try TemporaryDirectory()
+            try project.write("x", to: "file")
+            func cloche(_ arguments: String...) throws -> CommandResult {
+                try StartedCommand(
+                    Cloche.program(), arguments, environment: ["CLOCHE_HOME": store.path], directory: project.path
+                ).wait(timeout: 60)
+            }
+            let identity = try #require(try cloche("snapshot", "create").output.split(separator: "\n").first)
+            func candidates() throws -> Int? {
+                (try cloche("snapshot", "prune", "--dry-run", "--json").value("snapshots") as? [Any])?.count
+            }
+            #expect(try candidates() == 1)
+            // A run whose job's document is gone.
+            let run = "runs/00000000-0000-4000-8000-000000000001/0/spec.json"
+            try store.write("{\"project_layers\":[\"\\/store\\/snapshots\\/\(identity)\\/tree\"]}", to: run)
+            #expect(try candidates() == 0)
+            try FileManager.default.removeItem(atPath: store.path + "/runs")
+            #expect(try candidates() == 1)
+            try store.write("{", to: "jobs/00000000-0000-4000-8000-000000000001/job.json")
+            let refused = try cloche("snapshot", "prune", "--yes")
+            #expect(refused.status == 78 && refused.errors.contains("job.json"), "\(refused.errors)")
+            #expect(FileManager.default.fileExists(atPath: "\(store.path)/snapshots/\(identity)/snapshot.json"))
+        }
+
+        @Test(
+            "prune works on a full disk, next to a job that is being made", .timeLimit(.minutes(1)),
+            .enabled(if: Cloche.isRoot, "mounting needs root"))
+        func fullDisk() throws {
+            let directory = try TemporaryDirectory()
+            let project = try TemporaryDirectory()
+            try project.write(String(repeating: "x", count: 3 << 20), to: "big")
+            let script = """
+                set -e
+                mount -t tmpfs -o size=16m disk "$1"
+                export CLOCHE_HOME=$1
+                cd "$2"
+                first=$("$3" snapshot create .)
+                echo more > more
+                second=$("$3" snapshot create .)
+                dd if=/dev/zero of="$1/filling" bs=64k 2>/dev/null || true
+                exec 9< "$1/snapshots/$second"; flock --shared 9
+                "$3" snapshot prune --yes
+                exec 9<&-
+                echo --
+                "$3" snapshot prune --yes
+                df --output=avail "$1" | tail -1
+                """
+            let result = try StartedCommand(
+                "/usr/bin/unshare",
+                ["-m", "bash", "-c", script, "bash", directory.path, project.path, Cloche.program()]
+            ).wait(timeout: 50)
+            let parts = result.output.split(separator: "--\n")
+            #expect(result.status == 0, "\(result.errors)")
+            #expect(parts.count == 2 && parts[0].split(separator: "\n").count == 1, "\(result.output)\(result.errors)")
+            let available = parts.last?.split(separator: "\n").last.flatMap { Int($0.filter(\.isNumber)) } ?? 0
+            #expect(available > 3000, "\(result.output)\(result.errors)")
+        }
+    }
+}
