@@ -50,6 +50,42 @@ import Testing
         }
     }
 
+    /// Changes of a tree that leave every file as it is, and hide behind old times.
+    static let rearrangements = [
+        "mv a c", "mv a t; mv b a; mv t b", "ln -sfn other link", "mv link b/link", "chmod 700 a",
+        // A new attribute of a directory.
+        ":", "mkdir a/empty", "rm link; mkdir link", "mv a/f a/g",
+    ]
+
+    @Test(arguments: rearrangements)
+    func `a tree that was rearranged behind old times is seen`(_ script: String) throws {
+        try Scratch.with { scratch in
+            for name in ["a/f", "b/f", "b/sub/f"] { try scratch.write("project/\(name)", name) }
+            try Syscall.symlink("target", scratch.at("project/link"))
+            settle()
+            let first = try scratch.capture()
+            let times =
+                "touch -h -d @1000000000.5 link 2>/dev/null || true; find . -type d -exec touch -d @1000000000.5 {} +"
+            #expect(try run(["sh", "-c", times], in: scratch, at: "project").exitCode == 0)
+            let second = try scratch.capture()
+            #expect(second.snapshot.identity != first.snapshot.identity)
+            #expect(try !scratch.capture().isNew)
+            if script == ":" {
+                let directory = try scratch.open("project/a")
+                try Syscall.setAttribute(TerminatedName("user.note".utf8), of: directory.number, [1])
+            }
+            let changed = try run(["sh", "-c", "set -e; \(script); \(times)"], in: scratch, at: "project")
+            #expect(changed.exitCode == 0, "\(changed.errors)")
+            let third = try scratch.capture()
+            #expect(third.isNew && third.snapshot.identity != second.snapshot.identity)
+            #expect(try scratch.store().verify(third.snapshot.identity).isEmpty)
+            // All that the snapshot says is what a capture without any memory says.
+            let caches = try scratch.open("store/snapshots")
+            StatCacheDirectory(snapshots: caches.number)?.clear()
+            #expect(try scratch.capture().snapshot.identity == third.snapshot.identity)
+        }
+    }
+
     @Test func `what was written in the same moment as the cache is read again`() throws {
         let start = FileTime(seconds: 1000, nanoseconds: 500_000_000)
         let local = SettledClock(start: start, isLocal: true)

@@ -96,6 +96,22 @@ final class KnownFiles: Sendable {
         isOwn && !matches.contains(-1) && sources[0].cache.snapshot == snapshot
     }
 
+    /// The snapshot that holds the surveyed tree, when the project's own cache proves that nothing has changed.
+    func unchanged(_ survey: TreeSurvey) -> SnapshotIdentity? {
+        guard isOwn, let cache = sources.first?.cache, cache.isUnchanged(survey, matches: matches) else { return nil }
+        return cache.snapshot
+    }
+
+    /// What was said of the files of an unchanged tree when they were read.
+    func notes(_ survey: TreeSurvey) -> CaptureNotes {
+        var notes = survey.notes
+        for (index, file) in survey.files.enumerated() {
+            guard let stored = match(index) else { continue }
+            entry(stored).drops.note(file.stamp, in: &notes) { survey.path(ofFile: index) }
+        }
+        return notes
+    }
+
     /// The stored file that a cache proves to hold the content of a surveyed file.
     func match(_ file: Int) -> StoredFile? {
         guard isOwn, matches[file] >= 0 else { return nil }

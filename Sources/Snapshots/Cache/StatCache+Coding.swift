@@ -24,8 +24,19 @@ extension StatCache {
             writer.append(UInt32(bitPattern: directory.parent))
             writer.append(UInt32(bitPattern: directory.nameStart))
             writer.append(UInt32(bitPattern: directory.pathLength))
-            writer.append(UInt32(directory.names.count))
-            writer.bytes += directory.names
+            writer.append(directory.key.device)
+            writer.append(directory.key.inode)
+            writer.append(directory.mode)
+            writer.append(directory.modified)
+            writer.append(directory.attributes)
+            writer.append(directory.names)
+        }
+        writer.append(UInt32(survey.links.count))
+        for link in survey.links {
+            writer.append(link.directory)
+            writer.append(link.nameStart)
+            writer.append(link.modified)
+            writer.append(link.target)
         }
         writer.append(UInt32(entries.count))
         for entry in entries { writer.append(entry) }
@@ -51,18 +62,28 @@ extension StatCache {
         for index in 0..<Int32(directories) {
             var directory = TreeSurvey.Directory(
                 parent: reader.signed(), nameStart: reader.signed(), pathLength: reader.signed())
-            let count: UInt32 = reader.number()
-            directory.names = Array(reader.take(Int(count)))
+            directory.key = .init(device: reader.number(), inode: reader.number())
+            directory.mode = reader.number()
+            directory.modified = reader.time()
+            directory.attributes = reader.attributes()
+            directory.names = reader.bytesWithCount()
             guard reader.isInside, Self.isSound(directory, index: index, in: survey) else { return nil }
             survey.directories.append(directory)
+        }
+        let links: UInt32 = reader.number()
+        for _ in 0..<links {
+            let (directory, nameStart): (Int32, Int32) = (reader.signed(), reader.signed())
+            let modified = reader.time()
+            let target = reader.bytesWithCount()
+            guard reader.isInside, Self.isName(nameStart, in: directory, of: survey) else { return nil }
+            survey.links.append(.init(directory: directory, nameStart: nameStart, target: target, modified: modified))
         }
         let count: UInt32 = reader.number()
         guard Int(count) < bytes.count else { return nil }
         var entries: [Entry] = []
         entries.reserveCapacity(Int(count))
         for _ in 0..<count {
-            guard let entry = reader.entry(), survey.directories.indices.contains(Int(entry.directory)),
-                Self.isName(entry.nameStart, in: survey.directories[Int(entry.directory)].names)
+            guard let entry = reader.entry(), Self.isName(entry.nameStart, in: entry.directory, of: survey)
             else { return nil }
             entries.append(entry)
         }
@@ -74,12 +95,14 @@ extension StatCache {
     private static func isSound(_ directory: TreeSurvey.Directory, index: Int32, in survey: TreeSurvey) -> Bool {
         guard directory.names.isEmpty || directory.names.last == 0 else { return false }
         if index == 0 { return directory.parent == -1 }
-        return (0..<index).contains(directory.parent)
-            && isName(directory.nameStart, in: survey.directories[Int(directory.parent)].names)
+        return isName(directory.nameStart, in: directory.parent, of: survey)
     }
 
-    private static func isName(_ start: Int32, in names: [UInt8]) -> Bool {
-        names.indices.contains(Int(start)) && names[Int(start)] != 0 && (start == 0 || names[Int(start) - 1] == 0)
+    private static func isName(_ start: Int32, in directory: Int32, of survey: TreeSurvey) -> Bool {
+        guard survey.directories.indices.contains(Int(directory)) else { return false }
+        let names = survey.directories[Int(directory)].names
+        return names.indices.contains(Int(start)) && names[Int(start)] != 0
+            && (start == 0 || names[Int(start) - 1] == 0)
     }
 
     private static func digest(_ bytes: [UInt8]) -> [UInt8] {
@@ -113,13 +136,21 @@ private struct ByteWriter {
         append(entry.stamp.changed)
         append(entry.stamp.mode)
         bytes += [entry.isSettled ? 1 : 0, entry.drops.overlay, entry.drops.other, entry.drops.notStored]
-        bytes += entry.digest.bytes
-        append(UInt32(entry.attributes.count))
-        for attribute in entry.attributes {
-            append(UInt32(attribute.name.count))
-            bytes += attribute.name
-            append(UInt32(attribute.value.count))
-            bytes += attribute.value
+        let words = entry.digest.words
+        for word in [words.0, words.1, words.2, words.3] { append(word) }
+        append(entry.attributes)
+    }
+
+    mutating func append(_ counted: [UInt8]) {
+        append(UInt32(counted.count))
+        bytes += counted
+    }
+
+    mutating func append(_ attributes: [ExtendedAttribute]) {
+        append(UInt32(attributes.count))
+        for attribute in attributes {
+            append(attribute.name)
+            append(attribute.value)
         }
     }
 }
@@ -153,10 +184,8 @@ private struct ByteReader {
             isInside = false
             return 0
         }
-        var number: Number = 0
-        for index in 0..<size { number |= Number(bytes[offset + index]) << Number(index * 8) }
-        offset += size
-        return number
+        defer { offset += size }
+        return Number(littleEndian: bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: Number.self) })
     }
 
     mutating func signed() -> Int32 { Int32(bitPattern: number()) }
@@ -169,25 +198,34 @@ private struct ByteReader {
         return FileTime(seconds: seconds, nanoseconds: Int64(nanoseconds))
     }
 
+    mutating func bytesWithCount() -> [UInt8] {
+        let count: UInt32 = number()
+        return Array(take(Int(count)))
+    }
+
+    mutating func attributes() -> [ExtendedAttribute] {
+        let count: UInt32 = number()
+        var attributes: [ExtendedAttribute] = []
+        for _ in 0..<count {
+            attributes.append(ExtendedAttribute(name: bytesWithCount(), value: bytesWithCount()))
+            guard isInside else { break }
+        }
+        return attributes
+    }
+
     mutating func entry() -> StatCache.Entry? {
         let (directory, nameStart): (Int32, Int32) = (signed(), signed())
         let stamp = FileStamp(
             device: number(), inode: number(), size: signed(), modified: time(), changed: time(), mode: number())
-        let flags = Array(take(4))
-        let digest = take(32)
-        let count: UInt32 = number()
-        guard isInside, Int(count) < bytes.count else { return nil }
-        var attributes: [ExtendedAttribute] = []
-        for _ in 0..<count {
-            let nameSize: UInt32 = number()
-            let name = Array(take(Int(nameSize)))
-            let valueSize: UInt32 = number()
-            attributes.append(ExtendedAttribute(name: name, value: Array(take(Int(valueSize)))))
-            guard isInside else { return nil }
-        }
+        let flags: UInt32 = number()
+        let digest: (UInt64, UInt64, UInt64, UInt64) = (number(), number(), number(), number())
+        let attributes = attributes()
+        guard isInside else { return nil }
         return StatCache.Entry(
-            directory: directory, nameStart: nameStart, isSettled: flags[0] == 1,
-            drops: FileDrops(overlay: flags[1], other: flags[2], notStored: flags[3]), stamp: stamp,
-            digest: ContentDigest(bytes: digest), attributes: attributes)
+            directory: directory, nameStart: nameStart, isSettled: flags & 0xFF == 1,
+            drops: FileDrops(
+                overlay: UInt8(truncatingIfNeeded: flags >> 8), other: UInt8(truncatingIfNeeded: flags >> 16),
+                notStored: UInt8(truncatingIfNeeded: flags >> 24)), stamp: stamp,
+            digest: ContentDigest(words: digest), attributes: attributes)
     }
 }

@@ -35,7 +35,7 @@ struct StatCache: Sendable {
     let key: Key
     /// The snapshot that holds the files.
     let snapshot: SnapshotIdentity
-    /// The directories of the snapshot, with the names of their files and nothing else.
+    /// The directories of the project with the names of their files, and its links; the files are in ``entries``.
     let survey: TreeSurvey
     let entries: [Entry]
 
@@ -64,12 +64,11 @@ struct StatCache: Sendable {
 
     /// Remembers a capture.
     init(
-        key: Key, snapshot: SnapshotIdentity, survey: TreeSurvey, files: [TreeSurvey.File], records: TreeJob.Result,
-        clock: SettledClock
+        key: Key, snapshot: SnapshotIdentity, survey: TreeSurvey, records: TreeJob.Result, clock: SettledClock
     ) {
         var entries: [Entry] = []
-        entries.reserveCapacity(files.count)
-        for (index, file) in files.enumerated() {
+        entries.reserveCapacity(survey.files.count)
+        for (index, file) in survey.files.enumerated() {
             let record = records[index]
             guard record.state == .content, record.isStamped else { continue }
             entries.append(
@@ -90,6 +89,74 @@ struct StatCache: Sendable {
             }
             let entry = entries[index]
             return entry.isSettled && entry.stamp == file.stamp ? Int32(index) : -1
+        }
+    }
+}
+
+extension StatCache {
+    /// Whether a survey finds the very tree that the snapshot holds: then there is nothing to read, and nothing to
+    /// compare with its manifest.
+    ///
+    /// Files with several names in the tree are left to the manifest.
+    ///
+    /// - Parameter matches: For each file the entry that proves its content.
+    func isUnchanged(_ other: TreeSurvey, matches: [Int32]) -> Bool {
+        guard other.directories.count == survey.directories.count, other.links.count == survey.links.count,
+            other.files.count == entries.count, !matches.contains(-1),
+            !other.groups.contains(where: { $0.files.count > 1 }), let places = places(of: other)
+        else { return false }
+        for (file, match) in zip(other.files, matches) {
+            let entry = entries[Int(match)]
+            guard places[Int(file.directory)] == entry.directory,
+                TreeSurvey.isSameName(
+                    other.directories[Int(file.directory)].names, file.nameStart,
+                    survey.directories[Int(entry.directory)].names, entry.nameStart)
+            else { return false }
+        }
+        return hasSameLinks(other, places: places)
+    }
+
+    /// For each directory of a survey the equal one of the cache; nil when one has none.
+    private func places(of other: TreeSurvey) -> [Int32]? {
+        var table: [TreeSurvey.FileKey: Int32] = [:]
+        table.reserveCapacity(survey.directories.count)
+        for (index, directory) in survey.directories.enumerated() { table[directory.key] = Int32(index) }
+        var places: [Int32] = []
+        places.reserveCapacity(other.directories.count)
+        for directory in other.directories {
+            guard let place = table[directory.key] else { return nil }
+            let known = survey.directories[Int(place)]
+            guard known.mode == directory.mode, known.modified == directory.modified,
+                known.attributes == directory.attributes
+            else { return nil }
+            if directory.parent < 0 {
+                guard place == 0 else { return nil }
+            } else {
+                guard places[Int(directory.parent)] == known.parent,
+                    TreeSurvey.isSameName(
+                        other.directories[Int(directory.parent)].names, directory.nameStart,
+                        survey.directories[Int(known.parent)].names, known.nameStart)
+                else { return nil }
+            }
+            places.append(place)
+        }
+        return places
+    }
+
+    private func hasSameLinks(_ other: TreeSurvey, places: [Int32]) -> Bool {
+        struct Place: Hashable {
+            let directory: Int32
+            let name: [UInt8]
+        }
+        var known: [Place: TreeSurvey.Link] = [:]
+        for link in survey.links {
+            let name = survey.name(inDirectory: link.directory, at: link.nameStart).bytes
+            known[Place(directory: link.directory, name: name)] = link
+        }
+        return other.links.allSatisfy { link in
+            let name = other.name(inDirectory: link.directory, at: link.nameStart).bytes
+            let same = known[Place(directory: places[Int(link.directory)], name: name)]
+            return same?.target == link.target && same?.modified == link.modified
         }
     }
 }
@@ -146,6 +213,7 @@ struct FileDrops: Sendable, Hashable {
     /// Says again what was said when the file was read.
     func note(_ stamp: FileStamp, in notes: inout CaptureNotes, path: () -> [UInt8]) {
         if stamp.mode & 0o7000 != 0 { notes.add(.specialModeBits, path()) }
+        guard self != FileDrops() else { return }
         for (count, kind) in [
             (overlay, CaptureNote.Kind.overlayAttribute), (other, .otherAttribute), (notStored, .attributeNotStored),
         ] {

@@ -7,44 +7,22 @@ import SystemPackage
 
 /// Opens files of a stored tree by their paths, of any length, without following a link.
 struct StoredTree {
-    private static let pieceLimit = 3840
-
     private let root: HeldDescriptor
-    private var directory: (path: [UInt8], descriptor: HeldDescriptor)
+    private var directories: PathCursor
 
     /// Opens a tree.
     init(_ path: FilePath) throws(SyscallError) {
-        let opened = HeldDescriptor(try Syscall.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
-        root = opened
-        directory = ([], opened)
+        root = HeldDescriptor(try Syscall.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
+        directories = PathCursor(root: root.number)
     }
 
     /// Opens a regular file.
     mutating func open(_ path: [UInt8]) throws(SyscallError) -> HeldDescriptor {
         let slash = path.lastIndex(of: UInt8(ascii: "/"))
-        let parent = slash.map { Array(path[..<$0]) } ?? []
-        let name = slash.map { path[($0 + 1)...] } ?? path[...]
-        if parent != directory.path { directory = (parent, try open(directory: parent)) }
+        let directory = try directories.descriptor(for: slash.map { Array(path[..<$0]) } ?? [])
         return HeldDescriptor(
             try Syscall.open(
-                TerminatedName(name), at: directory.descriptor.number, O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
-                resolve: TreeCursor.resolution))
-    }
-
-    private func open(directory path: [UInt8]) throws(SyscallError) -> HeldDescriptor {
-        var place = root
-        var rest = path[...]
-        while !rest.isEmpty {
-            var end = rest.endIndex
-            if rest.count > Self.pieceLimit {
-                end = rest.prefix(Self.pieceLimit).lastIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
-            }
-            place = HeldDescriptor(
-                try Syscall.open(
-                    TerminatedName(rest[..<end]), at: place.number, O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
-                    resolve: TreeCursor.resolution))
-            rest = rest[end...].drop { $0 == UInt8(ascii: "/") }
-        }
-        return place
+                TerminatedName(slash.map { path[($0 + 1)...] } ?? path[...]), at: directory,
+                O_RDONLY | O_NOFOLLOW | O_NONBLOCK, resolve: TreeCursor.resolution))
     }
 }

@@ -19,7 +19,7 @@ package struct IgnoreRules: Sendable {
     private static let fileLimit = 4 << 20
     private static let indexLimit = 256 << 20
     /// Every file is compared with every pattern in the worst case.
-    private static let patternLimit = 20_000
+    static let patternLimit = 20_000
 
     private static let resolution: PathResolution = [.beneath, .noSymlinks, .sameMount]
 

@@ -24,9 +24,29 @@ package struct ContentDigest: Sendable, Hashable {
     /// Takes 32 bytes.
     init(bytes: some Collection<UInt8>) {
         precondition(bytes.count == 32, "a SHA-256 has 32 bytes")
-        var words = SIMD4<UInt64>()
-        for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
-        (first, second, third, fourth) = (words[0], words[1], words[2], words[3])
+        var rest = bytes.makeIterator()
+        func word() -> UInt64 {
+            var word: UInt64 = 0
+            for _ in 0..<8 { word = word << 8 | UInt64(rest.next() ?? 0) }
+            return word
+        }
+        (first, second, third, fourth) = (word(), word(), word(), word())
+    }
+
+    /// Takes the bytes as four numbers, each with the most significant byte first.
+    init(words: (UInt64, UInt64, UInt64, UInt64)) { (first, second, third, fourth) = words }
+
+    /// The bytes as four numbers.
+    var words: (UInt64, UInt64, UInt64, UInt64) { (first, second, third, fourth) }
+
+    /// Appends 64 lower-case hexadecimal digits.
+    func appendHexadecimal(to text: inout [UInt8]) {
+        for word in [first, second, third, fourth] {
+            for shift in stride(from: UInt64(60), through: 0, by: -4) {
+                let nibble = UInt8(truncatingIfNeeded: word >> shift & 15)
+                text.append(nibble < 10 ? 0x30 + nibble : 0x57 + nibble)
+            }
+        }
     }
 
     /// The 32 bytes.

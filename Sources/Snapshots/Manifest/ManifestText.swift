@@ -18,7 +18,7 @@ enum ManifestText {
             append(decimal: size, to: &text)
             text.append(space)
             if size > ContentDigest.wholeLimit { text += "blocks:".utf8 }
-            text += hexadecimalBytes(digest.bytes)
+            digest.appendHexadecimal(to: &text)
             text.append(space)
         case .symbolicLink(let target):
             text += "l ".utf8

@@ -78,7 +78,6 @@ struct CaptureWork {
         guard !known.isProof(of: snapshot) else { return }
         caches?.save(
             StatCache(
-                key: key, snapshot: snapshot, survey: survey.skeleton, files: survey.files, records: result.records,
-                clock: clock))
+                key: key, snapshot: snapshot, survey: survey, records: result.records, clock: clock))
     }
 }

@@ -29,6 +29,11 @@ extension SnapshotStore {
         // Twice only if a removal takes away what was just found or published.
         for _ in 0..<3 {
             let known = work.knownFiles(self)
+            if let identity = known.unchanged(work.survey), let stored = try existing(identity, request: request) {
+                return CaptureReport(
+                    snapshot: stored.snapshot, lease: stored.lease, isNew: false, notes: known.notes(work.survey).all,
+                    remarks: work.remarks, size: size)
+            }
             guard let (stored, result) = try store(work, known, request: request, staging: staging) else { continue }
             work.remember(result, as: stored.snapshot.identity, known: known)
             return CaptureReport(

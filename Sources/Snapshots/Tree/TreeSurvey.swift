@@ -20,6 +20,13 @@ struct TreeSurvey: Sendable {
         var mode: UInt32 = 0
         var modified = FileTime(seconds: 0, nanoseconds: 0)
         var attributes: [ExtendedAttribute] = []
+        var key = FileKey(device: 0, inode: 0)
+    }
+
+    /// A file or directory as long as it exists.
+    struct FileKey: Sendable, Hashable {
+        let device: UInt64
+        let inode: UInt64
     }
 
     /// One entry of a directory.
@@ -81,6 +88,17 @@ struct TreeSurvey: Sendable {
         TerminatedName(in: directories[Int(directory)].names, at: Int(start))
     }
 
+    /// Whether names of two surveys are the same bytes, both ending in NUL.
+    static func isSameName(_ names: [UInt8], _ start: Int32, _ others: [UInt8], _ otherStart: Int32) -> Bool {
+        var (index, other) = (Int(start), Int(otherStart))
+        while names[index] == others[other] {
+            if names[index] == 0 { return true }
+            index += 1
+            other += 1
+        }
+        return false
+    }
+
     func name(of directory: Int) -> TerminatedName {
         let node = directories[directory]
         return name(inDirectory: node.parent, at: node.nameStart)
@@ -107,17 +125,6 @@ struct TreeSurvey: Sendable {
         let base = path(ofDirectory: Int(directory))
         let name = name(inDirectory: directory, at: start).bytes
         return base.isEmpty ? name : base + [UInt8(ascii: "/")] + name
-    }
-
-    /// The directories with the names of their entries, and nothing else: enough to reach files of a stored tree.
-    var skeleton: TreeSurvey {
-        var skeleton = TreeSurvey()
-        skeleton.directories = directories.map { node in
-            var directory = Directory(parent: node.parent, nameStart: node.nameStart, pathLength: node.pathLength)
-            directory.names = node.names
-            return directory
-        }
-        return skeleton
     }
 
     /// The path of a file.

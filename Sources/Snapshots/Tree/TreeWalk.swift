@@ -1,14 +1,11 @@
+import Dispatch
 import LinuxSystem
-import SystemPackage
+import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
-/// The walk that surveys a tree.
+/// The walk that surveys a tree, on two threads where there is enough to do for them.
 ///
-/// It reads directories and the status of their entries, opens no file, and keeps two descriptors open at most.
-struct TreeWalk {
+/// It reads directories and the status of their entries, opens no file, and keeps two descriptors a thread open at most.
+final class TreeWalk: Sendable {
     /// What the walk takes and how far it goes.
     struct Options: Sendable {
         /// Rules of a project; nil takes everything.
@@ -25,266 +22,192 @@ struct TreeWalk {
         var pathLimit = 65_536
     }
 
+    private static let threads = 2
+    /// As many directories wait before another thread is worth starting.
+    private static let worthwhile = 16
+    /// How long a thread without work waits for the other to find some, in nanoseconds.
+    private static let patience: Int64 = 30_000
+
+    /// A directory that was found and not yet read.
+    private struct Pending {
+        let directory: Int
+        let path: [UInt8]
+        /// When it was modified, as the directory above told.
+        let seen: FileTime?
+        let scope: IgnoreScope?
+    }
+
+    private struct State {
+        var survey = TreeSurvey()
+        var groups: [TreeSurvey.FileKey: Int32] = [:]
+        var patternCount = 0
+        var pending: [Pending] = []
+        /// Directories that are just being read.
+        var active = 0
+        var failure: SnapshotError?
+    }
+
+    private enum Task {
+        case read(Pending)
+        case wait
+        case end
+    }
+
     private let root: CInt
     private let options: Options
     private let monitor: CaptureMonitor
-    private var survey = TreeSurvey()
-    private var cursor: TreeCursor
-    private var groups: [FileKey: Int32] = [:]
-    private var patternCount = 0
-    private var pending: [(directory: Int, scope: IgnoreScope?)] = []
-    /// The directory that was visited last, and its path: most often the one above the next.
-    private var last: (directory: Int, path: [UInt8]) = (0, [])
-
-    private struct FileKey: Hashable {
-        let device: UInt64
-        let inode: UInt64
-    }
+    private let state = Mutex(State())
 
     /// Prepares a walk below an open directory.
     init(root: CInt, options: Options, monitor: CaptureMonitor) {
         self.root = root
         self.options = options
         self.monitor = monitor
-        cursor = TreeCursor(root: root)
     }
 
     /// Walks the whole tree.
-    consuming func run() throws(SnapshotError) -> TreeSurvey {
-        survey.directories.append(TreeSurvey.Directory(parent: -1, nameStart: 0, pathLength: 0))
-        pending.append((0, options.rules?.root))
-        while let (directory, scope) = pending.popLast() {
-            try visit(directory, scope: scope)
+    func run() throws(SnapshotError) -> TreeSurvey {
+        state.withLock { state in
+            state.survey.directories.append(TreeSurvey.Directory(parent: -1, nameStart: 0, pathLength: 0))
+            state.pending.append(Pending(directory: 0, path: [], seen: nil, scope: options.rules?.root))
         }
-        dropSingleGroups()
+        work(until: Self.worthwhile)
+        if state.withLock({ !$0.pending.isEmpty }) {
+            DispatchQueue.concurrentPerform(iterations: Self.threads) { _ in work(until: .max) }
+        }
+        let (survey, failure) = state.withLock { state in
+            Self.dropSingleGroups(&state.survey)
+            defer { state.survey = TreeSurvey() }
+            return (state.survey, state.failure)
+        }
+        if let failure { throw failure }
         return survey
     }
 
-    private mutating func visit(_ directory: Int, scope: IgnoreScope?) throws(SnapshotError) {
-        let path = path(of: directory)
-        last = (directory, path)
-        try monitor.advance { path }
-        let descriptor: CInt
-        do throws(SyscallError) {
-            descriptor = try cursor.listable(directory, in: survey)
-        } catch  where error.errno == .improperLink {
-            survey.notes.add(.mountPoint, path)
-            return
-        } catch {
-            throw .reading(path, error)
-        }
-        let listing = try list(directory, descriptor: descriptor, path: path)
-        let base = path.isEmpty ? path : path + [UInt8(ascii: "/")]
-        let inner = try scope.map { scope throws(SnapshotError) in
-            try rulesInside(scope, descriptor: descriptor, base: base, listing: listing)
-        }
-        var entries = EntryBuilder(base: base, names: listing.names)
-        survey.directories[directory].names = listing.names
-        for item in listing.items {
-            entries.select(item)
-            try take(item, of: directory, descriptor: descriptor, scope: inner, entries: &entries)
-        }
-        survey.directories[directory].entries = entries.entries
-    }
-
-    private func path(of directory: Int) -> [UInt8] {
-        guard directory > 0, Int(survey.directories[directory].parent) == last.directory else {
-            return survey.path(ofDirectory: directory)
-        }
-        let name = survey.name(of: directory).bytes
-        return last.path.isEmpty ? name : last.path + [UInt8(ascii: "/")] + name
-    }
-
-    /// Lists a directory, again while it changes, and records its status.
-    private mutating func list(
-        _ directory: Int, descriptor: CInt, path: [UInt8]
-    ) throws(SnapshotError) -> DirectoryListing {
-        do throws(SyscallError) {
-            for _ in 0..<10 {
-                let before = try Syscall.fstat(descriptor)
-                let listing = try Syscall.directoryListing(descriptor)
-                let after = try Syscall.fstat(descriptor)
-                if before.modified == after.modified {
-                    var mode = after.permissions
-                    if options.isCapture, mode & 0o7000 != 0 {
-                        survey.notes.add(.specialModeBits, path)
-                        mode &= 0o777
-                    }
-                    survey.directories[directory].mode = mode
-                    survey.directories[directory].modified = after.modified
-                    survey.directories[directory].attributes = try ExtendedAttribute.read(
-                        descriptor, isCapture: options.isCapture, notes: &survey.notes, path: path)
-                    return listing
+    /// Reads directories until none is left, or so many wait.
+    private func work(until limit: Int) {
+        var reader = DirectoryReader(root: root, options: options)
+        while true {
+            switch state.withLock({ Self.next(&$0, limit: limit) }) {
+            case .end: return
+            case .wait: Syscall.sleep(nanoseconds: Self.patience)
+            case .read(let next):
+                do throws(SnapshotError) {
+                    try monitor.advance { next.path }
+                    let content = try reader.read(next.path, seen: next.seen, scope: next.scope)
+                    try absorb(content, next)
+                } catch {
+                    state.withLock { $0.failure = $0.failure ?? error }
                 }
-                _ = try Syscall.seek(descriptor, to: 0)
             }
-        } catch {
-            throw .reading(path, error)
-        }
-        throw SnapshotError(path, .changing)
-    }
-
-    private mutating func rulesInside(
-        _ scope: IgnoreScope, descriptor: CInt, base: [UInt8], listing: DirectoryListing
-    ) throws(SnapshotError) -> IgnoreScope {
-        guard let rules = options.rules else { return scope }
-        var hasGit = false
-        var hasCloche = false
-        for item in listing.items where listing.names[item.start] == UInt8(ascii: ".") {
-            let name = listing.names[item.start..<(item.start + item.count)]
-            if name.elementsEqual(IgnoreRules.gitName) { hasGit = true }
-            if name.elementsEqual(IgnoreRules.clocheName) { hasCloche = true }
-        }
-        return try rules.scope(
-            scope, in: descriptor, base: base, hasGit: hasGit, hasCloche: hasCloche, patternCount: &patternCount)
-    }
-
-    private mutating func take(
-        _ item: DirectoryListing.Item, of directory: Int, descriptor: CInt, scope: IgnoreScope?,
-        entries: inout EntryBuilder
-    ) throws(SnapshotError) {
-        let name = TerminatedName(in: survey.directories[directory].names, at: item.start)
-        let status: FileStatus
-        do throws(SyscallError) {
-            status = try Syscall.lstat(name, at: descriptor)
-        } catch  where error.errno == .noSuchFileOrDirectory {
-            survey.notes.add(.vanished, entries.path)
-            return
-        } catch {
-            throw .reading(entries.path, error)
-        }
-        var inner = scope
-        if let scope {
-            let outcome = scope.decide(path: entries.path, name: entries.name, isDirectory: status.isDirectory)
-            if case .leaveOut = outcome {
-                survey.notes.add(.ignored, entries.path)
-                return
-            }
-            if status.isDirectory {
-                inner = scope.entering(path: entries.path, name: entries.name, outcome: outcome)
-            }
-        }
-        guard entries.path.count <= options.pathLimit else {
-            throw SnapshotError(entries.path, .pathTooLong(limit: options.pathLimit))
-        }
-        guard survey.entryCount < options.entryLimit else {
-            throw SnapshotError(entries.path, .tooMany("entries", limit: options.entryLimit))
-        }
-        if status.isDirectory {
-            takeDirectory(item, of: directory, status: status, scope: inner, entries: &entries)
-        } else if status.isRegular {
-            takeFile(item, of: directory, status: status, entries: &entries)
-        } else if status.isSymbolicLink {
-            try takeLink(item, name: name, of: directory, descriptor: descriptor, status: status, entries: &entries)
-        } else if options.collectsWhiteouts, status.mode & S_IFMT == S_IFCHR, status.deviceNumber == 0 {
-            survey.whiteouts.append((Int32(directory), Int32(item.start)))
-        } else {
-            survey.notes.add(Self.specialKind(status), entries.path)
         }
     }
 
-    private mutating func takeDirectory(
-        _ item: DirectoryListing.Item, of directory: Int, status: FileStatus, scope: IgnoreScope?,
-        entries: inout EntryBuilder
+    private static func next(_ state: inout State, limit: Int) -> Task {
+        guard state.failure == nil, state.pending.count < limit else { return .end }
+        guard let next = state.pending.popLast() else { return state.active > 0 ? .wait : .end }
+        state.active += 1
+        return .read(next)
+    }
+
+    private func absorb(_ content: DirectoryContent?, _ place: Pending) throws(SnapshotError) {
+        let failure = state.withLock { state -> SnapshotError? in
+            state.active -= 1
+            guard let content else {
+                state.survey.notes.add(.mountPoint, place.path)
+                return nil
+            }
+            state.patternCount += content.patternCount
+            guard state.patternCount <= IgnoreRules.patternLimit else {
+                return SnapshotError(place.path, .tooMany("ignore patterns", limit: IgnoreRules.patternLimit))
+            }
+            guard state.survey.entryCount + content.items.count <= options.entryLimit else {
+                return SnapshotError(place.path, .tooMany("entries", limit: options.entryLimit))
+            }
+            Self.add(content, at: place, to: &state)
+            return nil
+        }
+        if let failure { throw failure }
+    }
+
+    /// Gives the entries of a directory their places in the survey.
+    private static func add(_ content: DirectoryContent, at place: Pending, to state: inout State) {
+        let directory = place.directory
+        state.survey.directories[directory].names = content.names
+        state.survey.directories[directory].mode = content.mode
+        state.survey.directories[directory].modified = content.modified
+        state.survey.directories[directory].attributes = content.attributes
+        state.survey.directories[directory].key = content.key
+        state.survey.notes.add(content.notes)
+        let base = place.path.isEmpty ? [] : place.path + [UInt8(ascii: "/")]
+        var entries: [TreeSurvey.Entry] = []
+        entries.reserveCapacity(content.items.count)
+        for item in content.items {
+            let path = { base + content.names[item.start..<(item.start + item.count)] }
+            let (kind, index): (TreeSurvey.EntryKind, Int)
+            switch item.kind {
+            case .directory(let scope):
+                (kind, index) = (.directory, state.survey.directories.count)
+                var node = TreeSurvey.Directory(
+                    parent: Int32(directory), nameStart: Int32(item.start), pathLength: Int32(base.count + item.count))
+                // Kept for directories that the walk cannot enter; the others get the status of their listing.
+                node.mode = item.status.permissions & 0o777
+                node.modified = item.status.modified
+                node.key = .init(device: item.status.device, inode: item.status.inode)
+                state.survey.directories.append(node)
+                state.pending.append(
+                    Pending(directory: index, path: path(), seen: item.status.modified, scope: scope))
+            case .file:
+                (kind, index) = (.file, state.survey.files.count)
+                addFile(item, directory: directory, to: &state, path: path)
+            case .link(let target):
+                (kind, index) = (.link, state.survey.links.count)
+                state.survey.links.append(
+                    TreeSurvey.Link(
+                        directory: Int32(directory), nameStart: Int32(item.start), target: target,
+                        modified: item.status.modified))
+            case .whiteout:
+                state.survey.whiteouts.append((Int32(directory), Int32(item.start)))
+                continue
+            }
+            entries.append(
+                TreeSurvey.Entry(
+                    nameStart: Int32(item.start), nameCount: Int16(item.count), kind: kind, index: Int32(index)))
+        }
+        state.survey.directories[directory].entries = entries
+    }
+
+    private static func addFile(
+        _ item: DirectoryContent.Item, directory: Int, to state: inout State, path: () -> [UInt8]
     ) {
-        if let excluded = options.excluded, excluded.device == status.device, excluded.inode == status.inode {
-            survey.notes.add(.store, entries.path)
-            return
-        }
-        let index = survey.directories.count
-        var node = TreeSurvey.Directory(
-            parent: Int32(directory), nameStart: Int32(item.start), pathLength: Int32(entries.path.count))
-        // Kept for directories that the walk cannot enter; the others get the status of their listing.
-        node.mode = status.permissions & 0o777
-        node.modified = status.modified
-        survey.directories.append(node)
-        entries.add(item, .directory, index)
-        pending.append((index, scope))
-    }
-
-    private mutating func takeFile(
-        _ item: DirectoryListing.Item, of directory: Int, status: FileStatus, entries: inout EntryBuilder
-    ) {
-        let index = Int32(survey.files.count)
+        let status = item.status
+        let index = Int32(state.survey.files.count)
         var group: Int32 = -1
         if status.links > 1 {
-            let key = FileKey(device: status.device, inode: status.inode)
-            if let known = groups[key] {
+            let key = TreeSurvey.FileKey(device: status.device, inode: status.inode)
+            if let known = state.groups[key] {
                 group = known
-                survey.groups[Int(known)].files.append(index)
+                state.survey.groups[Int(known)].files.append(index)
             } else {
-                group = Int32(survey.groups.count)
-                groups[key] = group
-                survey.groups.append(
+                group = Int32(state.survey.groups.count)
+                state.groups[key] = group
+                state.survey.groups.append(
                     TreeSurvey.Group(device: status.device, inode: status.inode, files: [index]))
             }
         }
-        if group < 0 || survey.groups[Int(group)].files.count == 1 {
-            survey.bytes = survey.bytes.addingReportingOverflow(status.size).partialValue
-            survey.largest.add(size: status.size) { entries.path }
+        if group < 0 || state.survey.groups[Int(group)].files.count == 1 {
+            state.survey.bytes = state.survey.bytes.addingReportingOverflow(status.size).partialValue
+            state.survey.largest.add(size: status.size, path: path)
         }
-        survey.files.append(
+        state.survey.files.append(
             TreeSurvey.File(
                 directory: Int32(directory), nameStart: Int32(item.start), group: group, stamp: FileStamp(status)))
-        entries.add(item, .file, Int(index))
-    }
-
-    private mutating func takeLink(
-        _ item: DirectoryListing.Item, name: TerminatedName, of directory: Int, descriptor: CInt,
-        status: FileStatus, entries: inout EntryBuilder
-    ) throws(SnapshotError) {
-        let target: [UInt8]
-        do throws(SyscallError) {
-            target = try Syscall.readLink(name, at: descriptor)
-        } catch {
-            throw .reading(entries.path, error)
-        }
-        entries.add(item, .link, survey.links.count)
-        survey.links.append(
-            TreeSurvey.Link(
-                directory: Int32(directory), nameStart: Int32(item.start), target: target,
-                modified: status.modified))
     }
 
     /// A file whose other names lie outside the tree is an ordinary file here.
-    private mutating func dropSingleGroups() {
+    private static func dropSingleGroups(_ survey: inout TreeSurvey) {
         for group in survey.groups where group.files.count == 1 {
             for file in group.files { survey.files[Int(file)].group = -1 }
         }
-    }
-
-    private static func specialKind(_ status: FileStatus) -> CaptureNote.Kind {
-        switch status.mode & S_IFMT {
-        case S_IFIFO: .fifo
-        case S_IFSOCK: .socket
-        default: .device
-        }
-    }
-}
-
-/// Collects the entries of one directory, with the path of the entry at hand in a buffer that is used again.
-private struct EntryBuilder {
-    private(set) var entries: [TreeSurvey.Entry] = []
-    /// The path of the selected entry.
-    private(set) var path: [UInt8]
-    /// Where its last component begins.
-    let name: Int
-    private let names: [UInt8]
-
-    init(base: [UInt8], names: [UInt8]) {
-        path = base
-        name = base.count
-        self.names = names
-    }
-
-    mutating func select(_ item: DirectoryListing.Item) {
-        path.removeSubrange(name...)
-        path += names[item.start..<(item.start + item.count)]
-    }
-
-    mutating func add(_ item: DirectoryListing.Item, _ kind: TreeSurvey.EntryKind, _ index: Int) {
-        entries.append(
-            TreeSurvey.Entry(
-                nameStart: Int32(item.start), nameCount: Int16(item.count), kind: kind, index: Int32(index)))
     }
 }
