@@ -93,6 +93,10 @@ int CLinux_setresgid(gid_t real, gid_t effective, gid_t saved) {
 int CLinux_setgroups(size_t count, const gid_t *groups) { return (int)syscall(SYS_setgroups, count, groups); }
 int CLinux_fcntl(int descriptor, int command, long argument) { return fcntl(descriptor, command, argument); }
 int CLinux_ioctl(int descriptor, unsigned long request, void *argument) { return ioctl(descriptor, request, argument); }
+int CLinux_syncfs(int descriptor) {
+    return syncfs(descriptor);
+}
+
 ssize_t CLinux_copy_file_range(int from, off_t *fromOffset, int to, off_t *toOffset, size_t length) {
     return syscall(SYS_copy_file_range, from, fromOffset, to, toOffset, length, 0);
 }

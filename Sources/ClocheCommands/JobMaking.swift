@@ -19,6 +19,9 @@ struct JobMaking {
     private let context: CommandContext
     private let store: Store
 
+    /// A project of more bytes than this is told of.
+    private static let noteworthy: Int64 = 1 << 30
+
     init(_ context: CommandContext, _ store: Store) {
         self.context = context
         self.store = store
@@ -57,6 +60,12 @@ struct JobMaking {
         let request = CaptureRequest(
             project: opened.number, source: project.lastComponent?.string ?? "project", owner: store.authorOwner)
         let report = try SnapshotCapture(context, store).take(request)
+        if report.isNew, report.size.bytes > Self.noteworthy {
+            let largest = report.size.largest.prefix(3).map { "\(displayName($0.path)) (\(humanBytes($0.size)))" }
+            context.say(
+                "note: the project holds \(humanBytes(report.size.bytes)); the largest files are "
+                    + largest.joined(separator: ", ") + "; .clocheignore leaves files out")
+        }
         guard let tree = report.snapshot.layers.first else {
             throw CommandFailure(.internalFault, "freeze the project: it has no layer")
         }

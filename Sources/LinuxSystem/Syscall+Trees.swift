@@ -257,10 +257,9 @@ extension Syscall {
         }
     }
 
-    /// Waits until what was written to the file system of `descriptor` is on its device.
+    /// syncfs(2): waits until what was written to the file system of `descriptor` is on its device.
     package static func syncFileSystem(of descriptor: CInt) throws(SyscallError) {
-        // sync(2) waits on Linux. It covers the file system asked for along with all others.
-        Glibc.sync()
+        _ = try check("syncfs") { CLinux_syncfs(descriptor) }
     }
 
     /// The wall clock (CLOCK_REALTIME), the one that file systems stamp changes with.

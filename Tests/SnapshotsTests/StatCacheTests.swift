@@ -108,11 +108,29 @@ import Testing
             // Captured at once: its stamp proves nothing.
             let first = try scratch.capture()
             let cache = try #require(try scratch.cache())
-            #expect(cache.entries.map(\.isSettled) == [false])
+            #expect((0..<cache.count).map { cache[$0].isSettled } == [false])
             #expect(try !scratch.capture().isNew)
             settle()
             #expect(try scratch.capture().snapshot == first.snapshot)
-            #expect(try #require(try scratch.cache()).entries.map(\.isSettled) == [true])
+            #expect(try #require(try scratch.cache())[0].isSettled)
+        }
+    }
+
+    @Test func `an entry that was not settled is not believed, whatever it says`() throws {
+        try Scratch.with { scratch in
+            try scratch.write("project/a", "truth")
+            settle()
+            let first = try scratch.capture()
+            let cache = try #require(try scratch.cache())
+            let entry = cache[0]
+            let lie = StatCache.Entry(
+                directory: entry.directory, nameStart: entry.nameStart, isSettled: false, drops: entry.drops,
+                stamp: entry.stamp, digest: ContentDigest(of: Array("lie".utf8)), attributes: [])
+            let snapshots = try scratch.open("store/snapshots")
+            StatCacheDirectory(snapshots: snapshots.number)?.save(
+                StatCacheWriter(key: cache.key, snapshot: cache.snapshot, survey: cache.survey), entries: [lie])
+            #expect(try scratch.cache()?[0].digest == lie.digest)
+            #expect(try scratch.capture().snapshot.identity == first.snapshot.identity)
         }
     }
 
@@ -255,10 +273,11 @@ import Testing
             case "empty": bytes = []
             case "other project":
                 let cache = try #require(StatCache(encoded: bytes))
-                let other = StatCache(
-                    key: .init(device: 1, inode: 1), snapshot: cache.snapshot, survey: cache.survey,
-                    entries: cache.entries)
-                bytes = try #require(other.encoded)
+                let other = StatCacheWriter(
+                    key: .init(device: 1, inode: 1), snapshot: cache.snapshot, survey: cache.survey)
+                var rest: [UInt8] = []
+                let digest = other.write((0..<cache.count).map { cache[$0] }) { rest += $0 }
+                bytes = StatCache.header + digest + rest
             default: break
             }
             try Syscall.unlink(scratch.at("store/snapshots/caches/\(name)"))

@@ -53,6 +53,8 @@ int CLinux_setgroups(size_t count, const gid_t *_Nullable groups);
 int CLinux_fcntl(int descriptor, int command, long argument);
 /// ioctl(2) with a pointer or integer argument.
 int CLinux_ioctl(int descriptor, unsigned long request, void *_Nullable argument);
+/// syncfs(2).
+int CLinux_syncfs(int descriptor);
 /// copy_file_range(2).
 ssize_t CLinux_copy_file_range(int from, off_t *_Nullable fromOffset, int to, off_t *_Nullable toOffset, size_t length);
 /// lgetxattr(2) and kin through /proc are avoided: these act on descriptors.

@@ -67,7 +67,8 @@ final class KnownFiles: Sendable {
                     Shape($0.element.stamp)
                 })
             for (index, source) in sources.enumerated() where source.tree != nil {
-                for (entry, stored) in source.cache.entries.enumerated() {
+                for entry in 0..<source.cache.count {
+                    let stored = source.cache[entry]
                     let shape = Shape(stored.stamp)
                     guard wanted.contains(shape) else { continue }
                     plausible.insert(shape)
@@ -119,7 +120,7 @@ final class KnownFiles: Sendable {
     }
 
     /// What a cache says of a stored file.
-    func entry(_ stored: StoredFile) -> StatCache.Entry { sources[stored.source].cache.entries[stored.entry] }
+    func entry(_ stored: StoredFile) -> StatCache.Entry { sources[stored.source].cache[stored.entry] }
 
     /// Whether a stored file could have the content of a file in this state, so that reading before copying may pay.
     func isPlausible(_ stamp: FileStamp) -> Bool { plausible.contains(Shape(stamp)) }

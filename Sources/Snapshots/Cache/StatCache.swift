@@ -35,9 +35,15 @@ struct StatCache: Sendable {
     let key: Key
     /// The snapshot that holds the files.
     let snapshot: SnapshotIdentity
-    /// The directories of the project with the names of their files, and its links; the files are in ``entries``.
+    /// The directories of the project with the names of their files, and its links.
     let survey: TreeSurvey
-    let entries: [Entry]
+    /// How many files there are.
+    let count: Int
+    /// The file of the cache, with its entries from an offset on: reading them where they are needed saves memory.
+    let bytes: [UInt8]
+    let entriesStart: Int
+    /// Attributes of the few files that have some.
+    let attributes: [Int32: [ExtendedAttribute]]
 
     /// A project by its directory's device and inode, wherever it is mounted.
     struct Key: Sendable, Hashable {
@@ -55,39 +61,25 @@ struct StatCache: Sendable {
         var name: String { String(device, radix: 16) + "-" + String(inode, radix: 16) }
     }
 
-    init(key: Key, snapshot: SnapshotIdentity, survey: TreeSurvey, entries: [Entry]) {
-        self.key = key
-        self.snapshot = snapshot
-        self.survey = survey
-        self.entries = entries
-    }
-
-    /// Remembers a capture.
-    init(
-        key: Key, snapshot: SnapshotIdentity, survey: TreeSurvey, records: TreeJob.Result, clock: SettledClock
-    ) {
-        var entries: [Entry] = []
-        entries.reserveCapacity(survey.files.count)
-        for (index, file) in survey.files.enumerated() {
-            let record = records[index]
-            guard record.state == .content, record.isStamped else { continue }
-            entries.append(
-                Entry(
-                    directory: file.directory, nameStart: file.nameStart,
-                    isSettled: clock.isOver(file.stamp.changed), drops: record.drops, stamp: file.stamp,
-                    digest: record.digest, attributes: record.attributes))
+    /// What a capture found in the files.
+    static func entries(
+        of survey: TreeSurvey, records: TreeJob.Result, clock: SettledClock
+    ) -> some Sequence<Entry> {
+        survey.files.indices.lazy.compactMap { index in
+            let (file, record) = (survey.files[index], records[index])
+            guard record.state == .content, record.isStamped else { return nil }
+            return Entry(
+                directory: file.directory, nameStart: file.nameStart, isSettled: clock.isOver(file.stamp.changed),
+                drops: record.drops, stamp: file.stamp, digest: record.digest, attributes: record.attributes)
         }
-        self.init(key: key, snapshot: snapshot, survey: survey, entries: entries)
     }
 
     /// For each file of a survey the entry that proves its content; -1 where there is none.
     func matches(_ survey: TreeSurvey) -> [Int32] {
-        let table = InodeTable(entries)
+        let table = InodeTable(self)
         return survey.files.map { file in
-            guard let index = table.index(of: file.stamp.inode, device: file.stamp.device, in: entries) else {
-                return -1
-            }
-            let entry = entries[index]
+            guard let index = table.index(of: file.stamp.inode, device: file.stamp.device, in: self) else { return -1 }
+            let entry = self[index]
             return entry.isSettled && entry.stamp == file.stamp ? Int32(index) : -1
         }
     }
@@ -102,11 +94,11 @@ extension StatCache {
     /// - Parameter matches: For each file the entry that proves its content.
     func isUnchanged(_ other: TreeSurvey, matches: [Int32]) -> Bool {
         guard other.directories.count == survey.directories.count, other.links.count == survey.links.count,
-            other.files.count == entries.count, !matches.contains(-1),
+            other.files.count == count, !matches.contains(-1),
             !other.groups.contains(where: { $0.files.count > 1 }), let places = places(of: other)
         else { return false }
         for (file, match) in zip(other.files, matches) {
-            let entry = entries[Int(match)]
+            let entry = self[Int(match)]
             guard places[Int(file.directory)] == entry.directory,
                 TreeSurvey.isSameName(
                     other.directories[Int(file.directory)].names, file.nameStart,
@@ -166,23 +158,23 @@ private struct InodeTable {
     private var places: [Int32]
     private let mask: Int
 
-    init(_ entries: [StatCache.Entry]) {
+    init(_ cache: StatCache) {
         var size = 16
-        while size < entries.count * 2 { size *= 2 }
+        while size < cache.count * 2 { size *= 2 }
         places = Array(repeating: -1, count: size)
         mask = size - 1
-        for (index, entry) in entries.enumerated() {
-            var place = Self.hash(entry.stamp.inode) & mask
+        for index in 0..<cache.count {
+            var place = Self.hash(cache.inode(index)) & mask
             while places[place] >= 0 { place = (place + 1) & mask }
             places[place] = Int32(index)
         }
     }
 
-    func index(of inode: UInt64, device: UInt64, in entries: [StatCache.Entry]) -> Int? {
+    func index(of inode: UInt64, device: UInt64, in cache: StatCache) -> Int? {
         var place = Self.hash(inode) & mask
         while places[place] >= 0 {
             let index = Int(places[place])
-            if entries[index].stamp.inode == inode, entries[index].stamp.device == device { return index }
+            if cache.inode(index) == inode, cache.device(index) == device { return index }
             place = (place + 1) & mask
         }
         return nil

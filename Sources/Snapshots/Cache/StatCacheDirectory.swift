@@ -40,9 +40,13 @@ struct StatCacheDirectory {
 
     private func load(_ name: FilePath) -> StatCache? {
         guard
-            let bytes = try? Syscall.readFile(
-                name, at: directory.number, limit: StatCache.sizeLimit, resolve: TreeCursor.resolution)
+            let file = try? Syscall.open(
+                name, at: directory.number, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, resolve: TreeCursor.resolution),
+            let status = try? Syscall.fstat(file.number), status.isRegular, status.size <= StatCache.sizeLimit
         else { return nil }
+        // In one piece: an array that grows takes twice the memory.
+        var bytes = [UInt8](repeating: 0, count: Int(status.size))
+        guard (try? Syscall.read(file.number, into: &bytes, upTo: bytes.count)) == bytes.count else { return nil }
         return StatCache(encoded: bytes)
     }
 
@@ -56,15 +60,23 @@ struct StatCacheDirectory {
     }
 
     /// Writes a cache in one step.
-    func save(_ cache: StatCache) {
-        guard let bytes = cache.encoded else { return forget(FilePath(cache.key.name)) }
+    func save(_ writer: StatCacheWriter, entries: some Sequence<StatCache.Entry>) {
         guard let random = try? Syscall.randomBytes(8) else { return }
         let temporary = FilePath("new-" + hexadecimal(random))
         do throws(SyscallError) {
             // Nothing waits for the disk: after a loss of power a cache that is not whole is none.
-            try Syscall.writeFile(temporary, at: directory.number, bytes, mode: 0o600)
+            let file = try Syscall.open(
+                temporary, at: directory.number, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+            let number = file.number
+            let start = Int64(StatCache.header.count)
+            _ = try Syscall.seek(number, to: start + Int64(StatCache.digestSize))
+            let digest = try writer.write(entries) { (part: [UInt8]) throws(SyscallError) in
+                try Syscall.writeAll(number, part, 0..<part.count)
+            }
+            _ = try Syscall.seek(number, to: 0)
+            try Syscall.writeAll(number, StatCache.header + digest)
             try Syscall.rename(
-                temporary, at: directory.number, to: FilePath(cache.key.name), at: directory.number)
+                temporary, at: directory.number, to: FilePath(writer.key.name), at: directory.number)
         } catch {
             forget(temporary)
         }

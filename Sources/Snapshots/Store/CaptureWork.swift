@@ -57,12 +57,17 @@ struct CaptureWork {
         try TreeCapture.foresee(survey: survey, source: request.project, monitor: monitor, known: known)
     }
 
-    /// Copies the project, or shares what is stored already, into an open, empty directory.
+    /// Copies the project, or shares what is stored already, into an open, empty directory, and writes the manifest.
     func copy(_ known: KnownFiles, to place: CInt) throws(SnapshotError) -> TreeCapture.Result {
-        let tree: OwnedFileDescriptor
+        let tree: HeldDescriptor
+        let manifest: HeldDescriptor
         do throws(SyscallError) {
             try Syscall.makeDirectory(SnapshotStore.treeName, at: place, mode: 0o700)
-            tree = try Syscall.open(SnapshotStore.treeName, at: place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            tree = HeldDescriptor(
+                try Syscall.open(SnapshotStore.treeName, at: place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
+            manifest = HeldDescriptor(
+                try Syscall.open(
+                    SnapshotStore.manifestName, at: place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600))
         } catch {
             throw .writing([], error)
         }
@@ -70,14 +75,20 @@ struct CaptureWork {
         return try TreeCapture(
             survey: survey, source: request.project, destination: tree.number, owner: owner, monitor: monitor,
             known: known
-        ).run()
+        ).run(manifest: manifest.number)
+    }
+
+    /// The manifest that a copy would have.
+    func manifest(_ known: KnownFiles) throws(SnapshotError) -> Manifest {
+        let records = try foresee(known).records
+        return Manifest(canonical: TreeManifest(survey: survey, records: records).write().bytes)
     }
 
     /// Writes down what was found, for the next capture of the project.
     func remember(_ result: TreeCapture.Result, as snapshot: SnapshotIdentity, known: KnownFiles) {
         guard !known.isProof(of: snapshot) else { return }
         caches?.save(
-            StatCache(
-                key: key, snapshot: snapshot, survey: survey, records: result.records, clock: clock))
+            StatCacheWriter(key: key, snapshot: snapshot, survey: survey),
+            entries: StatCache.entries(of: survey, records: result.records, clock: clock))
     }
 }

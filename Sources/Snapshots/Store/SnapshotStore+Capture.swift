@@ -50,7 +50,7 @@ extension SnapshotStore {
     ) throws(SnapshotError) -> Manifest {
         let work = try CaptureWork(
             request, staging: try openStaging(), monitor: CaptureMonitor(report: progress))
-        return try work.foresee(work.knownFiles(self)).manifest
+        return try work.manifest(work.knownFiles(self))
     }
 
     /// A snapshot that is there, and stays.
@@ -66,7 +66,7 @@ extension SnapshotStore {
     ) throws(SnapshotError) -> (Stored, TreeCapture.Result)? {
         if known.foresees(work.survey) {
             let result = try work.foresee(known)
-            if let stored = try existing(result.manifest.identity, request: request) { return (stored, result) }
+            if let stored = try existing(result.identity, request: request) { return (stored, result) }
         }
         let place: StagingArea.Directory
         do throws(SyscallError) { place = try staging.make() } catch { throw .writing(directory.bytes, error) }
@@ -103,7 +103,7 @@ extension SnapshotStore {
     private func publish(
         _ result: TreeCapture.Result, request: CaptureRequest, place: StagingArea.Directory, staging: StagingArea
     ) throws(SnapshotError) -> Stored? {
-        let identity = result.manifest.identity
+        let identity = result.identity
         let record = SnapshotRecord(
             created: Syscall.wallClock().seconds, source: request.source, counts: result.counts, notes: result.notes)
         for isLastAttempt in [false, true] {
@@ -113,7 +113,7 @@ extension SnapshotStore {
             }
             let isPublished = try storing(identity) { () throws(SyscallError) in
                 if !isLastAttempt {
-                    try complete(place, manifest: result.manifest, record: record, durability: request.durability)
+                    try complete(place, identity: identity, record: record, durability: request.durability)
                 }
                 return try staging.publish(place, as: TerminatedName(identity.description.utf8))
             }
@@ -141,11 +141,10 @@ extension SnapshotStore {
     }
 
     private func complete(
-        _ place: StagingArea.Directory, manifest: Manifest, record: SnapshotRecord, durability: Durability
+        _ place: StagingArea.Directory, identity: SnapshotIdentity, record: SnapshotRecord, durability: Durability
     ) throws(SyscallError) {
         let number = place.descriptor.number
-        try Syscall.writeFile(Self.manifestName, at: number, manifest.bytes, mode: 0o600)
-        try Syscall.writeFile(Self.recordName, at: number, record.json(identity: manifest.identity), mode: 0o600)
+        try Syscall.writeFile(Self.recordName, at: number, record.json(identity: identity), mode: 0o600)
         switch durability {
         // The rename may reach the disk before the files do, so they go first, all at once.
         case .immediate: try Syscall.syncFileSystem(of: number)

@@ -9,7 +9,7 @@ import SystemPackage
 struct TreeCapture {
     /// The copy in numbers and as a manifest.
     struct Result: Sendable {
-        let manifest: Manifest
+        let identity: SnapshotIdentity
         let counts: TreeCounts
         let notes: CaptureNotes
         /// What was found in the files.
@@ -54,14 +54,14 @@ struct TreeCapture {
         let records = try job.run()
         var notes = survey.notes
         notes.add(records.notes)
-        let text = TreeManifest(survey: survey, records: records).write()
-        return Result(manifest: Manifest(canonical: text.bytes), counts: text.counts, notes: notes, records: records)
+        let (identity, counts) = TreeManifest(survey: survey, records: records).write { _ throws(Never) in }
+        return Result(identity: identity, counts: counts, notes: notes, records: records)
     }
 
-    /// Copies everything.
+    /// Copies everything, and writes the manifest to an open, empty file.
     ///
     /// On failure the destination is left half filled, for the caller to remove.
-    consuming func run() throws(SnapshotError) -> Result {
+    consuming func run(manifest: CInt) throws(SnapshotError) -> Result {
         try makeDirectories()
         try makeLinks()
         monitor.expect(files: survey.files.count, bytes: survey.bytes)
@@ -72,8 +72,15 @@ struct TreeCapture {
         try finishDirectories()
         notes.add(survey.notes)
         notes.add(records.notes)
-        let text = TreeManifest(survey: survey, records: records).write()
-        return Result(manifest: Manifest(canonical: text.bytes), counts: text.counts, notes: notes, records: records)
+        do throws(SyscallError) {
+            let (identity, counts) = try TreeManifest(survey: survey, records: records).write {
+                (part: [UInt8]) throws(SyscallError) in
+                try Syscall.writeAll(manifest, part, 0..<part.count)
+            }
+            return Result(identity: identity, counts: counts, notes: notes, records: records)
+        } catch {
+            throw .writing([], error)
+        }
     }
 
     private func makeDirectories() throws(SnapshotError) {

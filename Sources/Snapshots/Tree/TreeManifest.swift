@@ -1,3 +1,4 @@
+import Crypto
 import LinuxSystem
 
 /// How much a tree holds.
@@ -48,11 +49,23 @@ struct TreeManifest {
 
     /// The text, and what it counts.
     consuming func write() -> (bytes: [UInt8], counts: TreeCounts) {
-        text.reserveCapacity(expectedSize)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(expectedSize)
+        let (_, counts) = write { (part: [UInt8]) throws(Never) in bytes += part }
+        return (bytes, counts)
+    }
+
+    /// Writes the text piece by piece, so that it need not be in memory as a whole; gives its identity, and what it
+    /// counts.
+    consuming func write<Failure>(
+        to sink: ([UInt8]) throws(Failure) -> Void
+    ) throws(Failure) -> (identity: SnapshotIdentity, counts: TreeCounts) {
+        var hash = SHA256()
         append(directory: 0, path: [UInt8(ascii: ".")])
         stack.append(Frame(directory: 0, items: items(of: 0), pathLength: 0))
         while var frame = stack.popLast() {
             guard frame.next < frame.items.count else { continue }
+            if text.count > Self.pieceSize { try flush(&hash, to: sink) }
             let item = frame.items[frame.next]
             frame.next += 1
             path.removeSubrange(frame.pathLength...)
@@ -69,8 +82,19 @@ struct TreeManifest {
                 stack.append(frame)
             }
         }
-        return (text, counts)
+        try flush(&hash, to: sink)
+        return (SnapshotIdentity(hash.finalize()), counts)
     }
+
+    private mutating func flush<Failure>(
+        _ hash: inout SHA256, to sink: ([UInt8]) throws(Failure) -> Void
+    ) throws(Failure) {
+        text.withUnsafeBytes { hash.update(bufferPointer: $0) }
+        try sink(text)
+        text.removeAll(keepingCapacity: true)
+    }
+
+    private static let pieceSize = 256 << 10
 
     /// About the size of the text, so that it need not be moved as it grows: that takes twice the memory.
     private var expectedSize: Int {
