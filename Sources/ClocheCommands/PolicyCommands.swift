@@ -15,6 +15,7 @@ struct PolicyCommand: ParsableCommand {
         commandName: "policy", abstract: "Look at policies.",
         subcommands: [
             PolicyListCommand.self, PolicyShowCommand.self, PolicyValidateCommand.self, PolicyExplainCommand.self,
+            PolicyDiffCommand.self,
         ])
 }
 

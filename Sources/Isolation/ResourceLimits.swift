@@ -123,6 +123,16 @@ package enum LimitName: String, Sendable, Hashable, Codable, CaseIterable, Codin
         case .pids, .cpus, .openFiles: .number
         }
     }
+
+    /// A value of the limit with its unit, such as `512MiB`.
+    package func text(of value: Double) -> String {
+        let number = value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
+        return switch unit {
+        case .bytes: Int64(exactly: value).flatMap { ByteCount($0) }?.description ?? number + "B"
+        case .seconds: number + "s"
+        case .number: number
+        }
+    }
 }
 
 /// By what a limit of a run is held.
@@ -160,14 +170,7 @@ package struct LimitReport: Sendable, Hashable, Codable, CustomStringConvertible
 
     /// One line, such as `memory 512MiB: cgroup`.
     package var description: String {
-        let number = value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
-        let text =
-            switch name.unit {
-            case .bytes: Int64(exactly: value).flatMap { ByteCount($0) }?.description ?? number + "B"
-            case .seconds: number + "s"
-            case .number: number
-            }
-        return "\(name.rawValue) \(text): \(enforcement.rawValue)" + (remark.map { ", \($0)" } ?? "")
+        "\(name.rawValue) \(name.text(of: value)): \(enforcement.rawValue)" + (remark.map { ", \($0)" } ?? "")
     }
 }
 
