@@ -59,13 +59,12 @@ struct CommandContext {
 
     /// All policies.
     static func policies() throws -> PolicyCatalogue {
-        let ceiling = PolicyCatalogue.systemDirectory.appending("ceiling.yaml")
-        guard !Syscall.exists(ceiling) else {
-            throw CommandFailure(
-                .invalidConfiguration, "apply `\(ceiling)`: ceilings are not supported yet",
-                hint: "without it every user may use every policy; remove the file to have it so")
-        }
-        return PolicyCatalogue.standard(store: try storePath())
+        try PolicyCatalogue.standard(store: try storePath())
+    }
+
+    /// Tells what the administrator's ceiling took from a policy.
+    func sayClips(of policy: SandboxPolicy) {
+        for clip in policy.clipped ?? [] { say("note: the policy `\(policy.name)` is clipped: \(printable(clip))") }
     }
 
     /// Prints data.

@@ -55,6 +55,7 @@ struct ExecCommand: ParsableCommand {
             let explanation = try request.explanation()
             return try json ? context.print(json: explanation) : context.print(SandboxDescription(explanation).text)
         }
+        context.sayClips(of: policy)
         timings?.mark("read the command line, the policy and the environment")
         do throws(LaunchError) {
             try start(request, store, context, timings)

@@ -31,6 +31,7 @@ struct JobMaking {
     func make(_ request: JobRequest) throws -> JobRecord {
         let plan = try JobCreation.plan(request)
         for warning in plan.warnings { context.say("warning: \(warning)") }
+        context.sayClips(of: request.policy)
         let (snapshot, tree, lease) = try capture(plan.project)
         defer { lease.end() }
         let provider = try context.environments(store)
@@ -83,6 +84,7 @@ struct EnvironmentBuild {
     func run(
         _ name: String, _ build: (_ isCancelled: () -> Bool, _ report: (BuildEvent) -> Void) throws -> BuildRecord
     ) throws -> BuildRecord {
+        context.sayClips(of: try CommandContext.policy("build"))
         let display = ProgressDisplay(context.streams.error)
         let styling = context.streams.error.styling
         let started = Syscall.monotonicSeconds()

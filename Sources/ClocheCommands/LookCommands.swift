@@ -148,6 +148,10 @@ struct ShowCommand: ParsableCommand {
         for metric in metrics {
             facts.append(("metric", "\(printable(metric.name)) = \(RunTable.number(metric.value))"))
         }
+        // A run that has not started has no specification; its job has told of the policy.
+        for clip in (try? store.runDirectory(run.address).spec())?.policy.clipped ?? [] {
+            facts.append(("clipped", printable(clip)))
+        }
         if let usage = store.runDirectory(run.address).latestAttempt()?.usage() {
             facts.append(("limits", usage.limits.map(\.description).joined(separator: ", ")))
             let open = usage.limits.filter { $0.enforcement == .none }.map(\.name.rawValue)

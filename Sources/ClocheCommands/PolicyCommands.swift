@@ -75,6 +75,7 @@ struct PolicyShowCommand: ParsableCommand {
         for group in policy.seccomp.groups.values.sorted(by: { $0.id.rawValue < $1.id.rawValue }) {
             lines.append("refuses  \(group.id.rawValue): \(policy.seccomp.calls(refusedBy: group.id).count) calls")
         }
+        lines += (policy.clipped ?? []).map { "clipped  \(printable($0))" }
         try context.print(lines.joined(separator: "\n"))
     }
 }
@@ -92,8 +93,11 @@ struct PolicyValidateCommand: ParsableCommand {
             let path = FilePath(file)
             do {
                 let bytes = try Syscall.readFile(path, limit: PolicyDocument.sizeLimit + 1)
-                let name = path.lastComponent?.stem ?? ""
-                _ = try catalogue.resolve(reading: bytes, name: name, file: file)
+                if path.lastComponent?.string == PolicyCeiling.fileName {
+                    _ = try PolicyCeiling(reading: bytes, file: file)
+                } else {
+                    _ = try catalogue.resolve(reading: bytes, name: path.lastComponent?.stem ?? "", file: file)
+                }
                 context.say("\(printable(file)): valid")
             } catch {
                 guard let failure = Failures.failure(error) else { throw error }

@@ -49,6 +49,8 @@ package struct SandboxPolicy: Sendable, Hashable, Codable {
     /// The limits without which nothing runs: what holds them must be the kernel.
     package var hardLimits: Set<LimitName> = []
     package var seccomp: SeccompPolicy
+    /// What the administrator's ceiling took from the policy, with the places that say so; nil where it took nothing.
+    package var clipped: [String]?
 
     /// Makes a policy.
     package init(
@@ -71,6 +73,7 @@ package struct SandboxPolicy: Sendable, Hashable, Codable {
         case limits
         case hardLimits = "hard_limits"
         case seccomp
+        case clipped
     }
 
     /// Bits of the capability sets of the command: capabilities(7).

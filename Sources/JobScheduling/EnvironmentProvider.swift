@@ -89,7 +89,7 @@ package struct EnvironmentProvider {
     ) throws -> BuildRecord {
         try requireRange()
         let base = try catalogue.base(environment.baseImage)
-        let builder = builder()
+        let builder = try builder()
         let record = try builder.build(base, isCancelled: isCancelled, report: report)
         guard let key = Self.key(environment) else {
             throw StoreError(message: "build the environment: its uuid is no name", hint: nil)
@@ -107,7 +107,7 @@ package struct EnvironmentProvider {
             hint: "`cloche system doctor` says how to get a range; then use a new store")
     }
 
-    private func builder() -> EnvironmentBuilder {
+    private func builder() throws -> EnvironmentBuilder {
         var variables: [String: String] = [:]
         var pointer = environ
         while let entry = pointer.pointee {
@@ -120,7 +120,8 @@ package struct EnvironmentProvider {
         return EnvironmentBuilder(
             store: environments,
             executor: SandboxBuildExecutor(
-                identity: store.identity, scratch: ScratchPlace.directory(of: store.path)), host: .live,
+                identity: store.identity, scratch: ScratchPlace.directory(of: store.path),
+                ceiling: try PolicyCatalogue.standard(store: store.path).ceiling), host: .live,
             settings: HostSettings(host: .live, variables: variables), digest: Digest.hexadecimal,
             now: { Int64(Syscall.wallClockSeconds()) })
     }

@@ -10,11 +10,23 @@ extension PolicyCatalogue {
     /// Where the administrator's policies are.
     package static let systemDirectory: FilePath = "/etc/cloche/policies"
 
-    /// The built-in policies, the administrator's, and those of a store.
-    package static func standard(store: FilePath) -> PolicyCatalogue {
-        PolicyCatalogue(layers: [
-            layer(systemDirectory, belongsToRoot: true), layer(store.appending("policies"), belongsToRoot: false),
-        ])
+    /// The built-in policies, the administrator's, and those of a store, below the administrator's ceiling.
+    package static func standard(store: FilePath) throws(PolicyError) -> PolicyCatalogue {
+        PolicyCatalogue(
+            layers: [
+                layer(systemDirectory, belongsToRoot: true), layer(store.appending("policies"), belongsToRoot: false),
+            ], ceiling: try ceiling())
+    }
+
+    private static func ceiling() throws(PolicyError) -> PolicyCeiling? {
+        let file = systemDirectory.appending(PolicyCeiling.fileName).string
+        let bytes: [UInt8]?
+        do throws(SyscallError) {
+            bytes = try read(PolicyCeiling.fileName, in: systemDirectory, belongsToRoot: true)
+        } catch {
+            throw .unreadable(file: file, reason: "\(error)")
+        }
+        return try bytes.map { bytes throws(PolicyError) in try PolicyCeiling(reading: bytes, file: file) }
     }
 
     private static func layer(_ directory: FilePath, belongsToRoot: Bool) -> Layer {
@@ -25,7 +37,9 @@ extension PolicyCatalogue {
                 guard let opened = try? Syscall.open(directory, O_RDONLY | O_DIRECTORY),
                     let entries = try? Syscall.directoryEntries(opened.number)
                 else { return [] }
+                // The ceiling of the system is no policy, and none that is misplaced.
                 return entries.map { String(decoding: $0.name, as: UTF8.self) }
+                    .filter { !belongsToRoot || $0 != PolicyCeiling.fileName }
             },
             read: { name in try read(name, in: directory, belongsToRoot: belongsToRoot) })
     }

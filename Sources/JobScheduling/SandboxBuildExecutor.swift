@@ -2,7 +2,7 @@ package import Environments
 package import Isolation
 import Jobs
 import LinuxSystem
-import Policies
+package import Policies
 import Runs
 import SandboxRuntime
 import SystemPackage
@@ -15,10 +15,13 @@ import SystemPackage
 package struct SandboxBuildExecutor: BuildExecutor {
     private let identity: IdentityMap
     private let scratch: String?
+    private let ceiling: PolicyCeiling?
 
-    /// An executor for a store's identity, and its directory for throw-away changes where they are on the disk.
-    package init(identity: IdentityMap, scratch: String? = nil) {
+    /// An executor for a store's identity, its directory for throw-away changes where they are on the disk, and the
+    /// administrator's ceiling.
+    package init(identity: IdentityMap, scratch: String? = nil, ceiling: PolicyCeiling? = nil) {
         self.scratch = scratch
+        self.ceiling = ceiling
         // Without a range a build is root of a namespace that has only one id.
         self.identity = identity.hasRange ? identity : .single(user: geteuid(), group: getegid(), inside: 0)
     }
@@ -49,6 +52,7 @@ package struct SandboxBuildExecutor: BuildExecutor {
         case .none: policy.network = .none
         case .outbound(let hosts): stage.outbound = .init(reachable: HostAddresses.resolve(hosts))
         }
+        ceiling?.clip(&policy)
         var sandbox = SandboxSpec(policy: policy, arguments: command.arguments, variables: command.variables)
         sandbox.keepsRoot = true
         sandbox.directory = command.workingDirectory.string

@@ -32,9 +32,14 @@ package struct PolicyCatalogue: Sendable {
     package static let depthLimit = 8
 
     private let layers: [Layer]
+    /// What no policy may exceed; nil is without a ceiling.
+    package let ceiling: PolicyCeiling?
 
     /// The policies of these layers; documents of a later one may not change what an earlier one has.
-    package init(layers: [Layer] = []) { self.layers = layers }
+    package init(layers: [Layer] = [], ceiling: PolicyCeiling? = nil) {
+        self.layers = layers
+        self.ceiling = ceiling
+    }
 
     /// The names of all policies: the built-in ones in their order, then those of documents, sorted.
     ///
@@ -82,7 +87,10 @@ package struct PolicyCatalogue: Sendable {
         var source = first
         while true {
             switch source {
-            case .builtIn(let policy): return try chain.resolved(on: policy)
+            case .builtIn(let policy):
+                var resolved = try chain.resolved(on: policy)
+                if let ceiling { resolved.clip(by: ceiling) }
+                return resolved
             case .document(let bytes, let name, let file):
                 let isReadable = chain.add(bytes, name: name, file: file)
                 guard isReadable, let base = try base(of: &chain) else { throw chain.error }

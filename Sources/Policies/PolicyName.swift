@@ -7,7 +7,10 @@ package enum PolicyName {
     package static let limit = 64
 
     /// Names that no document may have beside those of the built-in policies: the admin's ceiling is no policy.
-    static let reserved = ["ceiling"]
+    static let reserved = [ceiling]
+
+    /// The name of the admin's ceiling.
+    static let ceiling = "ceiling"
 
     /// Whether `name` may be the name of a policy: letters, digits, `-` and `_`, at most 64 of them.
     ///

@@ -9,8 +9,10 @@ struct PolicyReader {
     private(set) var hint: String?
     private var found: [PolicyProblem] = []
     private var text: PolicyText
+    private let isCeiling: Bool
 
-    init(name: String, file: String) {
+    init(name: String, file: String, isCeiling: Bool = false) {
+        self.isCeiling = isCeiling
         document = PolicyDocument(name: name, file: file)
         text = PolicyText(file: file)
     }
@@ -22,12 +24,12 @@ struct PolicyReader {
     ///
     /// - Returns: Whether it could be read at all, so that what it says is known but for single values.
     mutating func read(_ bytes: [UInt8]) -> Bool {
-        if let fault = PolicyName.fault(of: document.name) {
+        if !isCeiling, let fault = PolicyName.fault(of: document.name) {
             found.append(PolicyProblem(fault, file: document.file))
             suggest("rename the file")
         }
         guard let root = text.root(bytes) else { return false }
-        let values = map(root, "", keys: Self.keys)
+        let values = map(root, "", keys: isCeiling ? Self.keys.filter { $0 != "extends" } : Self.keys)
         if values["extends"] != nil { document.base = nil }
         read(values["extends"], "extends") { reader, value in
             reader.document.extends = reader.name(value)

@@ -32,6 +32,9 @@ package struct ResolvedPolicy: Sendable, Hashable {
         return applyLimits(document) + applySeccomp(document)
     }
 
+    /// Takes from the policy what exceeds a ceiling.
+    mutating func clip(by ceiling: PolicyCeiling) { ceiling.clip(&policy) }
+
     private mutating func set<Value>(
         _ placed: PolicyDocument.Placed<Value>?, _ path: WritableKeyPath<SandboxPolicy, Value>, _ key: String
     ) {

@@ -57,6 +57,48 @@ extension EndToEnd {
             _ = try Cloche.run("rm", project.name, "--yes")
         }
 
+        @Test(
+            "the administrator's ceiling clips every policy, and what it took is told",
+            .enabled(if: Cloche.isRoot, "showing another /etc needs root"))
+        func ceiling() throws {
+            let directory = try TemporaryDirectory()
+            try directory.write("network: none\nlimits: {pids: 99}\nseccomp: {deny: [flock]}\n", to: "ceiling.yaml")
+            let project = try TestProject([.init(file: "one.sh", text: "flock /tmp true; ulimit -a\n")])
+            let script = """
+                mkdir "$1/upper" "$1/work" && mount -t overlay overlay -o "lowerdir=/etc,upperdir=$1/upper,workdir=$1/work" /etc \
+                && mkdir -p /etc/cloche/policies && chmod 755 /etc/cloche /etc/cloche/policies \
+                && install -m "$2" "$1/ceiling.yaml" /etc/cloche/policies/ && shift 2 && exec "$@"
+                """
+            func cloche(mode: String = "644", _ arguments: String...) throws -> CommandResult {
+                let place = try TemporaryDirectory()
+                try FileManager.default.copyItem(
+                    atPath: directory.path + "/ceiling.yaml", toPath: place.path + "/ceiling.yaml")
+                // An overlay cannot have a layer on another overlay that it is not above: a file system of its own does.
+                return try StartedCommand(
+                    "/usr/bin/unshare",
+                    [
+                        "-m", "sh", "-c",
+                        "mount -t tmpfs none /mnt && cp \"$1/ceiling.yaml\" /mnt && shift && exec \"$@\"",
+                        "sh", place.path, "sh", "-c", script, "sh", "/mnt", mode, try Cloche.program(),
+                    ] + arguments, environment: ["CLOCHE_HOME": try Cloche.home.get()]
+                ).wait(timeout: 60)
+            }
+            let exec = try cloche("exec", "--policy", "online", "--", "sh", "-c", "flock /tmp true || echo refused")
+            #expect(exec.output == "refused\n", "\(exec.errors)")
+            for part in ["network outbound to none, by /etc/cloche/policies/ceiling.yaml:1:10", "limits.pids", "flock"]
+            {
+                #expect(exec.errors.contains(part), "\(exec.errors)")
+            }
+            let run = try cloche("run", project.path + "/main.orchest", "--name", project.name, "--policy", "online")
+            #expect(run.status == 0 && run.errors.contains("is clipped: limits.pids 1024 to 99"), "\(run.errors)")
+            #expect(try Cloche.run("show", "\(project.name)/0").output.contains("limits.pids 1024 to 99"))
+            #expect(try cloche("policy", "show", "default").output.contains("clipped  limits.pids 1024 to 99"))
+
+            let writable = try cloche(mode: "666", "exec", "--", "echo", "ran")
+            #expect(writable.status == 78 && writable.output == "", "\(writable.errors)")
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+
         @Test("an invalid policy is refused with every place, and nothing runs")
         func invalid() throws {
             let policy = try PolicyFile(

@@ -1,0 +1,110 @@
+package import Isolation
+import SystemPackage
+
+/// What no policy may exceed: the administrator's document `ceiling.yaml`.
+///
+/// It has the form of a policy, extends nothing, and clips only what it speaks of; builds of environments are clipped as
+/// well.
+package struct PolicyCeiling: Sendable, Hashable {
+    /// The name of the file, beside the system's policies.
+    package static let fileName = PolicyName.ceiling + PolicyName.suffix
+
+    private let document: PolicyDocument
+
+    /// Reads a ceiling and reports everything that is wrong with it.
+    ///
+    /// - Parameters:
+    ///   - bytes: The content of the file.
+    ///   - file: The file, for messages.
+    package init(reading bytes: [UInt8], file: String) throws(PolicyError) {
+        var reader = PolicyReader(name: PolicyName.ceiling, file: file, isCeiling: true)
+        let isReadable = reader.read(bytes)
+        let problems = reader.problems + Self.problems(of: reader.document)
+        guard isReadable, problems.isEmpty else {
+            throw .invalid(problems.inOrder(of: [file]), hint: reader.hint)
+        }
+        document = reader.document
+    }
+
+    /// What a policy may say and a ceiling may not, because it would clip nothing.
+    private static func problems(of document: PolicyDocument) -> [PolicyProblem] {
+        var problems = document.allowed.map {
+            PolicyProblem("`seccomp.allow` has no meaning in a ceiling, which only takes away", at: $0.place)
+        }
+        if let identity = document.needsRange, !identity.value {
+            problems.append(
+                PolicyProblem("`any` has no meaning in a ceiling, which only takes away", at: identity.place))
+        }
+        for (name, setting) in document.limits where setting.value == .unlimited {
+            problems.append(
+                PolicyProblem(
+                    "`limits.\(name.rawValue)` without a limit has no meaning in a ceiling", at: setting.place))
+        }
+        for (name, hard) in document.hardLimits {
+            if !hard.value {
+                problems.append(PolicyProblem("`best-effort` has no meaning in a ceiling", at: hard.place))
+            } else if document.limits[name] == nil {
+                problems.append(
+                    PolicyProblem(
+                        "`limits.\(name.rawValue)` has no value that could be enforced: give one", at: hard.place))
+            }
+        }
+        return problems
+    }
+
+    /// Takes from a policy what exceeds the ceiling, and notes each in ``SandboxPolicy/clipped``.
+    package func clip(_ policy: inout SandboxPolicy) {
+        var clips: [String] = []
+        clip(&policy.network, document.network, "network", [.none, .outbound, .host], &clips)
+        clip(&policy.data, document.data, "data", [.none, .readOnly, .readWrite], &clips)
+        if policy.data != .none {
+            clip(&policy.dataScope, document.dataScope, "data.scope", [.job, .project, .shared], &clips)
+        }
+        if let needsRange = document.needsRange, !policy.needsRange {
+            policy.needsRange = true
+            clips.append("identity any to range, by \(needsRange.place)")
+        }
+        clipLimits(of: &policy, &clips)
+        clipCalls(of: &policy.seccomp, &clips)
+        if !clips.isEmpty { policy.clipped = (policy.clipped ?? []) + clips }
+    }
+
+    private func clip<Value: RawRepresentable<String> & Hashable & Sendable>(
+        _ value: inout Value, _ most: PolicyDocument.Placed<Value>?, _ key: String, _ order: [Value],
+        _ clips: inout [String]
+    ) {
+        guard let most, let wanted = order.firstIndex(of: value), let allowed = order.firstIndex(of: most.value),
+            wanted > allowed
+        else { return }
+        clips.append("\(key) \(value.rawValue) to \(most.value.rawValue), by \(most.place)")
+        value = most.value
+    }
+
+    private func clipLimits(of policy: inout SandboxPolicy, _ clips: inout [String]) {
+        for name in LimitName.allCases {
+            guard let setting = document.limits[name], case .value(let most) = setting.value else { continue }
+            let before = policy.limits.value(of: name)
+            var clipped = policy.limits
+            clipped.set(name, to: most)
+            if let most = clipped.value(of: name), before ?? .infinity > most {
+                policy.limits = clipped
+                let wanted = before.map(name.text(of:)) ?? "unlimited"
+                clips.append("limits.\(name.rawValue) \(wanted) to \(name.text(of: most)), by \(setting.place)")
+            }
+            if let hard = document.hardLimits[name], hard.value, policy.hardLimits.insert(name).inserted {
+                clips.append("limits.\(name.rawValue) to one that the kernel holds, by \(hard.place)")
+            }
+        }
+    }
+
+    private func clipCalls(of seccomp: inout SeccompPolicy, _ clips: inout [String]) {
+        for call in document.denied {
+            guard let rule = seccomp.rules[call.value], rule.verdicts.contains(.allow) else { continue }
+            seccomp.add(group: SeccompNames.denied)
+            let refusal = SeccompRefusal(.notPermitted, .notify, group: SeccompNames.denied.id)
+            // The reader knows the call: it is one of some machine.
+            guard (try? seccomp.refuse(call: call.value, refusal)) != nil else { continue }
+            clips.append("the system call \(call.value), by \(call.place)")
+        }
+    }
+}
