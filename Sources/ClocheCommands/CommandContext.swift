@@ -6,6 +6,7 @@ import Jobs
 import LinuxSystem
 import Policies
 import Runs
+import Snapshots
 import SystemPackage
 import TerminalOutput
 
@@ -47,6 +48,11 @@ struct CommandContext {
         let store = try Store.open(try Self.storePath())
         for warning in try Recovery.reconcile(store) { say("warning: \(printable(warning))") }
         return store
+    }
+
+    /// Opens the snapshots of the store alone; who owns what is captured comes with them.
+    func openSnapshots() throws -> (SnapshotStore, owner: FileOwner?) {
+        try Store.openSnapshots(try Self.storePath())
     }
 
     /// The environments of a store.

@@ -60,7 +60,7 @@ struct JobMaking {
         let opened = try SnapshotStore.open(project: project)
         let request = CaptureRequest(
             project: opened.number, source: project.lastComponent?.string ?? "project", owner: store.authorOwner)
-        let report = try SnapshotCapture(context, store).take(request)
+        let report = try SnapshotCapture(context, store.snapshots).take(request)
         if report.isNew, report.size.bytes > Self.noteworthy {
             let largest = report.size.largest.prefix(3).map { "\(displayName($0.path)) (\(humanBytes($0.size)))" }
             context.say(

@@ -49,14 +49,14 @@ struct SnapshotCreateCommand: ParsableCommand {
         let context = CommandContext()
         let project = try SnapshotStore.open(project: FilePath(directory))
         if !explain.isEmpty { return try explain(context, project.number) }
-        let store = try context.openStore()
+        let (snapshots, owner) = try context.openSnapshots()
         let name = (try? FilePath(bytes: Syscall.readLink(FilePath("/proc/self/fd/\(project.number)"))))?.lastComponent?
             .string
         var request = CaptureRequest(
-            project: project.number, source: name ?? "project", owner: store.authorOwner)
+            project: project.number, source: name ?? "project", owner: owner)
         request.includesGit = !noGit
         request.confirmAbove = yes ? nil : askAbove.bytes
-        let report = try SnapshotCapture(context, store).take(request)
+        let report = try SnapshotCapture(context, snapshots).take(request)
         report.lease.end()
         let record = report.snapshot.record
         if output.json {
@@ -132,11 +132,11 @@ struct ByteLimit: ExpressibleByArgument {
 /// Takes snapshots with a display of what takes time, a question where they are large, and notes on what is missing.
 struct SnapshotCapture {
     private let context: CommandContext
-    private let store: Store
+    private let snapshots: SnapshotStore
 
-    init(_ context: CommandContext, _ store: Store) {
+    init(_ context: CommandContext, _ snapshots: SnapshotStore) {
         self.context = context
-        self.store = store
+        self.snapshots = snapshots
     }
 
     /// Takes one.
@@ -144,7 +144,7 @@ struct SnapshotCapture {
         var refusal: CommandFailure?
         do {
             let report = try SnapshotProgress(context, "freezing the project").show { progress in
-                try store.snapshots.capture(
+                try snapshots.capture(
                     request,
                     confirm: { size in
                         refusal = self.refusal(size)

@@ -42,6 +42,14 @@ package struct Store: Sendable {
         }
     }
 
+    /// Opens the snapshots of the store at `path`, and tells who owns what is captured; its database is left alone.
+    package static func openSnapshots(_ path: FilePath) throws -> (SnapshotStore, owner: FileOwner?) {
+        do throws(SyscallError) { try Syscall.makeDirectories(path, mode: 0o700) } catch {
+            throw StoreError(path, error)
+        }
+        return (try SnapshotStore(store: path), authorOwner(try HostIdentity.stored(in: path)))
+    }
+
     /// Where a job's own document is.
     package func jobDirectory(_ job: JobID) -> FilePath { path.appending("jobs").appending(job.description) }
 
@@ -71,7 +79,9 @@ package struct Store: Sendable {
     }
 
     /// Who owns what is captured for runs: the author's id inside, where the caller may give it away.
-    package var authorOwner: FileOwner? {
+    package var authorOwner: FileOwner? { Self.authorOwner(identity) }
+
+    private static func authorOwner(_ identity: IdentityMap) -> FileOwner? {
         guard geteuid() == 0, let user = identity.outsideUser(IdentityMap.user),
             let group = identity.outsideGroup(IdentityMap.user)
         else { return nil }

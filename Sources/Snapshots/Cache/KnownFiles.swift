@@ -68,9 +68,9 @@ final class KnownFiles: Sendable {
                 })
             for (index, source) in sources.enumerated() where source.tree != nil {
                 for entry in 0..<source.cache.count {
-                    let stored = source.cache[entry]
-                    let shape = Shape(stored.stamp)
+                    let shape = Shape(source.cache.stamp(entry))
                     guard wanted.contains(shape) else { continue }
+                    let stored = source.cache[entry]
                     plausible.insert(shape)
                     let content = Content(shape: shape, digest: stored.digest, attributes: stored.attributes)
                     byContent[content, default: []].append(StoredFile(source: index, entry: entry))
@@ -108,7 +108,8 @@ final class KnownFiles: Sendable {
         var notes = survey.notes
         for (index, file) in survey.files.enumerated() {
             guard let stored = match(index) else { continue }
-            entry(stored).drops.note(file.stamp, in: &notes) { survey.path(ofFile: index) }
+            let drops = sources[stored.source].cache.drops(stored.entry)
+            drops.note(file.stamp, in: &notes) { survey.path(ofFile: index) }
         }
         return notes
     }

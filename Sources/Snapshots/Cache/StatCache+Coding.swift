@@ -59,20 +59,25 @@ extension StatCache {
 
     func inode(_ index: Int) -> UInt64 { number(index, 0) }
     func device(_ index: Int) -> UInt64 { number(index, 8) }
-    private func directory(_ index: Int) -> Int32 { number(index, 60) }
-    private func nameStart(_ index: Int) -> Int32 { number(index, 64) }
-
-    /// What is known of a file.
-    subscript(index: Int) -> Entry {
-        let stamp = FileStamp(
+    func directory(_ index: Int) -> Int32 { number(index, 60) }
+    func nameStart(_ index: Int) -> Int32 { number(index, 64) }
+    func isSettled(_ index: Int) -> Bool { number(index, 52) as UInt8 == 1 }
+    func drops(_ index: Int) -> FileDrops {
+        FileDrops(overlay: number(index, 53), other: number(index, 54), notStored: number(index, 55))
+    }
+    func stamp(_ index: Int) -> FileStamp {
+        FileStamp(
             device: device(index), inode: inode(index), size: number(index, 16),
             modified: FileTime(seconds: number(index, 24), nanoseconds: Int64(number(index, 32) as UInt32)),
             changed: FileTime(seconds: number(index, 36), nanoseconds: Int64(number(index, 44) as UInt32)),
             mode: number(index, 48))
-        return Entry(
-            directory: directory(index), nameStart: nameStart(index), isSettled: number(index, 52) as UInt8 == 1,
-            drops: FileDrops(overlay: number(index, 53), other: number(index, 54), notStored: number(index, 55)),
-            stamp: stamp,
+    }
+
+    /// What is known of a file.
+    subscript(index: Int) -> Entry {
+        Entry(
+            directory: directory(index), nameStart: nameStart(index), isSettled: isSettled(index),
+            drops: drops(index), stamp: stamp(index),
             digest: ContentDigest(words: (number(index, 72), number(index, 80), number(index, 88), number(index, 96))),
             attributes: attributes[Int32(index)] ?? [])
     }

@@ -79,8 +79,7 @@ struct StatCache: Sendable {
         let table = InodeTable(self)
         return survey.files.map { file in
             guard let index = table.index(of: file.stamp.inode, device: file.stamp.device, in: self) else { return -1 }
-            let entry = self[index]
-            return entry.isSettled && entry.stamp == file.stamp ? Int32(index) : -1
+            return isSettled(index) && stamp(index) == file.stamp ? Int32(index) : -1
         }
     }
 }
@@ -98,11 +97,11 @@ extension StatCache {
             !other.groups.contains(where: { $0.files.count > 1 }), let places = places(of: other)
         else { return false }
         for (file, match) in zip(other.files, matches) {
-            let entry = self[Int(match)]
-            guard places[Int(file.directory)] == entry.directory,
+            let directory = directory(Int(match))
+            guard places[Int(file.directory)] == directory,
                 TreeSurvey.isSameName(
                     other.directories[Int(file.directory)].names, file.nameStart,
-                    survey.directories[Int(entry.directory)].names, entry.nameStart)
+                    survey.directories[Int(directory)].names, nameStart(Int(match)))
             else { return false }
         }
         return hasSameLinks(other, places: places)

@@ -1,4 +1,6 @@
+import Dispatch
 import LinuxSystem
+import Synchronization
 import SystemPackage
 
 #if canImport(Glibc)
@@ -8,13 +10,13 @@ import SystemPackage
 /// The caches of a store, one a project, in the directory `caches` beside the snapshots.
 ///
 /// Whatever goes wrong with them costs time only, so nothing here fails.
-struct StatCacheDirectory {
+struct StatCacheDirectory: Sendable {
     private static let name: FilePath = "caches"
     /// The most caches that are kept; of more, those that were not used for longest go.
     private static let countLimit = 64
     /// How many of other projects are looked at for files to share, and of what size in bytes altogether.
     private static let otherLimit = 8
-    private static let otherSizeLimit: Int64 = 256 << 20
+    private static let otherSizeLimit: Int64 = 64 << 20
 
     private let directory: HeldDescriptor
 
@@ -37,6 +39,9 @@ struct StatCacheDirectory {
         guard let cache = load(FilePath(key.name)), cache.key == key else { return nil }
         return cache
     }
+
+    /// Begins to load the cache of a project, while its caller does something else.
+    func beginLoading(_ key: StatCache.Key) -> StatCacheLoading { StatCacheLoading { load(key) } }
 
     private func load(_ name: FilePath) -> StatCache? {
         guard
@@ -99,5 +104,25 @@ struct StatCacheDirectory {
             (try? Syscall.lstat(entry.path, at: directory.number)).map { (name: entry.path, status: $0) }
         }
         return files.sorted { $0.status.modified > $1.status.modified }
+    }
+}
+
+/// A cache that is being loaded.
+final class StatCacheLoading: Sendable {
+    private let result = Mutex<StatCache?>(nil)
+    private let group = DispatchGroup()
+
+    /// Starts `load` on another thread.
+    init(_ load: @escaping @Sendable () -> StatCache?) {
+        DispatchQueue.global().async(group: group) {
+            let cache = load()
+            self.result.withLock { $0 = cache }
+        }
+    }
+
+    /// Waits for it; nil when there is no cache.
+    var cache: StatCache? {
+        group.wait()
+        return result.withLock { $0 }
     }
 }

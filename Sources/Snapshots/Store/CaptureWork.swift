@@ -14,6 +14,7 @@ struct CaptureWork {
     private let request: CaptureRequest
     private let monitor: CaptureMonitor
     private let caches: StatCacheDirectory?
+    private let loading: StatCacheLoading?
     private let key: StatCache.Key
     private let clock: SettledClock
 
@@ -30,16 +31,18 @@ struct CaptureWork {
         if request.appliesIgnoreRules {
             options.rules = try IgnoreRules(project: request.project, includesGit: request.includesGit)
         }
+        let caches = StatCacheDirectory(snapshots: staging.snapshots.number)
+        self.caches = caches
+        loading = caches?.beginLoading(key)
         survey = try TreeWalk(root: request.project, options: options, monitor: monitor).run()
         remarks = options.rules?.remarks ?? []
-        caches = StatCacheDirectory(snapshots: staging.snapshots.number)
         self.request = request
         self.monitor = monitor
     }
 
     /// What caches tell of the project, and of stored files that its own could be shared with.
     func knownFiles(_ store: SnapshotStore) -> KnownFiles {
-        KnownFiles(survey: survey, own: caches?.load(key).map { source($0, store) }) {
+        KnownFiles(survey: survey, own: loading?.cache.map { source($0, store) }) {
             caches?.others(than: key).map { source($0, store) } ?? []
         }
     }

@@ -17,6 +17,9 @@ extension SnapshotStore {
         _ identity: SnapshotIdentity,
         progress: @escaping @Sendable (CaptureProgress) -> CaptureContinuation = { _ in .proceed }
     ) throws(SnapshotError) -> [SnapshotDifference] {
+        // What a removal takes away meanwhile would look like damage.
+        let lease = try lease(identity)
+        defer { lease.end() }
         let expected = try manifest(of: identity)
         let tree: OwnedFileDescriptor
         do throws(SyscallError) {
