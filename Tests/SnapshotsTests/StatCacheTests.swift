@@ -130,7 +130,10 @@ import Testing
             StatCacheDirectory(snapshots: snapshots.number)?.save(
                 StatCacheWriter(key: cache.key, snapshot: cache.snapshot, survey: cache.survey), entries: [lie])
             #expect(try scratch.cache()?[0].digest == lie.digest)
-            #expect(try scratch.capture().snapshot.identity == first.snapshot.identity)
+            try scratch.write("project/b", "new")
+            let second = try scratch.capture()
+            #expect(second.snapshot.identity != first.snapshot.identity)
+            #expect(try scratch.store().verify(second.snapshot.identity).isEmpty)
         }
     }
 
