@@ -34,7 +34,7 @@ struct DiskUsageCommand: ParsableCommand {
     func run() throws {
         let context = CommandContext()
         let store = try context.openStore()
-        let items = try jobs(store) + environments(context, store) + snapshots(store)
+        let items = try jobs(store) + environments(store) + snapshots(store)
         let total = try DiskUsage.measure([store.path])
         let location = try Syscall.openLocation(store.path)
         let room = try Syscall.fileSystem(of: location.number)
@@ -72,8 +72,8 @@ struct DiskUsageCommand: ParsableCommand {
         }
     }
 
-    private func environments(_ context: CommandContext, _ store: Store) throws -> [Item] {
-        let environments = try context.environments(store).environments
+    private func environments(_ store: Store) throws -> [Item] {
+        let environments = try EnvironmentStore(directory: store.path.appending("environments"))
         var inForce: [String: [String]] = [:]
         for name in try environments.names() {
             if let build = try environments.current(name) { inForce[build.id, default: []].append(name.text) }
