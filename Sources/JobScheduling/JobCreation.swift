@@ -174,7 +174,8 @@ package struct JobCreation {
 
     /// Freezes the project, and makes the job with its runs pending.
     ///
-    /// What the job is made of is read again from the snapshot: that is what its runs will see.
+    /// What the job is made of is read again from the snapshot: that is what its runs will see. The caller holds a lease
+    /// on the snapshot until this returns: from then on the job's document keeps it.
     package func create(
         _ request: JobRequest, pins: [String: JobDocument.Environment], snapshot: Snapshot, project: FilePath
     ) throws -> JobDocument {
