@@ -59,7 +59,8 @@ let package = Package(
             ],
             resources: [.copy("python")], swiftSettings: strict),
         .executableTarget(
-            name: "cloche-supervisor", dependencies: ["LinuxSystem", "Runs", system], swiftSettings: strict,
+            name: "cloche-supervisor", dependencies: ["Environments", "LinuxSystem", "Runs", system],
+            swiftSettings: strict,
             linkerSettings: statically
         ),
         .target(
@@ -67,7 +68,11 @@ let package = Package(
             dependencies: ["Isolation", "LinuxSystem", system, .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: strict),
         .target(
-            name: "Environments", dependencies: ["LinuxSystem", system, .product(name: "Yams", package: "Yams")],
+            name: "Environments",
+            dependencies: [
+                "Isolation", "LinuxSystem", "SandboxLaunch", "SandboxRuntime", "Snapshots", system,
+                .product(name: "Yams", package: "Yams"),
+            ],
             swiftSettings: strict),
         .target(name: "Jobs", dependencies: ["Isolation", "Pipelines"], swiftSettings: strict),
         .target(
@@ -124,7 +129,8 @@ let package = Package(
         .testTarget(
             name: "TerminalOutputTests", dependencies: ["TerminalOutput", "LinuxSystem", system], swiftSettings: strict),
         .testTarget(
-            name: "EnvironmentsTests", dependencies: ["Environments", "LinuxSystem", system], swiftSettings: strict),
+            name: "EnvironmentsTests", dependencies: ["Environments", "LinuxSystem", "Snapshots", system],
+            swiftSettings: strict),
         .testTarget(name: "EndToEndTests", swiftSettings: strict),
     ]
 )

@@ -10,7 +10,10 @@ import TerminalOutput
 struct EnvironmentCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "env", abstract: "Build and look at environments.",
-        subcommands: [EnvironmentListCommand.self, EnvironmentBuildCommand.self, EnvironmentShowCommand.self])
+        subcommands: [
+            EnvironmentListCommand.self, EnvironmentBuildCommand.self, EnvironmentImportCommand.self,
+            EnvironmentShowCommand.self,
+        ])
 }
 
 struct EnvironmentListCommand: ParsableCommand {
@@ -126,7 +129,7 @@ struct EnvironmentShowCommand: ParsableCommand {
             created      \(record.created)
             size         \(humanBytes(record.size)) in its own layer, \(counted(record.layers.count, "layer"))
             packages     \(record.packages.count) of Debian
-            programs     \(record.interpreters.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: ", "))
+            programs     \(printable(programs(record)))
             log          \(provider.environments.log(of: record))
             """)
     }

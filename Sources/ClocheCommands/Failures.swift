@@ -102,7 +102,21 @@ enum Failures {
 
     private static func build(_ error: BuildError) -> CommandFailure {
         if case .cancelled = error { return CommandFailure(.cancelled, "\(error)", exitCode: 130) }
+        if case .image(let error) = error { return image(error) }
         return CommandFailure(.failed, "\(error)", hint: error.hint)
+    }
+
+    private static func image(_ error: ImportError) -> CommandFailure {
+        let code: FailureCode =
+            switch error.kind {
+            case .notFound: .notFound
+            case .ambiguous: .ambiguous
+            case .invalid: .invalidData
+            case .tooLarge: .quotaExceeded
+            case .taken: .alreadyExists
+            case .host: .hostUnsupported
+            }
+        return CommandFailure(code, error.description, hint: error.hint)
     }
 
     private static func system(_ error: SyscallError) -> CommandFailure {

@@ -81,14 +81,15 @@ struct EnvironmentBuild {
     init(_ context: CommandContext) { self.context = context }
 
     /// Shows `build` while it runs; Ctrl-C cancels it.
-    func run(
-        _ name: String, _ build: (_ isCancelled: () -> Bool, _ report: (BuildEvent) -> Void) throws -> BuildRecord
-    ) throws -> BuildRecord {
+    func run<Result>(
+        _ name: String,
+        _ build: (_ isCancelled: @escaping () -> Bool, _ report: @escaping (BuildEvent) -> Void) throws -> Result
+    ) throws -> Result {
         context.sayClips(of: try CommandContext.policy("build"))
         let display = ProgressDisplay(context.streams.error)
         let styling = context.streams.error.styling
         let started = Syscall.monotonicSeconds()
-        var stage = "preparing"
+        var stage = "preparing", amount = ""
         var sanitizer = LogSanitizer(colours: false, prefix: "  ", prefixStyle: .dim)
         var last: [String] = []
         let signals = try Syscall.signalDescriptor([SIGINT, SIGTERM]).release()
@@ -102,7 +103,7 @@ struct EnvironmentBuild {
         func repaint() {
             let elapsed = Duration.seconds(Syscall.monotonicSeconds() - started)
             var lines = [
-                "\(spinner(at: elapsed, styling: styling)) building environment `\(printable(name))`: \(stage)  \(elapsedTime(elapsed))"
+                "\(spinner(at: elapsed, styling: styling)) building environment `\(printable(name))`: \(stage)  \(amount)  \(elapsedTime(elapsed))"
             ]
             lines += last.suffix(Self.shownLines).map { styling.apply(.dim, to: $0) }
             display.update(lines: lines, plain: "building environment `\(printable(name))`: \(stage)")
@@ -110,7 +111,7 @@ struct EnvironmentBuild {
         }
         let isTerminal = context.streams.error.movesCursor
         do {
-            let record = try build(
+            let result = try build(
                 {
                     if Syscall.nextSignal(signals) != nil { cancelled = true }
                     repaint()
@@ -119,7 +120,11 @@ struct EnvironmentBuild {
                 { event in
                     switch event {
                     case .waiting: stage = "waiting for another build of it"
-                    case .stage(let now, let number, let count): stage = "[\(number)/\(count)] \(now)"
+                    case .stage(let now, let number, let count):
+                        stage = "[\(number)/\(count)] \(now)"
+                        amount = ""
+                    case .progress(let done, let whole):
+                        amount = humanBytes(done) + (whole.map { " of " + humanBytes($0) } ?? "")
                     case .output(let bytes):
                         let text = sanitizer.feed(bytes)
                         if !isTerminal, !text.isEmpty { display.log(text) }
@@ -129,7 +134,7 @@ struct EnvironmentBuild {
                     repaint()
                 })
             display.finish(.clear)
-            return record
+            return result
         } catch {
             // The cause is most often the last thing that was said.
             display.finish(.clear)

@@ -25,6 +25,7 @@ extension SandboxOptions {
     ) throws -> OneSandbox {
         var sandbox = SandboxSpec(policy: policy, arguments: command, variables: environment.variables)
         sandbox.umask = 0o002
+        if let directory = environment.directory { sandbox.directory = directory }
         // Nothing of the output is kept here: how much there may be is the caller's affair.
         sandbox.policy.limits.output = nil
         for (name, value) in [

@@ -78,7 +78,7 @@ package enum BaseError: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .document(let error): error.description
         case .unusable(let folder, let why): "use base `\(printable(folder.string, limit: 4096))`: \(why)"
-        case .unknown(let name, _): "find base `\(printable(name))`: no recipe has that name or replaces that image"
+        case .unknown(let name, _): "find base `\(printable(name))`: nothing has that name or replaces that image"
         case .system(let error): error.description
         }
     }
@@ -88,8 +88,10 @@ package enum BaseError: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .document(let error): error.hint
         case .unusable: "a base is a folder with `environment.yaml` and the scripts that it names"
-        case .unknown(_, let near?): "did you mean `\(near)`?"
-        case .unknown: "`cloche env ls` lists the bases"
+        case .unknown(let name, let near):
+            (near.map { "did you mean `\($0)`? " } ?? "")
+                + "`cloche env ls` lists what there is; an image can be had by "
+                + "`cloche env import NAME SOURCE --replaces \(printable(name))`"
         case .system: nil
         }
     }

@@ -33,15 +33,23 @@ package struct BaseCatalogue: Sendable, Hashable {
     }
 
     /// The base of this name, or the one that stands for this image; a tag and the default registry do not matter.
-    package func base(_ reference: String) throws(BaseError) -> Base {
+    ///
+    /// `others` are names that can be had elsewhere, for the error's hint.
+    package func base(_ reference: String, others: [String] = []) throws(BaseError) -> Base {
+        if let found = find(reference) { return found }
+        let known = bases.flatMap { [$0.recipe.name.text] + $0.recipe.replaces.map(\.text) } + others
+        let near = nearest(to: ImageName(reference)?.text ?? reference, among: known)
+        throw .unknown(reference, nearest: near ?? known.first)
+    }
+
+    /// Whether a base has this name or stands for this image.
+    package func has(_ reference: String) -> Bool { find(reference) != nil }
+
+    private func find(_ reference: String) -> Base? {
         let image = ImageName(reference)
-        let found = bases.first { base in
+        return bases.first { base in
             base.recipe.name.text == reference || image.map(base.recipe.replaces.contains) == true
         }
-        if let found { return found }
-        let known = bases.flatMap { [$0.recipe.name.text] + $0.recipe.replaces.map(\.text) }
-        let near = nearest(to: image?.text ?? reference, among: known)
-        throw .unknown(reference, nearest: near ?? known.first)
     }
 
     private static func folders(in path: FilePath) throws(BaseError) -> [String] {

@@ -23,11 +23,19 @@ package struct BuildConfiguration: Sendable, Hashable {
 
     /// Prepares the configuration for a suite; without a suitable source of packages it has none.
     package init(settings: HostSettings, host: HostFiles, suite: String, components: [String]) {
-        let sources = ArchiveSource.select(
-            settings.sources, suite: suite, components: components, hostSuite: settings.suite)
-        hasArchive = !sources.isEmpty
-        add(sources: sources, settings: settings, host: host)
-        add(apt: settings, host: host)
+        self.init(
+            settings: settings, host: host, archive: PackageArchive(suite: suite, components: components))
+    }
+
+    /// Prepares the configuration; a system that is no Debian keeps the sources that it has.
+    init(settings: HostSettings, host: HostFiles, archive: PackageArchive?) {
+        if let archive {
+            let sources = ArchiveSource.select(
+                settings.sources, suite: archive.suite, components: archive.components, hostSuite: settings.suite)
+            hasArchive = !sources.isEmpty
+            add(sources: sources, settings: settings, host: host)
+            add(apt: settings, host: host)
+        }
         add(pip: settings, host: host)
         for (name, value) in settings.proxies {
             variables[name] = value

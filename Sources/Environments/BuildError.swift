@@ -9,6 +9,8 @@ package enum BuildError: Error, Sendable, Hashable, CustomStringConvertible {
     case stage(BuildPlan.Stage, CommandOutcome, line: ScriptLine?, log: FilePath?)
     /// A command could not be started.
     case executor(BuildPlan.Stage, String)
+    /// An image cannot be imported.
+    case image(ImportError)
     /// It was cancelled.
     case cancelled
     /// The store could not be used.
@@ -33,6 +35,8 @@ package enum BuildError: Error, Sendable, Hashable, CustomStringConvertible {
             return "\(stage): \(how) at line \(line.number): `\(line.text)`"
         case .executor(let stage, let cause):
             return "\(stage): \(printable(cause, limit: 500))"
+        case .image(let error):
+            return error.description
         case .cancelled:
             return "build the environment: cancelled"
         case .store(let error):
@@ -49,6 +53,7 @@ package enum BuildError: Error, Sendable, Hashable, CustomStringConvertible {
             "see whether `apt-get update` works on this host" + (log.map { "; the log is `\($0)`" } ?? "")
         case .stage(_, _, _, let log): log.map { "the log is `\($0)`" }
         case .executor: "`cloche system doctor` tells what this host lacks"
+        case .image(let error): error.hint
         case .cancelled: nil
         case .store(let error): error.hint
         }

@@ -15,6 +15,23 @@ package protocol BuildExecutor {
     func run(
         _ command: SandboxCommand, isCancelled: () -> Bool, output: ([UInt8]) -> Void
     ) throws -> CommandOutcome
+
+    /// Undoes a compression in a sandbox without a network that shows the host's programs and nothing else.
+    ///
+    /// `root` is an empty directory for the sandbox's root. `read` gives the next bytes, none at the end; `write` takes
+    /// what comes out, and what it throws ends the program and is thrown here.
+    func decompress(
+        _ compression: Compression, root: FilePath, from read: () throws -> [UInt8], isCancelled: () -> Bool,
+        output: ([UInt8]) -> Void, into write: ([UInt8]) throws -> Void
+    ) throws -> CommandOutcome
+
+    /// Carries out a task of an import where nothing of the host can be reached (`UnpackProgram`).
+    ///
+    /// `feed` writes the archive; it is ended early, by what `write` throws, when nothing more is wanted.
+    func unpack(
+        _ command: UnpackCommand, isCancelled: () -> Bool, output: ([UInt8]) -> Void,
+        feed: (_ write: @escaping ([UInt8]) throws -> Void) throws -> Void
+    ) throws -> UnpackAnswer
 }
 
 /// How a command ended.

@@ -12,6 +12,12 @@ package struct BuildPlan: Sendable, Hashable {
         case script(String)
         /// A project's set-up script runs.
         case setup
+        /// An archive is looked into.
+        case read
+        /// An archive is unpacked.
+        case unpack(String)
+        /// An image gets what steps need.
+        case complete
         /// What does not belong into an environment is removed.
         case clean
         /// Packages and sizes are listed.
@@ -24,6 +30,9 @@ package struct BuildPlan: Sendable, Hashable {
             case .configure: "configure packages"
             case .script(let name): "run \(name)"
             case .setup: "run setup_script.sh"
+            case .read: "look into the archive"
+            case .unpack(let what): "unpack \(what)"
+            case .complete: "complete the image"
             case .clean: "clean up"
             case .inspect: "take stock"
             }

@@ -27,9 +27,11 @@ package struct BuildRecord: Sendable, Hashable, Codable {
     package var inputs: String
     /// Debian packages with their versions, as `name version`; of the base for a layer.
     package var packages: [String]
+    /// Where it came from, when it was imported.
+    package var image: ImageOrigin?
 
     package enum CodingKeys: String, CodingKey {
-        case format, id, name, title, layers, variables, interpreters, created, size, inputs, packages
+        case format, id, name, title, layers, variables, interpreters, created, size, inputs, packages, image
         case privilegedFiles = "privileged_files"
     }
 }

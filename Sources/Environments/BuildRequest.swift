@@ -4,7 +4,8 @@ import SystemPackage
 struct BuildRequest {
     enum Work {
         case base(Base)
-        case layer(script: [UInt8], recipe: Recipe, project: FilePath?)
+        /// A set-up script on a base; the archive of the base's packages is nil where that is no Debian.
+        case layer(script: [UInt8], archive: PackageArchive?, project: FilePath?)
         /// The layers below are all that there is.
         case nothing
     }
@@ -13,6 +14,12 @@ struct BuildRequest {
     let draft: BuildRecord
     let work: Work
     let refresh: Bool
+}
+
+/// Which of Debian's packages a build is offered.
+struct PackageArchive: Sendable, Hashable {
+    let suite: String
+    let components: [String]
 }
 
 /// A build whose files and commands are known.
@@ -32,13 +39,14 @@ extension EnvironmentBuilder {
         case .nothing:
             return nil
         case .base(let base):
-            let configuration = configuration(base.recipe)
+            let configuration = configuration(
+                PackageArchive(suite: base.recipe.suite, components: base.recipe.components))
             guard configuration.hasArchive else { throw .noArchive(suite: base.recipe.suite) }
             return PreparedBuild(
                 plan: .base(base.recipe, configuration: configuration, paths: paths),
                 configuration: configuration.files, recipe: base.files, secrets: configuration.secrets, script: [])
-        case .layer(let script, let recipe, let project):
-            let configuration = configuration(recipe)
+        case .layer(let script, let archive, let project):
+            let configuration = configuration(archive)
             var files = configuration.files
             files[SetupScript.file] = script
             files[SetupScript.prologFile] = Array(
@@ -51,7 +59,7 @@ extension EnvironmentBuilder {
         }
     }
 
-    private func configuration(_ recipe: Recipe) -> BuildConfiguration {
-        BuildConfiguration(settings: settings, host: host, suite: recipe.suite, components: recipe.components)
+    private func configuration(_ archive: PackageArchive?) -> BuildConfiguration {
+        BuildConfiguration(settings: settings, host: host, archive: archive)
     }
 }

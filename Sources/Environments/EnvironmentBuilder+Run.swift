@@ -60,14 +60,13 @@ extension EnvironmentBuilder {
             if !inventory.packages.isEmpty { record.packages = inventory.packages }
             record.interpreters.merge(inventory.interpreters) { known, _ in known }
         }
-        try remove(tree: staged.paths.work)
-        for folder in [staged.paths.configuration, staged.paths.recipe] { try remove(own: folder) }
+        try clear(staged.paths)
         let result = record
         try store(staged, result, request.name)
         return result
     }
 
-    private func store(
+    func store(
         _ staged: consuming StagedBuild, _ record: BuildRecord, _ name: EnvironmentName
     ) throws(BuildError) {
         do throws(StoreError) {
@@ -107,7 +106,7 @@ extension EnvironmentBuilder {
         return inventory
     }
 
-    private func create(_ log: FilePath) throws(BuildError) -> OwnedFileDescriptor {
+    func create(_ log: FilePath) throws(BuildError) -> OwnedFileDescriptor {
         do throws(SyscallError) {
             return try Syscall.open(log, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
         } catch {
@@ -145,10 +144,16 @@ extension EnvironmentBuilder {
         return outcome
     }
 
-    private func keepingLog(_ error: BuildError, _ name: EnvironmentName, _ directory: FilePath) -> BuildError {
+    func keepingLog(_ error: BuildError, _ name: EnvironmentName, _ directory: FilePath) -> BuildError {
         let kept = try? store.keepLog(of: name, directory.appending("build.log"))
         guard case .stage(let stage, let outcome, let line, _) = error else { return error }
         return .stage(stage, outcome, line: line, log: kept)
+    }
+
+    /// Removes what a build needs only while it is made.
+    func clear(_ paths: BuildPaths) throws(BuildError) {
+        try remove(tree: paths.work)
+        for folder in [paths.configuration, paths.recipe] { try remove(own: folder) }
     }
 
     /// Removes a staging directory or a build.
@@ -207,7 +212,7 @@ extension EnvironmentBuilder {
         }
     }
 
-    private func stored<Value: ~Copyable>(
+    func stored<Value: ~Copyable>(
         _ body: () throws(StoreError) -> Value
     ) throws(BuildError) -> Value {
         do throws(StoreError) {

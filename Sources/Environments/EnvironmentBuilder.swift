@@ -44,9 +44,10 @@ package struct EnvironmentBuilder {
     /// Builds a project's environment as a layer on a build of its base.
     ///
     /// `key` names the result in the store: the same for every version of this environment of this project. The script
-    /// sees `project`, a directory, at `/project-dir`. Without a script the result has no layer of its own.
+    /// sees `project`, a directory, at `/project-dir`. Without a script the result has no layer of its own. `recipe` is
+    /// the base's; an image has none.
     package func build(
-        _ environment: ProjectEnvironment, on base: BuildRecord, recipe: Recipe, key: EnvironmentName,
+        _ environment: ProjectEnvironment, on base: BuildRecord, recipe: Recipe?, key: EnvironmentName,
         project: FilePath?, refresh: Bool = false, isCancelled: () -> Bool, report: (BuildEvent) -> Void
     ) throws(BuildError) -> BuildRecord {
         var variables = base.variables
@@ -55,7 +56,10 @@ package struct EnvironmentBuilder {
             id: "", name: key.text, title: environment.title, layers: base.layers, variables: variables,
             interpreters: base.interpreters, created: "", size: 0, privilegedFiles: 0,
             inputs: digest(BuildInputs.project(environment, base: base).bytes), packages: base.packages)
-        let work = BuildRequest.Work.layer(script: environment.setupScript, recipe: recipe, project: project)
+        let archive =
+            recipe.map { PackageArchive(suite: $0.suite, components: $0.components) }
+            ?? base.image?.suite.map { PackageArchive(suite: $0, components: ["main"]) }
+        let work = BuildRequest.Work.layer(script: environment.setupScript, archive: archive, project: project)
         let request = BuildRequest(
             name: key, draft: draft, work: environment.needsBuild ? work : .nothing, refresh: refresh)
         return try build(request, isCancelled: isCancelled, report: report)

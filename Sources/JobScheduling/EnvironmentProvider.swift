@@ -88,14 +88,22 @@ package struct EnvironmentProvider {
         report: (BuildEvent) -> Void
     ) throws -> BuildRecord {
         try requireRange()
-        let base = try catalogue.base(environment.baseImage)
         let builder = try builder()
-        let record = try builder.build(base, isCancelled: isCancelled, report: report)
+        let record: BuildRecord, recipe: Recipe?
+        // A recipe goes before an image of its name: an import cannot take its place.
+        if !catalogue.has(environment.baseImage), let image = try imported(environment.baseImage) {
+            record = image
+            recipe = nil
+        } else {
+            let base = try catalogue.base(environment.baseImage, others: try importedNames())
+            record = try builder.build(base, isCancelled: isCancelled, report: report)
+            recipe = base.recipe
+        }
         guard let key = Self.key(environment) else {
             throw StoreError(message: "build the environment: its uuid is no name", hint: nil)
         }
         return try builder.build(
-            environment, on: record, recipe: base.recipe, key: key, project: project, refresh: refresh,
+            environment, on: record, recipe: recipe, key: key, project: project, refresh: refresh,
             isCancelled: isCancelled, report: report)
     }
 
@@ -107,7 +115,7 @@ package struct EnvironmentProvider {
             hint: "`cloche system doctor` says how to get a range; then use a new store")
     }
 
-    private func builder() throws -> EnvironmentBuilder {
+    func builder() throws -> EnvironmentBuilder {
         var variables: [String: String] = [:]
         var pointer = environ
         while let entry = pointer.pointee {

@@ -13,15 +13,17 @@ import SystemPackage
 
 /// Carries out the commands of builds in sandboxes, each in a supervisor's process of its own.
 package struct SandboxBuildExecutor: BuildExecutor {
-    private let identity: IdentityMap
-    private let scratch: String?
-    private let ceiling: PolicyCeiling?
+    /// The ids of builds, and those of other sandboxes.
+    let identity: IdentityMap, stepIdentity: IdentityMap
+    let scratch: String?
+    let ceiling: PolicyCeiling?
 
     /// An executor for a store's identity, its directory for throw-away changes where they are on the disk, and the
     /// administrator's ceiling.
     package init(identity: IdentityMap, scratch: String? = nil, ceiling: PolicyCeiling? = nil) {
         self.scratch = scratch
         self.ceiling = ceiling
+        stepIdentity = identity
         // Without a range a build is root of a namespace that has only one id.
         self.identity = identity.hasRange ? identity : .single(user: geteuid(), group: getegid(), inside: 0)
     }
@@ -94,7 +96,7 @@ package struct SandboxBuildExecutor: BuildExecutor {
     }
 
     /// Gives a directory to root of the namespace, where the caller may; else the namespace takes it.
-    private func give(_ directory: FilePath) throws {
+    func give(_ directory: FilePath) throws {
         guard geteuid() == 0, let user = identity.outsideUser(0), let group = identity.outsideGroup(0) else { return }
         let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         let owner = try Syscall.fstat(opened.number).user

@@ -13,11 +13,14 @@ package struct SandboxStore {
     package struct Environment: Sendable {
         package let layers: [String]
         package let variables: [String: String]
+        /// Where an image starts its commands; nil is the root.
+        package let directory: String?
 
         /// Describes an environment.
-        package init(layers: [String], variables: [String: String]) {
+        package init(layers: [String], variables: [String: String], directory: String? = nil) {
             self.layers = layers
             self.variables = variables
+            self.directory = directory
         }
     }
 
@@ -58,6 +61,8 @@ package struct SandboxStore {
         guard let name = EnvironmentName(name) else { return nil }
         let store = try EnvironmentStore(directory: path.appending("environments"))
         guard let record = try store.current(name) else { return nil }
-        return Environment(layers: store.layers(of: record).map(\.string), variables: record.variables)
+        return Environment(
+            layers: store.layers(of: record).map(\.string), variables: record.variables,
+            directory: record.image?.workingDirectory)
     }
 }

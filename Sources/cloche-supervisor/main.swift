@@ -1,3 +1,4 @@
+import Environments
 import Glibc
 import LinuxSystem
 import Runs
@@ -16,5 +17,6 @@ if arguments.count == 3, arguments[1] == "run" {
 }
 if arguments.count == 2, arguments[1] == "command" { SupervisorMain.command() }
 if arguments.count == 2, arguments[1] == "namespace" { SupervisorMain.namespace() }
-_ = "usage: cloche-supervisor run DIRECTORY | command | namespace\n".withCString { write(2, $0, strlen($0)) }
+if arguments.count == 2, arguments[1] == "unpack" { UnpackProgram.run() }
+_ = "usage: cloche-supervisor run DIRECTORY | command | namespace | unpack\n".withCString { write(2, $0, strlen($0)) }
 exit(64)

@@ -45,6 +45,63 @@ final class FakeExecutor: BuildExecutor {
         commands.withLock { $0.append(command.arguments) }
         return try sandbox(command, output)
     }
+
+    func decompress(
+        _ compression: Compression, root: FilePath, from read: () throws -> [UInt8], isCancelled: () -> Bool,
+        output: ([UInt8]) -> Void, into write: ([UInt8]) throws -> Void
+    ) throws -> CommandOutcome {
+        var packed: [UInt8] = []
+        while case let part = try read(), !part.isEmpty { packed += part }
+        let file = try Syscall.sealedMemory(name: "packed", bytes: packed, executable: false)
+        _ = try Syscall.seek(file.number, to: 0)
+        let pipe = try Syscall.pipe()
+        let arguments = compression.arguments
+        let process = try ProcessHandle(
+            opening: try HostProcess.spawn(
+                FilePath(arguments[0]), arguments, descriptors: [(file.number, 0), (pipe.writing.number, 1)]))
+        let reading = pipe.takeReading()
+        while case let part = try Syscall.read(reading.number, upTo: 65536), !part.isEmpty { try write(part) }
+        guard case .exited(let status)? = try process.wait()?.end else { return CommandOutcome(status: 137) }
+        return CommandOutcome(status: status)
+    }
+
+    func unpack(
+        _ command: UnpackCommand, isCancelled: () -> Bool, output: ([UInt8]) -> Void,
+        feed: (_ write: @escaping ([UInt8]) throws -> Void) throws -> Void
+    ) throws -> UnpackAnswer {
+        var bytes: [UInt8] = []
+        try feed { bytes += $0 }
+        let root = try Syscall.open(command.directory, O_RDONLY | O_DIRECTORY)
+        let owners = OwnerRule(isSingle: true)
+        switch command.task {
+        case .unpack(let limits, let isLayer):
+            do throws(ArchiveError) {
+                return .unpacked(
+                    try unpackBytes(bytes, into: root.number, limits: limits, owners: owners, isLayer: isLayer))
+            } catch {
+                return .failed(error)
+            }
+        case .complete(let path, let home, let directory):
+            return .completed(
+                try TreeCompletion(root: root.number, owners: owners, path: path, home: home, directory: directory)
+                    .run())
+        }
+    }
+}
+
+/// Unpacks an archive in memory.
+func unpackBytes(
+    _ bytes: [UInt8], into root: CInt, limits: UnpackLimits = .standard, owners: OwnerRule = OwnerRule(isSingle: true),
+    isLayer: Bool = false
+) throws(ArchiveError) -> UnpackReport {
+    let file = try ArchiveError.calling { () throws(SyscallError) in
+        let file = try Syscall.sealedMemory(name: "archive", bytes: bytes, executable: false)
+        _ = try Syscall.seek(file.number, to: 0)
+        return file
+    }
+    var unpacker = TreeUnpacker(root: root, limits: limits, owners: owners, isLayer: isLayer)
+    try unpacker.unpack(ByteSource(file.number))
+    return unpacker.report
 }
 
 @Suite struct EnvironmentBuilderTests {

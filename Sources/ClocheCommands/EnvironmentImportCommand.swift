@@ -1,0 +1,95 @@
+import ArgumentParser
+import Environments
+import JobScheduling
+import Pipelines
+import SystemPackage
+import TerminalOutput
+
+struct EnvironmentImportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import", abstract: "Make an environment of an image or a directory.",
+        discussion: """
+            SOURCE is a directory, a tar archive (plain, gzip, xz, zstd, bzip2), an OCI image layout as a directory or an
+            archive, or what `docker save` writes. Jobs and projects use it by its name, as `base_image` and with
+            `cloche exec --environment NAME`.
+
+            Examples:
+              cloche env import ubuntu rootfs.tar.xz
+              skopeo copy docker://python:3.13 oci:image && cloche env import python-3.13 image
+              docker save mine:latest -o mine.tar && cloche env import mine mine.tar --replaces mine
+            """)
+    @Argument(help: "The name of the environment.") var name: String
+    @Argument(help: "What is imported.") var source: String
+    @Option(help: ArgumentHelp("Projects mean it by this `base_image` too; any number.", valueName: "image"))
+    var replaces: [String] = []
+    @Option(help: "Which image of several.") var tag: String?
+    @Option(help: "How much it may unpack to, such as 64G.") var maxSize: String = "32G"
+    @Option(help: "How many files it may unpack to.") var maxFiles: Int = UnpackLimits.standard.entries
+    @Flag(help: "Import even where the image in force is the same.") var refresh = false
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        let request = try request()
+        let store = try context.openStore()
+        let provider = try context.environments(store)
+        guard !provider.baseNames.contains(name) else {
+            throw CommandFailure(
+                .alreadyExists, "import `\(name)`: that is the name of a base",
+                hint: "give the environment another name"
+            )
+        }
+        let result = try EnvironmentBuild(context).run(name) {
+            try provider.importImage(request, isCancelled: $0, report: $1)
+        }
+        for note in result.notes { context.say("note: \(note)") }
+        let record = result.record
+        if output.json { return try context.print(Documents.object([("environment", Documents.value(record))])) }
+        try context.print("\(printable(name)): build \(record.id), \(humanBytes(record.size))")
+        if let system = record.image?.system { try context.print("system    \(printable(system))") }
+        if !record.interpreters.isEmpty { try context.print("programs  \(printable(programs(record)))") }
+    }
+
+    private func request() throws -> ImportRequest {
+        guard let environment = EnvironmentName(name) else {
+            throw ValidationError("`\(printable(name))` is not a name: letters, digits, `.`, `_` and `-` only")
+        }
+        guard let bytes = Self.size(maxSize), bytes > 0 else {
+            throw ValidationError("`\(printable(maxSize))` is not a size: a number, and K, M, G or T")
+        }
+        guard maxFiles > 0, maxFiles <= 100_000_000 else {
+            throw ValidationError("--max-files is a number from 1 to 100000000")
+        }
+        var request = ImportRequest(name: environment, source: FilePath(source))
+        request.tag = tag
+        request.refresh = refresh
+        request.limits = UnpackLimits(bytes: bytes, entries: maxFiles)
+        for text in replaces {
+            guard let image = ImageName(text) else {
+                throw ValidationError("`\(printable(text))` is not the name of an image")
+            }
+            request.replaces.append(image)
+        }
+        return request
+    }
+
+    /// A number of bytes, with a unit of powers of 1024.
+    private static func size(_ text: String) -> Int64? {
+        let digits = text.utf8.prefix { (0x30...0x39).contains($0) }
+        guard let number = Int64(String(decoding: digits, as: UTF8.self)) else { return nil }
+        let units: [String: Int64] = ["": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40]
+        var unit = String(decoding: text.utf8.dropFirst(digits.count), as: UTF8.self).uppercased()
+        for ending in ["IB", "B"] where unit.hasSuffix(ending) {
+            unit.removeLast(ending.count)
+            break
+        }
+        guard let factor = units[unit] else { return nil }
+        let (bytes, overflow) = number.multipliedReportingOverflow(by: factor)
+        return overflow ? nil : bytes
+    }
+}
+
+/// Languages with their programs, for people.
+func programs(_ record: BuildRecord) -> String {
+    record.interpreters.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: ", ")
+}

@@ -1,0 +1,171 @@
+import Foundation
+import Testing
+
+/// A small system made of the host's own shell, its libraries and a few programs.
+final class SmallSystem {
+    let directory: TemporaryDirectory
+    var path: String { directory.path + "/root" }
+
+    init() throws {
+        directory = try TemporaryDirectory()
+        let script = """
+            mkdir -p root/bin root/etc root/lib64
+            for program in sh cat ls stat; do
+                cp -L "$(command -v $program)" root/bin/
+                ldd "$(command -v $program)" | grep -o '/[^ ]*' | while read -r library; do
+                    mkdir -p "root$(dirname "$library")"; cp -Ln "$library" "root$library"
+                done
+            done
+            printf 'root:x:0:0::/root:/bin/sh\\n' > root/etc/passwd
+            printf 'root:x:0:\\n' > root/etc/group
+            printf 'ID=small\\nPRETTY_NAME="Small System"\\n' > root/etc/os-release
+            echo made > root/etc/mark
+            """
+        try run(script)
+    }
+
+    /// Runs a shell's commands beside the system.
+    @discardableResult
+    func run(_ script: String) throws -> String {
+        let result = try StartedCommand("/bin/sh", ["-euc", script], directory: directory.path).wait(timeout: 60)
+        guard result.status == 0 else { throw TestFailure("`\(script)` failed: \(result.errors)") }
+        return result.output
+    }
+}
+
+extension EndToEnd {
+    @Suite("Imported environments", .enabled(if: Cloche.isBuilt, "the programs are not built"))
+    struct Imports {
+        private let name = "import-" + UUID().uuidString.prefix(8).lowercased()
+        private static let hasTools = ["umoci", "skopeo"].allSatisfy {
+            FileManager.default.isExecutableFile(atPath: "/usr/bin/" + $0)
+        }
+
+        private func inside(_ text: String, _ options: String...) throws -> CommandResult {
+            try Cloche.start(["exec", "--environment", name] + options + ["--", "sh", "-c", text]).wait(timeout: 30)
+        }
+
+        private func forget() throws {
+            let home = try Cloche.home.get()
+            try FileManager.default.removeItem(atPath: "\(home)/environments/names/\(name).json")
+        }
+
+        @Test("a directory, an archive in every compression, and the user and mount points that steps need")
+        func archives() throws {
+            let system = try SmallSystem()
+            try system.run(
+                """
+                tar -C root -cf plain.tar .
+                for tool in gzip xz zstd bzip2; do
+                    command -v $tool >/dev/null && $tool -c plain.tar > packed.$tool || true
+                done
+                """)
+            let project = try TemporaryDirectory()
+            let sources = try FileManager.default.contentsOfDirectory(atPath: system.directory.path).filter {
+                $0 != "root" || Cloche.isRoot
+            }
+            for source in sources.sorted() {
+                let made = try Cloche.run("env", "import", name, system.directory.path + "/" + source)
+                #expect(made.status == 0, "\(source): \(made.errors)")
+                #expect(made.output.contains("Small System"), "\(made.output)")
+                let result = try inside(
+                    "cat /etc/mark; cat /etc/passwd; echo ~ > ~/own && ls ~; stat -c %u:%g / ~ /bin/sh; echo x > /data/t; ls /project-dir",
+                    "--project", project.path)
+                #expect(result.status == 0, "\(source): \(result.errors)")
+                #expect(result.output.hasPrefix("made\nroot:x:0:0::/root:/bin/sh\njovyan:x:1000:1000::/home/jovyan:"))
+                #expect(result.output.contains("own\n0:0\n1000:1000\n0:0\n"), "\(source): \(result.output)")
+            }
+            let shown = try Cloche.run("env", "show", name, "--json")
+            #expect(try shown.value("environment", "image", "system") as? String == "Small System")
+            #expect(try shown.value("environment", "interpreters", "bash") as? String == "/bin/sh")
+            try forget()
+        }
+
+        @Test(
+            "an image of umoci and skopeo, as a layout and as an archive, with its layers, variables and directory",
+            .enabled(if: hasTools, "umoci and skopeo are not installed"))
+        func images() throws {
+            let system = try SmallSystem()
+            try system.run(
+                """
+                umoci init --layout image; umoci new --image image:one
+                umoci insert --image image:one root /; umoci insert --image image:one root/etc/mark /etc/old
+                umoci insert --image image:one --whiteout /etc/old
+                umoci config --image image:one --config.env KIND=layered --config.user 7 --config.workingdir /etc \\
+                    --config.entrypoint /bin/sh
+                umoci tag --image image:one two
+                skopeo copy -q oci:image:one docker-archive:saved.tar:mine:latest
+                tar -cf layout.tar -C image .; gzip -k saved.tar
+                """)
+            let several = try Cloche.run("env", "import", name, system.directory.path + "/image")
+            #expect(several.status == 64 && several.errors.contains("--tag"), "\(several.errors)")
+            for source in ["image", "layout.tar", "saved.tar", "saved.tar.gz"] {
+                let options = source.hasPrefix("saved") ? ["--tag", "latest"] : ["--tag", "one"]
+                let made = try Cloche.start(
+                    ["env", "import", name, system.directory.path + "/" + source] + options
+                ).wait()
+                #expect(made.status == 0, "\(source): \(made.errors)")
+                let result = try inside(
+                    "echo $KIND $HOME $PWD; [ -e mark ] && [ ! -e old ] && echo whole; cat /proc/self/status")
+                #expect(
+                    result.output.hasPrefix("layered /home/jovyan /etc\nwhole\n"),
+                    "\(source): \(result.output)")
+                #expect(result.output.contains("Uid:\t1000\t1000"), "\(result.errors)")
+            }
+            let again = try Cloche.run(
+                "env", "import", name, system.directory.path + "/saved.tar", "--tag", "latest", "--json")
+            let build = try again.value("environment", "id") as? String
+            let third = try Cloche.run(
+                "env", "import", name, system.directory.path + "/saved.tar", "--tag", "latest", "--json")
+            #expect(try third.value("environment", "id") as? String == build, "an equal image is not unpacked again")
+
+            let left = try FileManager.default.contentsOfDirectory(
+                atPath: try Cloche.home.get() + "/environments/staging")
+            try system.run(
+                """
+                cp -r image damaged; blob=$(ls -S damaged/blobs/sha256/* | head -n 1)
+                printf x | dd of=$blob bs=1 seek=2000 conv=notrunc 2>/dev/null
+                umoci config --image image:two --architecture arm64
+                """)
+            let damaged = try Cloche.run("env", "import", name, system.directory.path + "/damaged", "--tag", "one")
+            #expect(damaged.status == 65, "\(damaged.errors)")
+            let foreign = try Cloche.run("env", "import", name, system.directory.path + "/image", "--tag", "two")
+            #expect(foreign.status == 65 && foreign.errors.contains("linux/arm64"), "\(foreign.errors)")
+            #expect(try inside("echo still").output == "still\n", "the last good import stays in force")
+            let staging = try Cloche.home.get() + "/environments/staging"
+            #expect(try FileManager.default.contentsOfDirectory(atPath: staging) == left)
+            try forget()
+        }
+
+        @Test("archives that reach for the host find nothing of it, and bombs end with a hint")
+        func hostile() throws {
+            let system = try SmallSystem()
+            let bait = try TemporaryDirectory()
+            try bait.write("secret", to: "bait")
+            chmod(bait.path, 0o777)
+            chmod(bait.path + "/bait", 0o666)
+            try system.run(
+                """
+                ln -s \(bait.path) root/out; ln -s ../../../../../../../../../../..\(bait.path) root/up
+                mkdir -p 'root\(bait.path)'; echo inner > 'root\(bait.path)/bait'
+                (cd root && tar -cf ../hostile.tar *); mkdir extra; echo changed > extra/bait
+                tar -C extra --transform 's,^,out/,' -rf hostile.tar bait
+                tar -C extra --transform 's,^,up/,' -rf hostile.tar bait
+                head -c 300000000 /dev/zero > zeros; tar -czf bomb.tar.gz zeros; rm zeros
+                """)
+            let made = try Cloche.run("env", "import", name, system.directory.path + "/hostile.tar")
+            #expect(made.status == 0, "\(made.errors)")
+            #expect(try inside("cat /out/bait /up/bait").output == "changed\nchanged\n")
+            #expect(bait.names == ["bait"])
+            #expect(try bait.read("bait") == "secret")
+            let bomb = try Cloche.run(
+                "env", "import", name, system.directory.path + "/bomb.tar.gz", "--max-size", "100M")
+            #expect(bomb.status == 6 && bomb.errors.contains("--max-size"), "\(bomb.errors)")
+            let none = try Cloche.run("env", "import", name, system.directory.path + "/none")
+            #expect(none.status == 5, "\(none.errors)")
+            try forget()
+            let base = try Cloche.run("env", "import", "python", system.directory.path + "/hostile.tar")
+            #expect(base.status == 6, "\(base.errors)")
+        }
+    }
+}
