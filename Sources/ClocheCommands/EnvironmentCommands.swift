@@ -12,7 +12,7 @@ struct EnvironmentCommand: ParsableCommand {
         commandName: "env", abstract: "Build and look at environments.",
         subcommands: [
             EnvironmentListCommand.self, EnvironmentBuildCommand.self, EnvironmentImportCommand.self,
-            EnvironmentShowCommand.self,
+            EnvironmentShowCommand.self, EnvironmentShellCommand.self, EnvironmentRemoveCommand.self,
         ])
 }
 
@@ -121,7 +121,14 @@ struct EnvironmentShowCommand: ParsableCommand {
             var sanitizer = LogSanitizer(colours: false)
             return try context.print(sanitizer.feed(bytes) + sanitizer.finish())
         }
-        if output.json { return try context.print(Documents.object([("environment", Documents.value(record))])) }
+        let use = try EnvironmentUse(store, provider.environments)
+        if output.json {
+            return try context.print(
+                Documents.object([
+                    ("environment", Documents.value(record)),
+                    ("builds", .array(try EnvironmentHistory(record.name, use).documents)),
+                ]))
+        }
         try context.print(
             """
             environment  \(printable(record.title))
@@ -132,5 +139,19 @@ struct EnvironmentShowCommand: ParsableCommand {
             programs     \(printable(programs(record)))
             log          \(provider.environments.log(of: record))
             """)
+        if let image = record.image { try context.print(text(of: image)) }
+        try context.print(try EnvironmentHistory(record.name, use).text)
+    }
+
+    private func text(of image: ImageOrigin) -> String {
+        var lines = ["image        \(image.kind) \(image.digest)"]
+        if let user = image.user { lines.append("user         \(printable(user)) in the image; steps run as 1000") }
+        if let directory = image.workingDirectory { lines.append("directory    \(printable(directory))") }
+        let command = (image.entrypoint + image.command).joined(separator: " ")
+        if !command.isEmpty {
+            lines.append("entrypoint   \(printable(command)) in the image; steps run their own files")
+        }
+        if !image.replaces.isEmpty { lines.append("replaces     " + image.replaces.joined(separator: ", ")) }
+        return lines.joined(separator: "\n")
     }
 }

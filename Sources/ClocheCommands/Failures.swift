@@ -25,6 +25,8 @@ enum Failures {
             CommandFailure(.invalidConfiguration, error.message, hint: error.hint)
         case let error as Environments.StoreError: environments(error)
         case let error as BuildError: build(error)
+        case let error as EnvironmentInUse:
+            CommandFailure(error.isBusy ? .busy : .wrongState, error.description, hint: error.hint)
         case let error as BaseError: CommandFailure(.notFound, "\(error)", hint: error.hint)
         case let error as ProjectEnvironmentError: CommandFailure(.invalidData, "\(error)", hint: error.hint)
         case let error as SnapshotError: snapshot(error)

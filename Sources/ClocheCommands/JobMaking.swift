@@ -36,17 +36,22 @@ struct JobMaking {
         defer { lease.end() }
         let provider = try context.environments(store)
         var pins: [String: JobDocument.Environment] = [:]
+        var holds: [BuildHold] = []
+        // From here on the job's document holds them.
+        defer { withExtendedLifetime(holds) {} }
         for uuid in JobCreation.environmentUUIDs(plan) {
             let build = EnvironmentBuild(context)
             if let environment = try provider.projectEnvironment(uuid, project: tree) {
                 let record = try build.run(environment.title) { cancelled, report in
                     try provider.build(environment, project: tree, isCancelled: cancelled, report: report)
                 }
+                holds.append(try provider.environments.hold(record))
                 pins[uuid] = .init(name: environment.title, build: record.id)
             } else {
                 let record = try build.run("python") { cancelled, report in
                     try provider.buildBase("python", isCancelled: cancelled, report: report)
                 }
+                holds.append(try provider.environments.hold(record))
                 pins[uuid] = .init(name: "python", build: record.id)
             }
         }

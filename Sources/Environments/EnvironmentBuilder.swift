@@ -62,10 +62,14 @@ package struct EnvironmentBuilder {
         let work = BuildRequest.Work.layer(script: environment.setupScript, archive: archive, project: project)
         let request = BuildRequest(
             name: key, draft: draft, work: environment.needsBuild ? work : .nothing, refresh: refresh)
+        let hold: BuildHold
+        do throws(StoreError) { hold = try store.hold(base) } catch { throw .store(error) }
+        // What it is built on must not be removed meanwhile.
+        defer { withExtendedLifetime(hold) {} }
         return try build(request, isCancelled: isCancelled, report: report)
     }
 
-    /// Removes a build for good; the caller knows that nothing uses it.
+    /// Removes a build for good; the caller has seized it, and knows that nothing uses it.
     package func remove(_ build: String) throws(BuildError) {
         guard EnvironmentName(build) != nil else { throw .store(.unknownBuild(build)) }
         try discard(store.path(of: build))

@@ -15,12 +15,17 @@ package struct SandboxStore {
         package let variables: [String: String]
         /// Where an image starts its commands; nil is the root.
         package let directory: String?
+        /// Its shell; nil where it has none.
+        package let shell: String?
 
         /// Describes an environment.
-        package init(layers: [String], variables: [String: String], directory: String? = nil) {
+        package init(
+            layers: [String], variables: [String: String], directory: String? = nil, shell: String? = nil
+        ) {
             self.layers = layers
             self.variables = variables
             self.directory = directory
+            self.shell = shell
         }
     }
 
@@ -56,13 +61,14 @@ package struct SandboxStore {
     /// Forgets a sandbox of which nothing is left.
     package func forget(sandbox name: String) { SandboxRegister(path).remove(name) }
 
-    /// The build in force of that name; nil when there is none.
+    /// The build in force of that name, which is held until this process has ended; nil when there is none.
     package func environment(_ name: String) throws -> Environment? {
         guard let name = EnvironmentName(name) else { return nil }
         let store = try EnvironmentStore(directory: path.appending("environments"))
         guard let record = try store.current(name) else { return nil }
+        try store.hold(record).keepForLife()
         return Environment(
             layers: store.layers(of: record).map(\.string), variables: record.variables,
-            directory: record.image?.workingDirectory)
+            directory: record.image?.workingDirectory, shell: record.interpreters["bash"])
     }
 }

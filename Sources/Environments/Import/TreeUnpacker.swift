@@ -113,14 +113,6 @@ struct TreeUnpacker {
 
 // MARK: - Directories
 
-/// A directory that is open as long as this value.
-final class OpenedFile {
-    private let descriptor: OwnedFileDescriptor
-    var number: CInt { descriptor.number }
-
-    init(_ descriptor: consuming OwnedFileDescriptor) { self.descriptor = descriptor }
-}
-
 extension TreeUnpacker {
     /// Opens a directory by its path from the root; links in it stay inside.
     func openDirectory(_ path: [UInt8]) throws(SyscallError) -> OpenedFile {

@@ -1,0 +1,98 @@
+import ArgumentParser
+import Environments
+import JobScheduling
+import Pipelines
+import TerminalOutput
+
+struct EnvironmentRemoveCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rm", abstract: "Remove an environment with its builds, one build, or all that nobody needs.",
+        discussion: """
+            What a job holds is never removed.
+
+            Examples:
+              cloche env rm old-image
+              cloche env rm python --forget     builds that jobs hold stay
+              cloche env rm --unused --yes
+            """, aliases: ["remove"])
+    @Argument(help: "The environment's name, or the identity of a build.") var name: String?
+    @Flag(help: "Take the name out of force, and keep the builds that somebody needs.") var forget = false
+    @Flag(help: "Remove every build that neither a job nor an environment needs.") var unused = false
+    @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        guard (name != nil) != unused else { throw ValidationError("name an environment or a build, or --unused") }
+        guard !forget || name != nil else { throw ValidationError("--forget needs the name of an environment") }
+        let store = try context.openStore()
+        let provider = try context.environments(store)
+        var removal: EnvironmentRemoval
+        if let name {
+            removal = try provider.removal(of: name, forgetsOnly: forget)
+        } else {
+            removal = try provider.unusedBuilds()
+        }
+        let abandoned = unused ? try provider.removeAbandoned() : 0
+        let records = removal.builds.compactMap { try? provider.environments.record($0) }
+        let bytes = records.reduce(0) { $0 + $1.size }
+        if removal.name != nil || !removal.builds.isEmpty {
+            let what = removal.name.map { "the environment `\($0)`" + (removal.builds.isEmpty ? "" : " with ") } ?? ""
+            let builds =
+                removal.builds.isEmpty ? "" : "\(counted(removal.builds.count, "build")) (\(humanBytes(bytes)))"
+            try Confirmation.standard(isGranted: yes, streams: context.streams).require(
+                "remove \(what)\(builds)?", details: records.map { "\($0.id)  \($0.created)  \(humanBytes($0.size))" })
+            try provider.carryOut(removal)
+        }
+        if output.json {
+            return try context.print(
+                Documents.object([
+                    ("name", removal.name.map { .string($0.text) } ?? .null),
+                    ("removed", .array(removal.builds.map { .string($0) })),
+                    ("kept", .array(removal.kept.map { .string($0.build) })), ("bytes", Documents.value(bytes)),
+                ]))
+        }
+        if let name = removal.name { context.say("`\(name)` is out of force") }
+        for kept in removal.kept {
+            let why =
+                kept.jobs.isEmpty
+                ? "other environments are built on it" : "held by " + kept.jobs.joined(separator: ", ")
+            context.say("kept build \(kept.build): \(printable(why))")
+        }
+        context.say("removed \(counted(removal.builds.count, "build")), \(humanBytes(bytes))")
+        if abandoned > 0 { context.say("removed what \(counted(abandoned, "build")) left that had been cut off") }
+    }
+}
+
+/// The builds of an environment with those who need them, for `env show`.
+struct EnvironmentHistory {
+    private let builds: [(record: BuildRecord, isInForce: Bool, jobs: [String], environments: [String])]
+
+    init(_ name: String, _ use: EnvironmentUse) throws {
+        builds = try use.builds(of: name).map { record in
+            (record, use.inForce[record.id] != nil, use.jobs(record.id), use.environments(on: record.id))
+        }
+    }
+
+    var documents: [JSONValue] {
+        builds.map { build in
+            Documents.object([
+                ("id", .string(build.record.id)), ("created", .string(build.record.created)),
+                ("size", Documents.value(build.record.size)), ("in_force", .bool(build.isInForce)),
+                ("jobs", .array(build.jobs.map { .string($0) })),
+                ("environments", .array(build.environments.map { .string($0) })),
+            ])
+        }
+    }
+
+    var text: String {
+        builds.map { build in
+            var words = [
+                "held by    ", " \(build.record.id.prefix(12))", build.isInForce ? "in force;" : "not in force;",
+            ]
+            let holders = build.jobs.map { "job \($0)" } + build.environments.map { "environment \($0)" }
+            words.append(holders.isEmpty ? "nobody" : printable(holders.prefix(20).joined(separator: ", ")))
+            return words.joined(separator: " ")
+        }.joined(separator: "\n")
+    }
+}

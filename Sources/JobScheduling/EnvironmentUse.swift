@@ -1,0 +1,194 @@
+package import Environments
+import Jobs
+import LinuxSystem
+import SystemPackage
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Who needs which build of an environment: jobs that pinned it, and environments that lie on it.
+package struct EnvironmentUse {
+    private let environments: EnvironmentStore
+    /// Names of jobs by the build that they pinned.
+    private let pins: [String: [String]]
+    /// Names by the build that is in force.
+    package let inForce: [String: [String]]
+    /// The builds that those of `pins` and `inForce` lie on.
+    private let layers: [String: [String]]
+
+    /// Reads the documents of all jobs: one that cannot be read might hold any build, and is an error.
+    package init(_ store: Store, _ environments: EnvironmentStore) throws {
+        self.environments = environments
+        var pins: [String: [String]] = [:]
+        let jobs = try Syscall.open(store.path.appending("jobs"), O_RDONLY | O_DIRECTORY)
+        for entry in try Syscall.directoryEntries(jobs.number) {
+            guard let job = JobID(String(decoding: entry.name, as: UTF8.self)),
+                // A job that is being made or removed has no document; what is made for it is held by its maker.
+                Syscall.exists(store.jobDirectory(job).appending("job.json"))
+            else { continue }
+            let document = try store.document(job)
+            for pin in Set(document.environments.values.map(\.build)) {
+                pins[pin, default: []].append(document.name.description)
+            }
+        }
+        self.pins = pins
+        var inForce: [String: [String]] = [:]
+        for name in try environments.names() {
+            if let record = try environments.current(name) { inForce[record.id, default: []].append(name.text) }
+        }
+        self.inForce = inForce
+        var layers: [String: [String]] = [:]
+        for build in Set(pins.keys).union(inForce.keys)
+        where Syscall.exists(environments.path(of: build).appending("build.json")) {
+            layers[build] = try environments.record(build).layers
+        }
+        self.layers = layers
+    }
+
+    /// Jobs that need a build: they pinned it, or one that lies on it.
+    package func jobs(_ build: String) -> [String] {
+        Set(above(build).flatMap { pins[$0] ?? [] }).sorted()
+    }
+
+    /// Environments in force that lie on a build and are others than it.
+    package func environments(on build: String) -> [String] {
+        let own = inForce[build] ?? []
+        return Set(above(build).flatMap { inForce[$0] ?? [] }).subtracting(own).sorted()
+    }
+
+    /// The builds of a name, the newest first; what has no record is none.
+    package func builds(of name: String) throws -> [BuildRecord] {
+        try records().filter { $0.name == name }.sorted { ($0.created, $0.id) > ($1.created, $1.id) }
+    }
+
+    /// Every build that neither a job nor an environment in force needs; also what is left of removed ones.
+    package func unused() throws -> [String] {
+        let used = Set(pins.keys).union(inForce.keys).union(layers.values.joined())
+        return try environments.buildNames().filter { !used.contains($0) }
+    }
+
+    private func above(_ build: String) -> [String] {
+        [build] + layers.filter { $0.value.contains(build) && $0.key != build }.map(\.key)
+    }
+
+    private func records() throws -> [BuildRecord] {
+        try environments.buildNames().compactMap { try? environments.record($0) }
+    }
+}
+
+/// Why a build is not removed: somebody needs it.
+package struct EnvironmentInUse: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What is wrong.
+    package let description: String
+    /// What to do about it.
+    package let hint: String?
+    /// Whether it will pass by itself.
+    package let isBusy: Bool
+
+    init(_ description: String, hint: String? = nil, isBusy: Bool = false) {
+        self.description = description
+        self.hint = hint
+        self.isBusy = isBusy
+    }
+}
+
+/// What is removed: names that go out of force, and builds.
+package struct EnvironmentRemoval {
+    /// The name that goes out of force.
+    package var name: EnvironmentName?
+    /// The builds that are removed.
+    package var builds: [String]
+    /// Builds of the name that stay, with the jobs that hold them.
+    package var kept: [(build: String, jobs: [String])] = []
+}
+
+extension EnvironmentProvider {
+    /// What removing a name, or a build by its identity, comes to.
+    ///
+    /// Where a job or another environment needs a build it is an error, unless only the name is to go out of force.
+    package func removal(of text: String, forgetsOnly: Bool) throws -> EnvironmentRemoval {
+        let use = try EnvironmentUse(store, environments)
+        guard let name = EnvironmentName(text), try environments.names().contains(name) else {
+            let record = try environments.record(text)
+            try refuse(record.id, text, use)
+            if let name = use.inForce[record.id]?.first {
+                throw EnvironmentInUse(
+                    "remove the build `\(text)`: it is in force as `\(name)`", hint: "remove `\(name)` instead")
+            }
+            return EnvironmentRemoval(name: nil, builds: [record.id])
+        }
+        var removal = EnvironmentRemoval(name: name, builds: [])
+        for record in try use.builds(of: text) {
+            let jobs = use.jobs(record.id)
+            if !forgetsOnly { try refuse(record.id, text, use) }
+            if jobs.isEmpty, use.environments(on: record.id).isEmpty {
+                removal.builds.append(record.id)
+            } else {
+                removal.kept.append((record.id, jobs))
+            }
+        }
+        return removal
+    }
+
+    /// Everything that nobody needs.
+    package func unusedBuilds() throws -> EnvironmentRemoval {
+        EnvironmentRemoval(name: nil, builds: try EnvironmentUse(store, environments).unused())
+    }
+
+    /// Removes what was planned, unless somebody has begun to need it since.
+    ///
+    /// No sandbox, job or build can begin to use a build that is seized; those that do already are waited for by nobody:
+    /// it is an error then, and nothing is removed.
+    package func carryOut(_ removal: EnvironmentRemoval) throws {
+        var seized: [BuildHold] = []
+        defer { withExtendedLifetime(seized) {} }
+        for build in removal.builds {
+            guard let hold = try environments.seize(build) else {
+                throw EnvironmentInUse(
+                    "remove the build `\(build)`: a sandbox or a build uses it", hint: "try again when it has ended",
+                    isBusy: true)
+            }
+            seized.append(hold)
+        }
+        var nameLock: NameLock?
+        defer { withExtendedLifetime(nameLock) {} }
+        if let name = removal.name {
+            nameLock = try environments.lockForRemoval(name)
+            guard nameLock != nil else {
+                throw EnvironmentInUse(
+                    "remove `\(name)`: it is being built", hint: "try again when that has ended", isBusy: true)
+            }
+        }
+        let use = try EnvironmentUse(store, environments)
+        for build in removal.builds {
+            let names = (use.inForce[build] ?? []).filter { $0 != removal.name?.text }
+            guard use.jobs(build).isEmpty, use.environments(on: build).isEmpty, names.isEmpty else {
+                throw EnvironmentInUse(
+                    "remove the build `\(build)`: it has come into use meanwhile", hint: "see `cloche env show`")
+            }
+        }
+        if let name = removal.name { try environments.forget(name) }
+        let builder = builder()
+        for build in removal.builds { try builder.remove(build) }
+    }
+
+    /// Removes what builds left behind whose makers are gone; how many there were.
+    package func removeAbandoned() throws -> Int { try builder().removeAbandoned() }
+
+    private func refuse(_ build: String, _ text: String, _ use: EnvironmentUse) throws {
+        let jobs = use.jobs(build)
+        if !jobs.isEmpty {
+            let names = jobs.prefix(5).map { "`\($0)`" }.joined(separator: ", ") + (jobs.count > 5 ? ", …" : "")
+            throw EnvironmentInUse(
+                "remove `\(text)`: \(jobs.count == 1 ? "the job \(names) holds" : "the jobs \(names) hold") build \(build)",
+                hint: "remove the jobs first, or take only the name out of force with `cloche env rm NAME --forget`")
+        }
+        let others = use.environments(on: build)
+        if !others.isEmpty {
+            throw EnvironmentInUse(
+                "remove `\(text)`: built on it are " + others.prefix(5).map { "`\($0)`" }.joined(separator: ", "),
+                hint: "remove these first, or take only the name out of force with `cloche env rm NAME --forget`")
+        }
+    }
+}
