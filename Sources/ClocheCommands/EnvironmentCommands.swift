@@ -58,12 +58,17 @@ struct EnvironmentBuildCommand: ParsableCommand {
             """)
     @Argument(help: "The name of a base, or a project's directory.") var what: String
     @Flag(help: "Build even where nothing has changed.") var refresh = false
+    @Flag(help: "Build nothing: tell what is out of date and why; ends with 1 where something is.") var check = false
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         let context = CommandContext()
         let store = try context.openStore()
         let provider = try context.environments(store)
+        if check {
+            guard !refresh else { throw ValidationError("--check builds nothing, and --refresh builds always") }
+            return try EnvironmentCheck(context, store, provider).run(what, json: output.json)
+        }
         let build = EnvironmentBuild(context)
         var records: [BuildRecord] = []
         if provider.baseNames.contains(what) {

@@ -1,3 +1,5 @@
+import SystemPackage
+
 /// What is known of a finished build: its `build.json`.
 package struct BuildRecord: Sendable, Hashable, Codable {
     /// The version of the format and of what builds do; it is part of the inputs.
@@ -25,13 +27,15 @@ package struct BuildRecord: Sendable, Hashable, Codable {
     package var privilegedFiles: Int
     /// The digest of all that it was made from.
     package var inputs: String
+    /// The digest of each of these by its name; records of older versions have none.
+    package var parts: [String: String]?
     /// Debian packages with their versions, as `name version`; of the base for a layer.
     package var packages: [String]
     /// Where it came from, when it was imported.
     package var image: ImageOrigin?
 
     package enum CodingKeys: String, CodingKey {
-        case format, id, name, title, layers, variables, interpreters, created, size, inputs, packages, image
+        case format, id, name, title, layers, variables, interpreters, created, size, inputs, parts, packages, image
         case privilegedFiles = "privileged_files"
     }
 }
@@ -39,6 +43,8 @@ package struct BuildRecord: Sendable, Hashable, Codable {
 /// What a build is made from, in the form that is digested.
 struct BuildInputs {
     private(set) var bytes: [UInt8] = []
+    /// The inputs by their names.
+    private(set) var parts: [String: [UInt8]] = [:]
 
     init() {
         add("format", Array("\(BuildRecord.currentFormat)".utf8))
@@ -48,6 +54,7 @@ struct BuildInputs {
     mutating func add(_ name: String, _ content: [UInt8]) {
         bytes += "\(name.utf8.count) \(name) \(content.count)\n".utf8
         bytes += content
+        parts[name] = content
     }
 
     static func base(_ base: Base) -> BuildInputs {
@@ -56,12 +63,16 @@ struct BuildInputs {
         return inputs
     }
 
-    static func project(_ environment: ProjectEnvironment, base: BuildRecord) -> BuildInputs {
+    static func project(
+        _ environment: ProjectEnvironment, base: BuildRecord, project: FilePath? = nil
+    ) -> BuildInputs {
         var inputs = BuildInputs()
         inputs.add("base", Array(base.id.utf8))
         inputs.add("setup_script", environment.setupScript)
         inputs.add("title", Array(environment.title.utf8))
         inputs.add("language", Array(environment.language.utf8))
+        let files = NamedFiles.read(environment.setupScript, project: project)
+        for (name, content) in files.sorted(by: { $0.key < $1.key }) { inputs.add("file " + name, content) }
         return inputs
     }
 }

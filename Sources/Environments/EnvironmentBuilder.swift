@@ -33,10 +33,12 @@ package struct EnvironmentBuilder {
         _ base: Base, refresh: Bool = false, isCancelled: () -> Bool, report: (BuildEvent) -> Void
     ) throws(BuildError) -> BuildRecord {
         let recipe = base.recipe
-        let draft = BuildRecord(
+        let inputs = BuildInputs.base(base)
+        var draft = BuildRecord(
             id: "", name: recipe.name.text, title: recipe.description, layers: [], variables: recipe.variables,
             interpreters: recipe.interpreters, created: "", size: 0, privilegedFiles: 0,
-            inputs: digest(BuildInputs.base(base).bytes), packages: [])
+            inputs: digest(inputs.bytes), packages: [])
+        draft.parts = partDigests(inputs)
         let request = BuildRequest(name: recipe.name, draft: draft, work: .base(base), refresh: refresh)
         return try build(request, isCancelled: isCancelled, report: report)
     }
@@ -52,10 +54,12 @@ package struct EnvironmentBuilder {
     ) throws(BuildError) -> BuildRecord {
         var variables = base.variables
         variables["KERNEL_LANGUAGE"] = environment.language
-        let draft = BuildRecord(
+        let inputs = BuildInputs.project(environment, base: base, project: project)
+        var draft = BuildRecord(
             id: "", name: key.text, title: environment.title, layers: base.layers, variables: variables,
             interpreters: base.interpreters, created: "", size: 0, privilegedFiles: 0,
-            inputs: digest(BuildInputs.project(environment, base: base).bytes), packages: base.packages)
+            inputs: digest(inputs.bytes), packages: base.packages)
+        draft.parts = partDigests(inputs)
         let archive =
             recipe.map { PackageArchive(suite: $0.suite, components: $0.components) }
             ?? base.image?.suite.map { PackageArchive(suite: $0, components: ["main"]) }

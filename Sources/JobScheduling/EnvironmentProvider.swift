@@ -107,6 +107,25 @@ package struct EnvironmentProvider {
             isCancelled: isCancelled, report: report)
     }
 
+    /// Compares a base with its build in force; builds nothing.
+    package func checkBase(_ name: String) throws -> BuildCheck { try builder().check(try catalogue.base(name)) }
+
+    /// Compares a project's environment, and its base, with their builds in force; builds nothing.
+    package func check(_ environment: ProjectEnvironment, project: FilePath) throws -> BuildCheck {
+        guard let key = Self.key(environment) else {
+            throw StoreError(message: "check the environment: its uuid is no name", hint: nil)
+        }
+        if !catalogue.has(environment.baseImage), let image = try imported(environment.baseImage) {
+            return try builder().check(environment, project: project, base: image, baseIsCurrent: true, key: key)
+        }
+        let base = try catalogue.base(environment.baseImage, others: try importedNames())
+        let state = try builder().check(base)
+        return try builder().check(
+            environment, project: project, base: try environments.current(base.recipe.name),
+            baseIsCurrent: state.reasons.isEmpty,
+            key: key)
+    }
+
     /// The packages of a base belong to many ids.
     private func requireRange() throws {
         if store.identity.hasRange { return }

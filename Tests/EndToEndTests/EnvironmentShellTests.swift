@@ -15,12 +15,10 @@ extension EndToEnd {
         func commands() throws {
             let project = try TemporaryDirectory()
             try project.write("mine", to: "own")
-            // The copy keeps owners and modes, and root's files are not the user's inside.
-            chmod(project.path + "/own", 0o666)
             let first = try shell(
-                "id -u; cat own; echo changed > own; echo x > ~/left; cat own; exit 3\n", "python", "--project",
+                "id -u; cat own; echo x > ~/left; ls ~; exit 3\n", "python", "--project",
                 project.path)
-            #expect(first.status == 3 && first.output == "1000\nminechanged\n", "\(first.errors)")
+            #expect(first.status == 3 && first.output == "1000\nmineleft\n", "\(first.errors)")
             #expect(try project.read("own") == "mine")
             #expect(try shell("ls ~\n", "python").output == "")
         }

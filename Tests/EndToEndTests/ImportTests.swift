@@ -169,3 +169,32 @@ extension EndToEnd {
         }
     }
 }
+
+extension EndToEnd {
+    @Suite(
+        "Imports without privileges", .enabled(if: Cloche.isBuilt, "the programs are not built"),
+        .enabled(if: Cloche.isRoot, "making a user needs root"))
+    struct UnprivilegedImports {
+        @Test("a user imports a directory and an archive, executes, and removes them", arguments: [true, false])
+        func user(hasRange: Bool) throws {
+            let system = try SmallSystem()
+            try system.run("tar -C root -czf packed.tar.gz .; chmod -R a+rX .")
+            chmod(system.directory.path, 0o755)
+            let user = try Unprivileged.User(hasRange: hasRange)
+            for source in ["root", "packed.tar.gz"] {
+                let made = try user.run("env", "import", "mine", system.directory.path + "/" + source)
+                #expect(made.status == 0, "\(source): \(made.errors)")
+                let result = try user.run(
+                    "exec", "--environment", "mine", "--", "sh", "-c", "cat /etc/mark; stat -c %u /bin/sh ~; ls -d ~")
+                #expect(result.status == 0, "\(result.errors)")
+                // With a single id everything is that user's, who is 1000 inside.
+                let owners = hasRange ? "0\n1000\n" : "1000\n1000\n"
+                #expect(result.output == "made\n\(owners)/home/jovyan\n", "\(source): \(result.output)")
+            }
+            let removed = try user.run("env", "rm", "mine", "--yes")
+            #expect(removed.status == 0, "\(removed.errors)")
+            let builds = user.home + "/store/environments/builds"
+            #expect(try FileManager.default.contentsOfDirectory(atPath: builds) == [])
+        }
+    }
+}

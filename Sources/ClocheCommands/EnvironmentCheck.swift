@@ -1,0 +1,57 @@
+import ArgumentParser
+import Environments
+import JobScheduling
+import LinuxSystem
+import Pipelines
+import SystemPackage
+import TerminalOutput
+
+/// `env build --check`: what is out of date, and why.
+struct EnvironmentCheck {
+    private let context: CommandContext
+    private let store: Store
+    private let provider: EnvironmentProvider
+
+    init(_ context: CommandContext, _ store: Store, _ provider: EnvironmentProvider) {
+        self.context = context
+        self.store = store
+        self.provider = provider
+    }
+
+    /// Prints what is found of a base or of a project's environments; ends with 1 where something is out of date.
+    func run(_ what: String, json: Bool) throws {
+        let checks = try checks(what)
+        if json {
+            let documents = checks.map { check in
+                Documents.object([
+                    ("name", .string(check.name)), ("build", check.build.map { .string($0) } ?? .null),
+                    ("up_to_date", .bool(check.reasons.isEmpty)),
+                    ("reasons", .array(check.reasons.map { .string($0.description) })),
+                ])
+            }
+            try context.print(Documents.object([("environments", .array(documents))]))
+        } else {
+            for check in checks {
+                let state =
+                    check.reasons.isEmpty
+                    ? "up to date" : "out of date: " + check.reasons.map(\.description).joined(separator: "; ")
+                try context.print("\(printable(check.name)): \(printable(state))")
+            }
+        }
+        if !checks.allSatisfy(\.reasons.isEmpty) { throw ExitCode(1) }
+    }
+
+    private func checks(_ what: String) throws -> [BuildCheck] {
+        if provider.baseNames.contains(what) { return [try provider.checkBase(what)] }
+        let project = FilePath(what)
+        let uuids = ProjectFiles(layers: [project]).listing().environments.keys.sorted()
+        guard !uuids.isEmpty else {
+            throw CommandFailure(
+                .notFound, "check `\(printable(what))`: it is no base, and no project with environments",
+                hint: "bases are " + provider.baseNames.joined(separator: ", "))
+        }
+        return try uuids.compactMap { uuid in
+            try provider.projectEnvironment(uuid, project: project).map { try provider.check($0, project: project) }
+        }
+    }
+}
