@@ -87,12 +87,10 @@ struct EnvironmentHistory {
 
     var text: String {
         builds.map { build in
-            var words = [
-                "held by    ", " \(build.record.id.prefix(12))", build.isInForce ? "in force;" : "not in force;",
-            ]
             let holders = build.jobs.map { "job \($0)" } + build.environments.map { "environment \($0)" }
-            words.append(holders.isEmpty ? "nobody" : printable(holders.prefix(20).joined(separator: ", ")))
-            return words.joined(separator: " ")
+            let names = holders.isEmpty ? "nobody" : printable(holders.prefix(20).joined(separator: ", "))
+            let state = build.isInForce ? "in force" : "not in force"
+            return "has build    \(build.record.id.prefix(12)) of \(build.record.created), \(state), held by \(names)"
         }.joined(separator: "\n")
     }
 }

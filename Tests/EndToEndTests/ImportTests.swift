@@ -137,6 +137,42 @@ extension EndToEnd {
             try forget()
         }
 
+        @Test("the reader of an archive sees nothing of the host while it reads", .enabled(if: Cloche.isRoot))
+        func confinement() throws {
+            let system = try SmallSystem()
+            try system.run("head -c 400000000 /dev/zero > zeros; tar -czf large.tar.gz zeros; rm zeros")
+            let command = try Cloche.start(["env", "import", name, system.directory.path + "/large.tar.gz"])
+            defer { command.signal(SIGTERM) }
+            // The keeper stays outside; the reader is the one that has left the host's files.
+            var reader: pid_t?
+            _ = eventually(within: 20) {
+                let readers = ProcessTable.descendants(of: command.pid).filter {
+                    $0.value.hasSuffix("cloche-supervisor unpack ")
+                }
+                reader = readers.keys.first { Self.text($0, "mountinfo").split(separator: "\n").count == 1 }
+                return reader != nil
+            }
+            let process = try #require(reader, "\(command.errors)")
+            let mounts = Self.text(process, "mountinfo")
+            #expect(mounts.contains("/environments/staging/") && mounts.contains(" / "), "\(mounts)")
+            // Its own network namespace has a loopback device and nothing else.
+            #expect(Self.text(process, "net/dev").split(separator: "\n").count == 3)
+            let status = Self.text(process, "status")
+            // CHOWN, DAC_OVERRIDE, FOWNER, FSETID; and no id of the host's users.
+            #expect(status.contains("CapEff:\t000000000000001b\n") && status.contains("NoNewPrivs:\t1\n"), "\(status)")
+            #expect(!status.contains("Uid:\t0\t"), "\(status)")
+            let files = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd").map {
+                try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/fd/\($0)")
+            }
+            #expect(
+                files.allSatisfy { $0.hasPrefix("pipe:") || $0 == "/" || $0 == "/zeros" || $0.contains("/tree") },
+                "\(files)")
+        }
+
+        private static func text(_ process: pid_t, _ name: String) -> String {
+            (try? String(contentsOf: URL(filePath: "/proc/\(process)/\(name)"), encoding: .utf8)) ?? ""
+        }
+
         @Test("archives that reach for the host find nothing of it, and bombs end with a hint")
         func hostile() throws {
             let system = try SmallSystem()
