@@ -169,7 +169,7 @@ extension EnvironmentProvider {
             }
         }
         if let name = removal.name { try environments.forget(name) }
-        let builder = builder()
+        let builder = try builder()
         for build in removal.builds { try builder.remove(build) }
     }
 
