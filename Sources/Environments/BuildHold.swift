@@ -38,8 +38,14 @@ extension EnvironmentStore {
     package func hold(_ record: BuildRecord) throws(StoreError) -> BuildHold {
         var files: [OpenedFile] = []
         for build in Set([record.id] + record.layers).sorted() {
-            guard let file = try lock(build: build, LOCK_SH) else { throw .unknownBuild(build) }
-            files.append(file)
+            do throws(StoreError) {
+                guard let file = try lock(build: build, LOCK_SH) else { throw .unknownBuild(build) }
+                files.append(file)
+            } catch {
+                // Who has seized it is about to remove it.
+                if case .system(let cause) = error, cause.errno == .wouldBlock { throw .unknownBuild(build) }
+                throw error
+            }
         }
         return BuildHold(files)
     }
@@ -63,7 +69,6 @@ extension EnvironmentStore {
         return try system { () throws(SyscallError) in
             guard Syscall.exists(path) else { return nil }
             let file = OpenedFile(try Syscall.open(path, O_RDONLY | O_NOFOLLOW))
-            // A holder waits for nobody: who seizes a build removes it.
             try Syscall.flock(file.number, kind | LOCK_NB)
             return try Syscall.fstat(file.number).links > 0 ? file : nil
         }

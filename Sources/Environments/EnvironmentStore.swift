@@ -68,7 +68,10 @@ package struct EnvironmentStore: Sendable, Hashable {
     /// Builds that are neither in force, nor a layer of one that is, nor kept, nor a layer of one that is kept.
     package func unused(keeping: Set<String>) throws(StoreError) -> [String] {
         var used = keeping
-        for build in keeping { used.formUnion((try? record(build).layers) ?? []) }
+        // What was lost lies on nothing; a record that cannot be read might name any build, and is an error.
+        for build in keeping where Syscall.exists(path(of: build).appending("build.json")) {
+            used.formUnion(try record(build).layers)
+        }
         for name in try names() {
             guard let record = try current(name) else { continue }
             used.formUnion([record.id] + record.layers)

@@ -64,8 +64,7 @@ package struct EnvironmentUse {
 
     /// Every build that neither a job nor an environment in force needs; also what is left of removed ones.
     package func unused() throws -> [String] {
-        let used = Set(pins.keys).union(inForce.keys).union(layers.values.joined())
-        return try environments.buildNames().filter { !used.contains($0) }
+        try environments.unused(keeping: Set(pins.keys))
     }
 
     private func above(_ build: String) -> [String] {
