@@ -20,6 +20,7 @@ extension SandboxBuildExecutor {
         var policy = BuiltInPolicies.standard
         policy.data = .none
         policy.limits.output = nil
+        ceiling?.clip(&policy)
         var sandbox = SandboxSpec(policy: policy, arguments: compression.arguments, variables: ["LC_ALL": "C"])
         var stage = StageSpec(environments: [.init(layers: [root.string])])
         for name in ["usr", "lib", "lib64", "bin"] {
