@@ -33,14 +33,11 @@ package enum CommandLineMain {
     /// What the parser, or a command, has to say about its arguments, in the form of every other failure.
     private static func wrongUsage(_ error: any Error) -> CommandFailure {
         let message = ClocheCommand.message(for: error)
-        let known = ClocheCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
-        if let word = CommandLine.arguments.dropFirst().first, !word.hasPrefix("-"), !known.contains(word),
-            message.contains("nexpected argument")
-        {
+        if let (commands, word, known) = unknownCommand() {
             return CommandFailure(
-                .usage, "there is no command `\(word)`",
-                hint: EditDistance.nearest(to: word, in: known).map { "did you mean `cloche \($0)`?" }
-                    ?? "`cloche --help` lists the commands")
+                .usage, "there is no command `\(commands) \(printable(word))`",
+                hint: EditDistance.nearest(to: word, in: known).map { "did you mean `\(commands) \($0)`?" }
+                    ?? "`\(commands) --help` lists the commands")
         }
         let lines = ClocheCommand.fullMessage(for: error).split(separator: "\n")
         // Of an error that a command found, the parser knows no usage but that of the whole program.
@@ -48,6 +45,21 @@ package enum CommandLineMain {
         return CommandFailure(
             .usage, message.prefix(1).lowercased() + message.dropFirst(),
             hint: usage.map { "usage: \($0.dropFirst("Usage: ".count))" })
+    }
+
+    /// The first word that names no command, the commands before it, and those that there are.
+    private static func unknownCommand() -> (commands: String, word: String, known: [String])? {
+        var (path, commands) = ("cloche", ClocheCommand.configuration.subcommands)
+        for word in CommandLine.arguments.dropFirst() {
+            if commands.isEmpty || word.hasPrefix("-") || word == "help" { return nil }
+            let next = commands.first {
+                $0.configuration.commandName == word || $0.configuration.aliases.contains(word)
+            }
+            guard let next else { return (path, word, commands.compactMap { $0.configuration.commandName }) }
+            path += " \(word)"
+            commands = next.configuration.subcommands
+        }
+        return nil
     }
 
     private static func end(_ failure: CommandFailure) -> Never {

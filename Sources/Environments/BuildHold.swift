@@ -31,9 +31,6 @@ extension EnvironmentStore {
         return NameLock(OpenedFile(lock))
     }
 
-    /// The identities of all builds, and of what is left of removed ones.
-    package func buildNames() throws(StoreError) -> [String] { try list("builds") }
-
     /// Holds a build and its layers; a build that was removed meanwhile is unknown.
     package func hold(_ record: BuildRecord) throws(StoreError) -> BuildHold {
         var files: [OpenedFile] = []

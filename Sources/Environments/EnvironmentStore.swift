@@ -62,7 +62,7 @@ package struct EnvironmentStore: Sendable, Hashable {
         try list("names").compactMap { $0.hasSuffix(".json") ? EnvironmentName(String($0.dropLast(5))) : nil }
     }
 
-    /// All finished builds, in order.
+    /// The identities of all builds, and of what is left of removed ones, in order.
     package func builds() throws(StoreError) -> [String] { try list("builds") }
 
     /// Builds that are neither in force, nor a layer of one that is, nor kept, nor a layer of one that is kept.

@@ -72,7 +72,7 @@ package struct EnvironmentUse {
     }
 
     private func records() throws -> [BuildRecord] {
-        try environments.buildNames().compactMap { try? environments.record($0) }
+        try environments.builds().compactMap { try? environments.record($0) }
     }
 }
 
