@@ -35,14 +35,15 @@ struct EnvironmentRemoveCommand: ParsableCommand {
         }
         let abandoned = unused ? try provider.removeAbandoned() : 0
         let records = removal.builds.compactMap { try? provider.environments.record($0) }
-        let bytes = records.reduce(0) { $0 + $1.size }
+        var bytes = records.reduce(0) { $0 + $1.size }
         if removal.name != nil || !removal.builds.isEmpty {
             let what = removal.name.map { "the environment `\($0)`" + (removal.builds.isEmpty ? "" : " with ") } ?? ""
             let builds =
                 removal.builds.isEmpty ? "" : "\(counted(removal.builds.count, "build")) (\(humanBytes(bytes)))"
             try Confirmation.standard(isGranted: yes, streams: context.streams).require(
                 "remove \(what)\(builds)?", details: records.map { "\($0.id)  \($0.created)  \(humanBytes($0.size))" })
-            try provider.carryOut(removal)
+            removal.builds = try provider.carryOut(removal)
+            bytes = records.filter { removal.builds.contains($0.id) }.reduce(0) { $0 + $1.size }
         }
         if output.json {
             return try context.print(

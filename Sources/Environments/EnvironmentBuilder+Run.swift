@@ -70,8 +70,9 @@ extension EnvironmentBuilder {
         _ staged: consuming StagedBuild, _ record: BuildRecord, _ name: EnvironmentName
     ) throws(BuildError) {
         do throws(StoreError) {
-            try store.publish(staged, record)
+            let held = try store.publish(staged, record)
             try store.putIntoForce(name, record)
+            withExtendedLifetime(held) {}
             try store.clearFailure(of: name)
         } catch {
             throw .store(error)

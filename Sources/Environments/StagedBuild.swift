@@ -56,19 +56,23 @@ extension EnvironmentStore {
         }
     }
 
-    /// Makes a staged build permanent under the record's id.
-    func publish(_ staged: consuming StagedBuild, _ record: BuildRecord) throws(StoreError) {
+    /// Makes a staged build permanent under the record's id; it is held, so that nobody removes it before it is in force.
+    @discardableResult
+    func publish(_ staged: consuming StagedBuild, _ record: BuildRecord) throws(StoreError) -> OpenedFile {
         let bytes = try encode(record)
         let from = staged.directory
         let to = path(of: record.id)
-        try system { () throws(SyscallError) in
+        return try system { () throws(SyscallError) in
             let folder = try Syscall.open(from, O_RDONLY | O_DIRECTORY)
             try Syscall.replaceFile("build.json", at: folder.number, bytes, mode: 0o600)
+            let held = OpenedFile(try Syscall.open("build.json", at: folder.number, O_RDONLY | O_NOFOLLOW))
+            try Syscall.flock(held.number, LOCK_SH)
             try Syscall.unlink(FilePath(StagedBuild.lockName), at: folder.number)
             try Syscall.fsync(folder.number)
             try Syscall.rename(from, to: to, replacing: false)
             let builds = try Syscall.open(directory.appending("builds"), O_RDONLY | O_DIRECTORY)
             try Syscall.fsync(builds.number)
+            return held
         }
     }
 

@@ -94,6 +94,12 @@ package struct EnvironmentProvider {
         if !catalogue.has(environment.baseImage), let image = try imported(environment.baseImage) {
             record = image
             recipe = nil
+            guard !environment.needsBuild || image.interpreters["bash"]?.hasSuffix("/bash") == true else {
+                throw StoreError(
+                    message:
+                        "build `\(environment.title)`: the image `\(image.name)` has no bash to run its setup_script.sh",
+                    hint: "take an image with bash, or leave the script empty")
+            }
         } else {
             let base = try catalogue.base(environment.baseImage, others: try importedNames())
             record = try builder.build(base, isCancelled: isCancelled, report: report)

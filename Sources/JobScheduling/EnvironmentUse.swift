@@ -98,6 +98,8 @@ package struct EnvironmentRemoval {
     package var name: EnvironmentName?
     /// The builds that are removed.
     package var builds: [String]
+    /// Whether builds that somebody has begun to use are left out instead of refused.
+    package var sparesUsed = false
     /// Builds of the name that stay, with the jobs that hold them.
     package var kept: [(build: String, jobs: [String])] = []
 }
@@ -132,18 +134,25 @@ extension EnvironmentProvider {
 
     /// Everything that nobody needs.
     package func unusedBuilds() throws -> EnvironmentRemoval {
-        EnvironmentRemoval(name: nil, builds: try EnvironmentUse(store, environments).unused())
+        var removal = EnvironmentRemoval(name: nil, builds: try EnvironmentUse(store, environments).unused())
+        removal.sparesUsed = true
+        return removal
     }
 
     /// Removes what was planned, unless somebody has begun to need it since.
     ///
     /// No sandbox, job or build can begin to use a build that is seized; those that do already are waited for by nobody:
-    /// it is an error then, and nothing is removed.
-    package func carryOut(_ removal: EnvironmentRemoval) throws {
+    /// it is an error then, and nothing is removed, unless such builds are to be spared. Gives the builds that were removed.
+    package func carryOut(_ removal: EnvironmentRemoval) throws -> [String] {
+        var removal = removal
         var seized: [BuildHold] = []
         defer { withExtendedLifetime(seized) {} }
         for build in removal.builds {
             guard let hold = try environments.seize(build) else {
+                if removal.sparesUsed {
+                    removal.builds.removeAll { $0 == build }
+                    continue
+                }
                 throw EnvironmentInUse(
                     "remove the build `\(build)`: a sandbox or a build uses it", hint: "try again when it has ended",
                     isBusy: true)
@@ -160,6 +169,10 @@ extension EnvironmentProvider {
             }
         }
         let use = try EnvironmentUse(store, environments)
+        if removal.sparesUsed {
+            let unused = Set(try use.unused())
+            removal.builds.removeAll { !unused.contains($0) }
+        }
         for build in removal.builds {
             let names = (use.inForce[build] ?? []).filter { $0 != removal.name?.text }
             guard use.jobs(build).isEmpty, use.environments(on: build).isEmpty, names.isEmpty else {
@@ -170,6 +183,7 @@ extension EnvironmentProvider {
         if let name = removal.name { try environments.forget(name) }
         let builder = try builder()
         for build in removal.builds { try builder.remove(build) }
+        return removal.builds
     }
 
     /// Removes what builds left behind whose makers are gone; how many there were.

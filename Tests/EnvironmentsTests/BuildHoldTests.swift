@@ -28,6 +28,17 @@ import Testing
         }
     }
 
+    @Test func `a build that is finished is held until it is in force`() throws {
+        try withScratch { directory in
+            let (builder, base, _) = try layered(in: directory)
+            var record = base
+            record.id = "finished"
+            let held = try builder.store.publish(try builder.store.stage(), record)
+            #expect(try builder.store.seize("finished") == nil)
+            withExtendedLifetime(held) {}
+        }
+    }
+
     @Test func `a build that is seized or removed is unknown to who wants to use it`() throws {
         try withScratch { directory in
             let (builder, base, layer) = try layered(in: directory)
