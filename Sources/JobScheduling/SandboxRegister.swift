@@ -17,9 +17,17 @@ struct SandboxRegister {
     /// Adds a name; its lock is held until the calling process and all that it forks have ended.
     func add(_ name: String) throws(SyscallError) {
         try Syscall.makeDirectories(directory, mode: 0o700)
-        let file = try Syscall.open(directory.appending(name), O_RDWR | O_CREAT, mode: 0o600)
+        let register = try lock()
+        let file = try Syscall.open(FilePath(name), at: register.number, O_RDWR | O_CREAT, mode: 0o600)
         try Syscall.flock(file.number, LOCK_EX | LOCK_NB)
         _ = file.release()
+    }
+
+    /// Locks the whole register: no name is seen between its making and its being locked, when it would look free.
+    private func lock() throws(SyscallError) -> OwnedFileDescriptor {
+        let register = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+        try Syscall.flock(register.number, LOCK_EX)
+        return register
     }
 
     /// Removes a name; one that cannot be removed is found to be free by the next command.
@@ -28,14 +36,19 @@ struct SandboxRegister {
     /// Removes what sandboxes left that have ended.
     func clear() throws(SyscallError) {
         guard Syscall.exists(directory) else { return }
-        let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
-        var ended: Set<String> = []
-        for entry in try Syscall.directoryEntries(opened.number) where try isFree(entry.path, opened.number) {
-            ended.insert(String(decoding: entry.name, as: UTF8.self))
-        }
+        let ended = try ended()
         guard !ended.isEmpty else { return }
         let left = CgroupHost.probe().removeStale(alive: { !ended.contains($0) }).left
         for name in ended.subtracting(left) { remove(name) }
+    }
+
+    private func ended() throws(SyscallError) -> Set<String> {
+        let register = try lock()
+        var ended: Set<String> = []
+        for entry in try Syscall.directoryEntries(register.number) where try isFree(entry.path, register.number) {
+            ended.insert(String(decoding: entry.name, as: UTF8.self))
+        }
+        return ended
     }
 
     private func isFree(_ name: FilePath, _ directory: CInt) throws(SyscallError) -> Bool {

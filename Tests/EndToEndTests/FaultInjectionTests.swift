@@ -201,7 +201,7 @@ struct FaultyLaunch {
             ("newfstatat", "/scratch\"", "as above"), ("openat2", "/scratch\"", "as above, and says so"),
             ("openat2", "\"/proc/meminfo\"", "shows programs how much memory there is, and limits nothing"),
             ("openat2", "\"freezer.", "best-effort limits"),
-            ("newfstatat", "newfstatat(4, \"\"", "finds control groups"),
+            ("newfstatat", "/mountinfo>, ", "finds control groups"), ("newfstatat", "/cgroup>, ", "as above"),
             ("flock", "LOCK_EX|LOCK_NB", "takes another sandbox for alive; one whose own lock fails does not start"),
             ("getdents64", "", "clears away after others; if the register cannot be read, nothing starts"),
             // The limits of the default policy are best-effort where the host gives no groups; a policy may demand them.
@@ -312,7 +312,9 @@ struct FaultyLaunch {
 
     private var expressions: [String] {
         guard let fault else { return ["-e", "trace=" + Self.calls] }
-        return ["-e", "trace=" + fault.call, "-e", "inject=\(fault.call):error=EPERM:when=\(fault.number)"]
+        // Which file a descriptor is of tells what a look at it is for.
+        return (fault.call == "newfstatat" ? ["-y"] : [])
+            + ["-e", "trace=" + fault.call, "-e", "inject=\(fault.call):error=EPERM:when=\(fault.number)"]
     }
 
     private func start(_ arguments: [String]) throws -> StartedCommand {
