@@ -34,6 +34,7 @@ struct EnvironmentRemoveCommand: ParsableCommand {
             removal = try provider.unusedBuilds()
         }
         let abandoned = unused ? try provider.removeAbandoned() : 0
+        // Only for the sizes: what is left of a removed build has no record.
         let records = removal.builds.compactMap { try? provider.environments.record($0) }
         var bytes = records.reduce(0) { $0 + $1.size }
         if removal.name != nil || !removal.builds.isEmpty {

@@ -45,9 +45,13 @@ struct LogReader {
 
     /// Shows what has been written since the last call, all but a line that is not complete.
     mutating func read(_ write: ([UInt8]) throws -> Void) throws {
-        guard let file = try? Syscall.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
-            case let status = try Syscall.fstat(file.number), status.isRegular
-        else { return }
+        // A step that has not started has no log.
+        guard Syscall.exists(path) else { return }
+        let file = try Syscall.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+        let status = try Syscall.fstat(file.number)
+        guard status.isRegular else {
+            throw CommandFailure(.invalidData, "read the log `\(printable(path.string))`: it is no regular file")
+        }
         let times = needsTimes ? LogTimes(path) : nil
         var position = try offset ?? beginning(file.number, UInt64(status.size), times)
         while true {
@@ -141,7 +145,8 @@ struct LogReader {
 
     private func beginning(_ file: CInt, _ size: UInt64, _ times: LogTimes?) throws -> UInt64 {
         var begin: UInt64 = 0
-        if let since = selection.since, let times { begin = times.offset(since: since) ?? size }
+        // Without an index, too much is better than nothing.
+        if let since = selection.since, let times, !times.isEmpty { begin = times.offset(since: since) ?? size }
         if begin > 0, begin < size { begin = try lineStart(file, before: begin, count: 1) }
         if let tail = selection.tail { begin = max(begin, try tailStart(file, size, tail)) }
         return begin
@@ -190,12 +195,15 @@ struct LogTimes {
 
     init(_ log: FilePath) {
         let path = log.removingLastComponent().appending((log.stem ?? "") + ".idx")
+        // The log is whole without it; its lines are shown without times.
         guard let bytes = try? Syscall.readFile(path, limit: 64 << 20) else { return }
         for index in stride(from: 0, to: bytes.count - 15, by: 16) {
             func word(_ at: Int) -> UInt64 { (0..<8).reduce(0) { $0 | UInt64(bytes[at + $1]) << UInt64($1 * 8) } }
             records.append((word(index), Timestamp(milliseconds: Int64(clamping: word(index + 8)))))
         }
     }
+
+    var isEmpty: Bool { records.isEmpty }
 
     func time(at offset: UInt64) -> Timestamp? {
         var low = 0

@@ -41,6 +41,7 @@ struct JobResumeCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
+        _ = try Parallelism.limit(maxParallel)
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(job, in: store)

@@ -25,7 +25,7 @@ struct RetryCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let limit = try Parallelism.limit(maxParallel)
+        _ = try Parallelism.limit(maxParallel)
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(reference, in: store)
@@ -45,7 +45,7 @@ struct RetryCommand: ParsableCommand {
                     + (runs.count == 1 ? "it" : "them"))
         }
         try JobEnding(context, store, json: output.json).drive(
-            job, limit: maxParallel == nil ? try Parallelism.limit(job.options.maxParallel) : limit,
+            job, limit: try Parallelism.limit(maxParallel ?? job.options.maxParallel),
             showsOutput: runs.count == 1, only: numbers)
     }
 

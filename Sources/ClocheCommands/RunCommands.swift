@@ -207,7 +207,11 @@ struct JobCreateCommand: ParsableCommand {
 
 /// How many runs are made at once.
 enum Parallelism {
-    static func limit(_ wanted: Int?) throws -> Int { try wanted ?? max(1, Syscall.allowedProcessors().count) }
+    static func limit(_ wanted: Int?) throws -> Int {
+        guard let wanted else { return max(1, try Syscall.allowedProcessors().count) }
+        guard (1...10_000).contains(wanted) else { throw ValidationError("--max-parallel needs 1 to 10,000") }
+        return wanted
+    }
 }
 
 struct JobPlanCommand: ParsableCommand {
@@ -253,6 +257,7 @@ struct JobStartCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
+        _ = try Parallelism.limit(maxParallel)
         let context = CommandContext()
         let store = try context.openStore()
         var target = try Target(job, in: store)

@@ -50,6 +50,7 @@ struct SnapshotCreateCommand: ParsableCommand {
         let project = try SnapshotStore.open(project: FilePath(directory))
         if !explain.isEmpty { return try explain(context, project.number) }
         let (snapshots, owner) = try context.openSnapshots()
+        // For people only: a snapshot goes by its identity.
         let name = (try? FilePath(bytes: Syscall.readLink(FilePath("/proc/self/fd/\(project.number)"))))?.lastComponent?
             .string
         var request = CaptureRequest(

@@ -39,6 +39,18 @@ extension EndToEnd {
             #expect(try logs("--since", "2h") == all)
             #expect(try logs("--json", "--grep", "no end").contains(#""line":"no end""#))
 
+            let directory = try #require(
+                Cloche.run("show", "\(project.name)/0").output.split(separator: "\n").first {
+                    $0.hasPrefix("directory")
+                }?.split(separator: " ").last)
+            let log = "\(directory)/logs/\(TestProject.uuid(0))"
+            try FileManager.default.removeItem(atPath: log + ".idx")
+            #expect(try logs("--since", "1s") == all, "without an index, too much is better than nothing")
+            try FileManager.default.removeItem(atPath: log + ".log")
+            try FileManager.default.createSymbolicLink(atPath: log + ".log", withDestinationPath: "/etc/passwd")
+            let link = try Cloche.run("logs", "\(project.name)/0")
+            #expect(link.status != 0 && link.output == "" && link.errors.hasPrefix("error: "), "\(link.errors)")
+
             #expect(try Cloche.run("logs", "\(project.name)/0", "--since", "noon").status == 64)
             #expect(try Cloche.run("logs", "\(project.name)/0", "--raw", "--timestamps").status == 64)
             _ = try Cloche.run("rm", project.name, "--yes")

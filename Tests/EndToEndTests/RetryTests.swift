@@ -60,6 +60,8 @@ extension EndToEnd {
             #expect(try Self.states(project) == ["succeeded", "failed", "skipped", "skipped"])
             #expect(try Cloche.run("retry", project.name).status == 0)
             #expect(try Self.states(project) == ["succeeded", "succeeded", "skipped", "skipped"])
+            #expect(try Cloche.run("retry", project.name, "--all", "--max-parallel", "0").status == 64)
+            #expect(try Self.states(project) == ["succeeded", "succeeded", "skipped", "skipped"])
             let none = try Cloche.run("retry", project.name)
             #expect(none.status == 6 && none.errors.contains("--all"), "\(none.errors)")
             #expect(try Cloche.run("retry", project.name, "--all").status == 3)
