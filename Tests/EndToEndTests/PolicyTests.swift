@@ -94,6 +94,16 @@ extension EndToEnd {
             #expect(try Cloche.run("show", "\(project.name)/0").output.contains("limits.pids 1024 to 99"))
             #expect(try cloche("policy", "show", "default").output.contains("clipped  limits.pids 1024 to 99"))
 
+            let own = UUID().uuidString.lowercased()
+            let place = ".orchest/environments/\(own)/"
+            try project.directory.write(
+                """
+                {"base_image": "python", "gpu_support": false, "language": "python", "name": "Clipped", "uuid": "\(own)"}
+                """, to: place + "properties.json")
+            try project.directory.write("flock /tmp true && exit 9; exit 0\n", to: place + "setup_script.sh")
+            let built = try cloche("env", "build", project.path)
+            #expect(built.status == 0 && built.errors.contains("the system call flock"), "\(built.errors)")
+
             let writable = try cloche(mode: "666", "exec", "--", "echo", "ran")
             #expect(writable.status == 78 && writable.output == "", "\(writable.errors)")
             _ = try Cloche.run("rm", project.name, "--yes")
