@@ -2,9 +2,9 @@
 ///
 /// Orderings are left out on purpose: a register has 64 bits, the kernel looks at 32 of them for most arguments, and a
 /// rule such as "greater than 40" is passed by any value with a high bit set.
-package struct SeccompCondition: Sendable, Hashable, Codable {
+package struct SeccompCondition: Sendable, Hashable {
     /// How a register is compared.
-    package enum Test: Sendable, Hashable, Codable {
+    package enum Test: Sendable, Hashable {
         /// The low 32 bits under `mask` are one of `values`; the high 32 bits are ignored, as the kernel does for `int`.
         case low(mask: UInt32, oneOf: [UInt32])
         /// All 64 bits are one of `values`: for pointers and `long`.

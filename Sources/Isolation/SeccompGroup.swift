@@ -1,5 +1,5 @@
 /// System calls, or uses of them, that are refused for one common reason.
-package struct SeccompGroup: Sendable, Hashable, Codable {
+package struct SeccompGroup: Sendable, Hashable {
     /// The name of a group, as a policy and a report write it.
     package struct ID: RawRepresentable, Sendable, Hashable, Codable, ExpressibleByStringLiteral {
         /// The name as it is written.
@@ -12,7 +12,7 @@ package struct SeccompGroup: Sendable, Hashable, Codable {
     }
 
     /// The smallest change of a policy after which such a call is allowed.
-    package enum Opening: Sendable, Hashable, Codable {
+    package enum Opening: String, Sendable, Hashable {
         /// The call's own name, added to `seccomp.allow`.
         case call
         /// The group's name, added to `seccomp.allow`.

@@ -1,9 +1,9 @@
 package import SystemPackage
 
 /// What a refused system call is answered with, and where the reason is told.
-package struct SeccompRefusal: Sendable, Hashable, Codable {
+package struct SeccompRefusal: Sendable, Hashable {
     /// Whether the supervisor hears of a refusal.
-    package enum Reporting: String, Sendable, Hashable, Codable {
+    package enum Reporting: String, Sendable, Hashable {
         /// The supervisor is told, records the call, and gives the answer.
         case notify
         /// The kernel answers at once: for probes that programs make before they fall back on something else.
@@ -28,7 +28,7 @@ package struct SeccompRefusal: Sendable, Hashable, Codable {
 }
 
 /// What becomes of a system call.
-package enum SeccompVerdict: Sendable, Hashable, Codable {
+package enum SeccompVerdict: Sendable, Hashable {
     case allow
     case refuse(SeccompRefusal)
 }

@@ -1,7 +1,7 @@
 /// What becomes of one system call, looking at its arguments where that matters.
-package struct SeccompRule: Sendable, Hashable, Codable {
+package struct SeccompRule: Sendable, Hashable {
     /// Conditions that must all hold, and the verdict then.
-    package struct Case: Sendable, Hashable, Codable {
+    package struct Case: Sendable, Hashable {
         /// All of these have to hold.
         package var conditions: [SeccompCondition]
 

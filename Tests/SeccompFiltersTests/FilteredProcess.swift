@@ -87,3 +87,10 @@ enum FilteredProcess {
             status: status)
     }
 }
+
+extension FilterProgram {
+    /// The bytes as lower-case hexadecimal digits.
+    fileprivate var hexadecimal: String {
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}

@@ -47,7 +47,21 @@ extension SeccompRule: CustomTestStringConvertible {
     func `a policy survives being written and read`(policy: SeccompPolicy) throws {
         let data = try JSONEncoder().encode(policy)
         #expect(try JSONDecoder().decode(SeccompPolicy.self, from: data) == policy)
-        #expect(data.count < 20_000)
+        #expect(data.count < 12_000)
+    }
+
+    @Test func `a damaged policy is refused`() throws {
+        let text = String(decoding: try JSONEncoder().encode(SeccompPolicy.steps()), as: UTF8.self)
+        for (part, damage) in [
+            ("rules allow", "rules perhaps"), (",notify,", ",loudly,"), ("unlisted 38", "unlisted x"),
+            ("unlisted ", "listed "), ("rule clone ", "rule "), ("0:2114060288:0", "0:2114060288:4294967296"),
+        ] {
+            try #require(text.contains(part))
+            let damaged = Data(text.replacingOccurrences(of: part, with: damage).utf8)
+            #expect(throws: DecodingError.self, "\(damage)") {
+                try JSONDecoder().decode(SeccompPolicy.self, from: damaged)
+            }
+        }
     }
 
     @Test func `a call can be allowed by name`() throws {
