@@ -99,9 +99,14 @@ let package = Package(
         .executableTarget(
             name: "cloche", dependencies: ["ClocheCommands"], swiftSettings: strict, linkerSettings: statically),
         .executableTarget(
-            name: "cloche-init", dependencies: ["CSandboxLaunch"],
-            cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Os"])],
-            linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles", "-Xlinker", "-s"])]),
+            name: "cloche-init",
+            cSettings: [
+                .headerSearchPath("../CSandboxLaunch/include"),
+                .unsafeFlags(["-Wall", "-Wextra", "-Os", "-ffreestanding", "-fno-builtin", "-fno-stack-protector"]),
+            ],
+            linkerSettings: [
+                .unsafeFlags(["-static-executable", "-nostartfiles", "-Xclang-linker", "-nostdlib", "-Xlinker", "-s"])
+            ]),
         .executableTarget(
             name: "cloche-prove", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Os"])],
             linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "-s"])]),
