@@ -17,8 +17,12 @@ package enum CommandLineMain {
         // A reader that goes away ends a command quietly, by the failing write.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try ClocheCommand.parseAsRoot()
-            try command.run()
+            if let request = ExecRequest(CommandLine.arguments.dropFirst()) {
+                try request.run()
+            } else {
+                var command = try ClocheCommand.parseAsRoot()
+                try command.run()
+            }
             exit(0)
         } catch let code as ExitCode {
             exit(code.rawValue)

@@ -32,13 +32,10 @@ struct EnvironmentShellCommand: ParsableCommand {
                 .commandNotFound, "open a shell in `\(printable(name))`: there is none in it",
                 hint: "run one of its programs with `cloche exec --environment \(printable(name)) -- PROGRAM`")
         }
-        var command = try ExecCommand.parse(["--", shell, Syscall.isTerminal(0) ? "-i" : "-s"])
-        command.options.environment = name
-        command.options.policy = policy
-        command.options.project = project
+        let wishes = SandboxWishes(policy: policy, environment: name, project: project)
         if Syscall.isTerminal(0) {
             context.say("a throw-away copy of `\(printable(name))`: only /data is kept; `exit` ends it")
         }
-        try command.run()
+        try ExecRequest(wishes: wishes, command: [shell, Syscall.isTerminal(0) ? "-i" : "-s"]).run()
     }
 }

@@ -4,6 +4,12 @@ import Pipelines
 import SystemPackage
 import TerminalOutput
 
+struct PipelineCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pipeline", abstract: "Look at a pipeline's file.",
+        subcommands: [PipelineValidateCommand.self, PipelineGraphCommand.self])
+}
+
 struct PipelineValidateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "validate", abstract: "Check a pipeline, its parameters file and the files that it names.")

@@ -120,12 +120,12 @@ struct PolicyExplainCommand: ParsableCommand {
         let context = CommandContext()
         let policy = try CommandContext.policy(name)
         let store = try SandboxStore(try CommandContext.storePath())
-        var options = try SandboxOptions.parse([])
+        var wishes = SandboxWishes()
         // Where the policy wants the data of a project, the one that this is called in is as good as any.
-        if policy.dataScope == .project { options.project = "." }
+        if policy.dataScope == .project { wishes.project = "." }
         let environment =
-            try store.environment(options.environment) ?? SandboxStore.Environment(layers: [], variables: [:])
-        let explanation = try options.request(["COMMAND"], under: policy, in: environment, of: store).explanation()
+            try store.environment(wishes.environment) ?? SandboxStore.Environment(layers: [], variables: [:])
+        let explanation = try wishes.request(["COMMAND"], under: policy, in: environment, of: store).explanation()
         try output.json ? context.print(json: explanation) : context.print(SandboxDescription(explanation).text)
     }
 }

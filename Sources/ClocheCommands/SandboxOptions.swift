@@ -7,17 +7,31 @@ import SandboxRuntime
 import SystemPackage
 import TerminalOutput
 
-/// What a single command's sandbox is to be like.
+/// What a single command's sandbox is to be like, as its user says it.
+struct SandboxWishes: Hashable {
+    var policy = "default"
+    var environment = "python"
+    var project: String?
+    var binds: [String] = []
+    var variables: [String] = []
+}
+
+/// The options for it.
 struct SandboxOptions: ParsableArguments {
-    @Option(help: "What the sandbox may do: the name of a policy.") var policy = "default"
-    @Option(help: "The environment: a base, or the uuid of one of the project's.") var environment = "python"
+    @Option(help: "What the sandbox may do: the name of a policy.") var policy = SandboxWishes().policy
+    @Option(help: "The environment: a base, or the uuid of one of the project's.")
+    var environment = SandboxWishes().environment
     @Option(help: "A directory that is shown, with throw-away changes, at /project-dir.") var project: String?
     @Option(name: .customLong("bind-ro"), help: "Show a file or directory of the host, read-only: PATH or PATH:INSIDE.")
     var binds: [String] = []
     @Option(name: .customLong("env-var"), help: "Set a variable: NAME=VALUE.") var variables: [String] = []
+
+    var wishes: SandboxWishes {
+        SandboxWishes(policy: policy, environment: environment, project: project, binds: binds, variables: variables)
+    }
 }
 
-extension SandboxOptions {
+extension SandboxWishes {
     /// The sandbox of a command.
     func request(
         _ command: [String], under policy: SandboxPolicy, in environment: SandboxStore.Environment,

@@ -16,6 +16,30 @@ extension EndToEnd {
             }
         }
 
+        @Test("options mean the same in either spelling")
+        func spellings() throws {
+            let directory = try TemporaryDirectory()
+            try directory.write("shown", to: "file")
+            let options = [
+                ("--policy", "strict"), ("--environment", "python"), ("--project", directory.path),
+                ("--bind-ro", "\(directory.path)/file:/mnt/file"), ("--env-var", "ONE=1"), ("--env-var", "TWO=2"),
+            ]
+            let script = "pwd; cat /mnt/file; env | grep -E '^(ONE|TWO)'; ulimit -v; id -u"
+            let apart = options.flatMap { [$0.0, $0.1] } + ["--", "sh", "-c", script]
+            let joined = options.map { "\($0.0)=\($0.1)" } + ["--", "sh", "-c", script]
+            func run(_ words: [String]) throws -> CommandResult {
+                try Cloche.start(["exec"] + words).wait(timeout: 60)
+            }
+            let result = try run(apart)
+            #expect(result.output.hasPrefix("/project-dir\nshownONE=1\nTWO=2\n"), "\(result.errors)")
+            #expect(try run(joined).output == result.output)
+            for wrong in [
+                ["--policy"], ["--policy", "--json", "--", "true"], ["--nothing", "x", "--", "true"], ["true"],
+            ] {
+                #expect(try run(wrong).status == 64, "\(wrong)")
+            }
+        }
+
         @Test("stdin, stdout and stderr go through unchanged")
         func standardStreams() throws {
             let directory = try TemporaryDirectory()
