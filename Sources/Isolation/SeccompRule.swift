@@ -61,17 +61,17 @@ package struct SeccompRule: Sendable, Hashable {
 }
 
 extension SeccompRule {
-    /// Rules that allow each call in `names`, which are separated by white space.
+    /// Rules that allow each call in `names`, which are separated by spaces and line ends.
     package static func allow(_ names: String) -> [SeccompRule] {
         calls(names).map { SeccompRule($0, otherwise: .allow) }
     }
 
-    /// Rules that refuse each call in `names`, which are separated by white space.
+    /// Rules that refuse each call in `names`, which are separated by spaces and line ends.
     package static func refuse(_ names: String, _ refusal: SeccompRefusal) -> [SeccompRule] {
         calls(names).map { SeccompRule($0, otherwise: .refuse(refusal)) }
     }
 
     private static func calls(_ names: String) -> [String] {
-        names.split(whereSeparator: \.isWhitespace).map(String.init)
+        names.utf8.split { $0 == 0x20 || $0 == 0x0A }.map { String(Substring($0)) }
     }
 }
