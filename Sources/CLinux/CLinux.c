@@ -142,6 +142,7 @@ int CLinux_peer_credentials(int socket, pid_t *process, uid_t *user, gid_t *grou
     *group = credentials.gid;
     return result;
 }
+int CLinux_accept(int socket) { return accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
 
 enum { maximumDescriptors = 64 };
 

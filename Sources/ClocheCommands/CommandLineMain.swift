@@ -106,6 +106,6 @@ struct ClocheCommand: ParsableCommand {
             CancelCommand.self, RetryCommand.self, RemoveCommand.self, DiffCommand.self, JobCommand.self,
             PipelineCommand.self,
             EnvironmentCommand.self,
-            SnapshotCommand.self, PolicyCommand.self, SystemCommand.self,
+            SnapshotCommand.self, PolicyCommand.self, ServeCommand.self, SystemCommand.self,
         ])
 }

@@ -12,7 +12,7 @@ enum Documents {
     static func job(_ job: JobRecord, in store: Store) -> JSONValue {
         object([
             ("uuid", .string(job.uuid.description)), ("name", .string(job.name.description)),
-            ("state", .string(job.state.rawValue)), ("driven", .bool(JobLock.isHeld(store, job.uuid))),
+            ("state", .string(job.state.rawValue)), ("driven", .bool(store.isDriven(job))),
             ("counts", value(job.counts)),
             ("pipeline", .string(job.pipelinePath)), ("project", .string(job.project.path)),
             ("policy", .string(job.policyName)), ("created", value(job.created)), ("started", value(job.started)),

@@ -23,6 +23,7 @@ enum Failures {
         case let error as JobStorageError: storage(error)
         case let error as JobScheduling.StoreError:
             CommandFailure(.invalidConfiguration, error.message, hint: error.hint)
+        case let error as ServiceError: service(error)
         case let error as Environments.StoreError: environments(error)
         case let error as BuildError: build(error)
         case let error as EnvironmentInUse:
@@ -71,6 +72,18 @@ enum Failures {
                 .notFound, "find the environment `\(name)`: it has not been built", hint: "`cloche env ls` lists them")
         }
         return CommandFailure(.invalidConfiguration, "\(error)", hint: error.hint)
+    }
+
+    private static func service(_ error: ServiceError) -> CommandFailure {
+        let code: FailureCode =
+            switch error.kind {
+            case .absent: .serviceUnavailable
+            case .occupied: .alreadyExists
+            case .silent: .busy
+            case .unusable: .invalidConfiguration
+            case .failed: .failed
+            }
+        return CommandFailure(code, error.message, hint: error.hint)
     }
 
     private static func storage(_ error: JobStorageError) -> CommandFailure {

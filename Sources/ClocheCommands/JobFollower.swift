@@ -12,7 +12,9 @@ import TerminalOutput
     import Glibc
 #endif
 
-/// Drives a job in the foreground and shows it: a repainted display on a terminal, plain lines elsewhere.
+/// Carries a job to its end and shows it: a repainted display on a terminal, plain lines elsewhere.
+///
+/// Where a service serves the store, the service drives the job and this follows it; else this process drives it.
 final class JobFollower {
     private struct Step {
         var title: String
@@ -43,15 +45,16 @@ final class JobFollower {
         display = ProgressDisplay(context.streams.error)
     }
 
-    /// Runs the job to its end and gives it as it is then.
-    func drive(limit: Int) throws -> JobRecord {
+    /// Gives the job as it is when nothing is left to do; `only` are the runs that are asked for, nil is all.
+    func drive(limit: Int, only: RunNumbers? = nil) throws -> JobRecord {
         let signals = try Syscall.signalDescriptor([SIGINT, SIGTERM, SIGHUP]).release()
-        let engine = try JobEngine(store, job: job.uuid, limit: limit, loop: loop) { self.notice($0) }
+        let driver = try driver(limit: limit, only: only)
         loop.watch(signals) {
-            while let signal = Syscall.nextSignal(signals) { self.stop(engine, signal) }
+            while let signal = Syscall.nextSignal(signals) { self.stop(driver, signal) }
         }
         repaintLater()
-        let record = try engine.run()
+        try driver.run()
+        let record = try store.database.job(job.uuid)
         readLogs()
         display.finish(.clear)
         loop.unwatch(signals)
@@ -59,6 +62,8 @@ final class JobFollower {
         case nil where record.state == .paused:
             context.say("the job is paused; go on with it by `cloche job resume \(record.name)`")
         case SIGINT: context.say("the job was cancelled")
+        case .some where !record.state.isFinal && driver is FollowedJob:
+            context.say("the service goes on with the job; follow it by `cloche watch \(record.name)`")
         case .some where !record.state.isFinal:
             context.say("the job was interrupted; go on with it by `cloche job start \(record.name)`")
         default: break
@@ -69,27 +74,47 @@ final class JobFollower {
     /// The first signal that ended it before its time.
     private(set) var stopSignal: CInt?
 
-    private func stop(_ engine: JobEngine, _ signal: CInt) {
+    private func driver(limit: Int, only: RunNumbers?) throws -> any JobDriver {
+        if let followed = try followed(only) { return followed }
+        do {
+            return try JobEngine(store, job: job.uuid, limit: limit, loop: loop) { self.notice($0) }
+        } catch {
+            // A service that has just begun may have been faster.
+            guard let followed = try followed(only) else { throw error }
+            return followed
+        }
+    }
+
+    private func followed(_ only: RunNumbers?) throws -> FollowedJob? {
+        let place = try CommandContext.servicePlace()
+        guard let client = try ServiceClient.connect(place) else { return nil }
+        return FollowedJob(
+            store, place: place, job: job.uuid, handedOver: only, client: client, loop: loop
+        ) { self.notice($0) }
+    }
+
+    private func stop(_ driver: any JobDriver, _ signal: CInt) {
         if stopSignal == nil { stopSignal = signal }
         // Who shuts the machine down, or closes the terminal, does not want the job gone.
-        if signal != SIGINT { return engine.interrupt() }
+        if signal != SIGINT { return driver.interrupt() }
         interruptions += 1
         if interruptions == 1 {
             display.log("stopping: running steps get a few seconds; press Ctrl-C again to force\n")
-            engine.cancel(force: false)
+            driver.cancel(job.uuid, force: false)
         } else {
-            engine.cancel(force: true)
+            driver.cancel(job.uuid, force: true)
         }
     }
 
     private func notice(_ notice: JobEngine.Notice) {
         switch notice {
-        case .runStarted(let run):
+        case .runStarted(let run, _, _):
             running[run.number] = [:]
             if titles.isEmpty, let spec = try? store.runDirectory(run).spec() {
                 for step in spec.steps { titles[step.uuid] = step.name }
             }
         case .event(let run, let event): apply(event, run)
+        case .trouble(_, let text): display.log("problem: \(printable(text)); it is tried again\n")
         case .runEnded(let run):
             readLogs()
             running[run.address.number] = nil

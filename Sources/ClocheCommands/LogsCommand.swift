@@ -46,7 +46,7 @@ struct LogsCommand: ParsableCommand {
             let steps = try store.database.steps(of: run.address)
             let wanted =
                 try step.map { [try Target.step($0, of: run.address, in: store)] } ?? target.step.map { [$0] } ?? steps
-            let isDriven = JobLock.isHeld(store, run.address.job)
+            let isDriven = store.isDriven(try store.database.job(run.address.job))
             guard let attempt = try attempt(of: run.address, in: store) else {
                 if follow, !record.state.isFinal, isDriven {
                     _ = try Syscall.poll([], milliseconds: 100)

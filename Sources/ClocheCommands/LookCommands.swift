@@ -45,7 +45,7 @@ struct ListCommand: ParsableCommand {
         ])
         for job in jobs {
             let age = Duration.seconds(max(0, Syscall.wallClockSeconds() - job.created.seconds))
-            let idle = !job.state.isFinal && !JobLock.isHeld(store, job.uuid)
+            let idle = !job.state.isFinal && !store.isDriven(job)
             let progress =
                 "\(job.counts.ended)/\(job.counts.total)"
                 + (job.counts.failed > 0 ? " \(job.counts.failed) failed" : "")
@@ -56,7 +56,7 @@ struct ListCommand: ParsableCommand {
             ])
         }
         try context.print(table)
-        if jobs.contains(where: { !$0.state.isFinal && !JobLock.isHeld(store, $0.uuid) }) {
+        if jobs.contains(where: { !$0.state.isFinal && !store.isDriven($0) }) {
             context.say("go on with a stopped job by `cloche job start JOB`")
         }
     }
@@ -245,7 +245,7 @@ struct WatchCommand: ParsableCommand {
                 try context.print(RunTable(store, job).table(runs))
                 throw ExitCode(JobExit.code(job.counts, runs))
             }
-            guard JobLock.isHeld(store, job.uuid) else {
+            guard store.isDriven(job) else {
                 display.finish(.clear)
                 throw CommandFailure(
                     .wrongState, "watch the job `\(job.name)`: no process drives it",

@@ -37,11 +37,11 @@ struct JobResumeCommand: ParsableCommand {
         commandName: "resume", abstract: "Go on with a paused job, and follow it to its end.")
 
     @Argument(help: "The job.") var job: String
-    @Option(help: "How many runs are made at once.") var maxParallel: Int?
+    @Option(help: "How many runs are made at once; the service has its own limit.") var maxParallel: Int?
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        _ = try Parallelism.limit(maxParallel)
+        let limit = try Parallelism.limitOfCommand(maxParallel)
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(job, in: store)
@@ -52,10 +52,10 @@ struct JobResumeCommand: ParsableCommand {
         document.will.paused = nil
         try store.write(document)
         let job = try store.database.job(target.job.uuid)
-        guard !JobLock.isHeld(store, job.uuid) else {
+        guard try CommandContext.servicePlace().isServed || !JobLock.isHeld(store, job.uuid) else {
             return context.say("job \(job.name): resumed; the process that drives it goes on")
         }
-        let limit = try Parallelism.limit(maxParallel ?? job.options.maxParallel)
-        try JobEnding(context, store, json: output.json).drive(job, limit: limit, showsOutput: false)
+        try JobEnding(context, store, json: output.json).drive(
+            job, limit: try limit ?? Parallelism.limit(job.options.maxParallel), showsOutput: false)
     }
 }

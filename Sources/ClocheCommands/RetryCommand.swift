@@ -21,11 +21,13 @@ struct RetryCommand: ParsableCommand {
 
     @Argument(help: "JOB or JOB/7.") var reference: String
     @Flag(help: "Of a job, runs that were cancelled or skipped as well.") var all = false
-    @Option(help: "How many runs are made at once.") var maxParallel: Int?
+    @Option(help: "How many runs are made at once; the service has its own limit.") var maxParallel: Int?
+    @OptionGroup var detaching: DetachOption
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        _ = try Parallelism.limit(maxParallel)
+        let limit = try Parallelism.limitOfCommand(maxParallel)
+        try detaching.check("retry detached")
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(reference, in: store)
@@ -39,13 +41,14 @@ struct RetryCommand: ParsableCommand {
         try note(numbers, of: target.job, in: store)
         let job = try store.database.job(target.job.uuid)
         let (these, are) = runs.count == 1 ? ("run \(runs[0].address.number)", "is") : ("\(runs.count) runs", "are")
-        if JobLock.isHeld(store, job.uuid) {
+        if detaching.detach { return try detaching.handOver(job, context, store, json: output.json) }
+        if try !CommandContext.servicePlace().isServed, JobLock.isHeld(store, job.uuid) {
             return context.say(
                 "\(these) of job \(job.name) \(are) pending again; the process that drives the job goes on with "
                     + (runs.count == 1 ? "it" : "them"))
         }
         try JobEnding(context, store, json: output.json).drive(
-            job, limit: try Parallelism.limit(maxParallel ?? job.options.maxParallel),
+            job, limit: try limit ?? Parallelism.limit(job.options.maxParallel),
             showsOutput: runs.count == 1, only: numbers)
     }
 

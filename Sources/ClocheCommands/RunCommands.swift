@@ -69,10 +69,12 @@ struct RunCommand: ParsableCommand {
         [String] = []
     @Option(help: "Name the job.") var name: String?
     @OptionGroup var settings: JobSettings
+    @OptionGroup var detaching: DetachOption
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         let context = CommandContext()
+        try detaching.check("run the pipeline detached")
         var request = JobRequest(pipeline: FilePath(pipeline), policy: try CommandContext.policy(settings.policy))
         request.name = name
         request.isSingle = true
@@ -92,6 +94,7 @@ struct RunCommand: ParsableCommand {
         }
         let store = try context.openStore()
         let job = try JobMaking(context, store).make(request)
+        if detaching.detach { return try detaching.handOver(job, context, store, json: output.json) }
         try JobEnding(context, store, json: output.json).drive(job, limit: 1, showsOutput: true)
     }
 }
@@ -111,7 +114,7 @@ struct JobEnding {
     /// Never returns; `only` are the runs that count, nil for all of the job.
     func drive(_ job: JobRecord, limit: Int, showsOutput: Bool, only: RunNumbers? = nil) throws {
         let follower = JobFollower(context, store, job, showsOutput: showsOutput)
-        let ended = try follower.drive(limit: limit)
+        let ended = try follower.drive(limit: limit, only: only)
         let runs = try store.database.runs(of: ended.uuid, limit: 1_000_000)
             .filter { only?.contains($0.address.number) ?? true }
         try tell(ended, runs)
@@ -175,11 +178,14 @@ struct JobCreateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create", abstract: "Freeze a project and run every combination of its parameters.",
         discussion: """
-            The grid comes from X.parameters.json beside X.orchest. The job is driven by this command and followed to its end.
+            The grid comes from X.parameters.json beside X.orchest. The job is followed to its end. Where `cloche serve` serves
+            the store, the service drives it, and only Ctrl-C cancels it; else this command does, and the job waits for `cloche
+            job start` when the command is ended.
 
             Examples:
               cloche job create main.orchest --name sweep
               cloche job create main.orchest --name sweep --only 0-3 --max-parallel 2
+              cloche job create main.orchest --name sweep --detach
             """)
 
     @OptionGroup var grid: GridOptions
@@ -187,10 +193,12 @@ struct JobCreateCommand: ParsableCommand {
     @Option(help: "How many runs are made at once; by default as many as there are processors.") var maxParallel: Int?
     @Flag(help: "Skip the runs that are still pending when one has failed.") var stopOnFailure = false
     @OptionGroup var settings: JobSettings
+    @OptionGroup var detaching: DetachOption
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         let context = CommandContext()
+        try detaching.check("create the job detached")
         var request = try grid.request(settings.policy)
         request.name = name
         try settings.apply(to: &request)
@@ -199,6 +207,7 @@ struct JobCreateCommand: ParsableCommand {
         if let problem = request.options.problem { throw ValidationError(problem) }
         let store = try context.openStore()
         let job = try JobMaking(context, store).make(request)
+        if detaching.detach { return try detaching.handOver(job, context, store, json: output.json) }
         context.say("job \(job.name): \(counted(job.counts.total, "run"))")
         try JobEnding(context, store, json: output.json).drive(
             job, limit: try Parallelism.limit(maxParallel), showsOutput: false)
@@ -207,6 +216,19 @@ struct JobCreateCommand: ParsableCommand {
 
 /// How many runs are made at once.
 enum Parallelism {
+    /// The limit that a command was given for a job that exists; refused where the service drives it.
+    static func limitOfCommand(_ wanted: Int?) throws -> Int? {
+        guard let wanted else { return nil }
+        let limit = try limit(wanted)
+        let store = try CommandContext.storePath()
+        if Syscall.exists(store), try CommandContext.servicePlace().isServed {
+            throw ValidationError(
+                "--max-parallel is not for a job that the service drives: its own limit is given to `cloche serve`, that "
+                    + "of the job to `cloche job create`")
+        }
+        return limit
+    }
+
     static func limit(_ wanted: Int?) throws -> Int {
         guard let wanted else { return max(1, try Syscall.allowedProcessors().count) }
         guard (1...10_000).contains(wanted) else { throw ValidationError("--max-parallel needs 1 to 10,000") }
@@ -250,37 +272,32 @@ struct JobPlanCommand: ParsableCommand {
 
 struct JobStartCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "start", abstract: "Go on with the pending runs of a job, and follow it to its end.")
+        commandName: "start", abstract: "Go on with the pending runs of a job, and follow it to its end.",
+        discussion: "Runs that a service left running when it ended are adopted.")
 
     @Argument(help: "The job.") var job: String
-    @Option(help: "How many runs are made at once.") var maxParallel: Int?
+    @Option(help: "How many runs are made at once; the service has its own limit.") var maxParallel: Int?
+    @OptionGroup var detaching: DetachOption
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        _ = try Parallelism.limit(maxParallel)
+        let limit = try Parallelism.limitOfCommand(maxParallel)
+        try detaching.check("start the job detached")
         let context = CommandContext()
         let store = try context.openStore()
-        var target = try Target(job, in: store)
-        // Supervisors whose driver was killed end their runs by themselves, within seconds.
-        let deadline = Syscall.monotonicSeconds() + 15
-        while target.job.counts.running > 0, !JobLock.isHeld(store, target.job.uuid),
-            Syscall.monotonicSeconds() < deadline
-        {
-            _ = try Syscall.poll([], milliseconds: 100)
-            for warning in try Recovery.reconcile(store) { context.say("warning: \(printable(warning))") }
-            target = try Target(job, in: store)
-        }
-        guard target.job.state != .paused else {
+        let job = try Target(job, in: store).job
+        guard job.state != .paused else {
             throw CommandFailure(
-                .wrongState, "start the job `\(target.job.name)`: it is paused",
-                hint: "go on with it by `cloche job resume \(target.job.name)`")
+                .wrongState, "start the job `\(job.name)`: it is paused",
+                hint: "go on with it by `cloche job resume \(job.name)`")
         }
-        guard target.job.counts.pending > 0 else {
+        guard job.counts.pending + job.counts.running > 0 else {
             throw CommandFailure(
-                .wrongState, "start the job `\(target.job.name)`: it has no pending run",
-                hint: "it is \(target.job.state.rawValue)")
+                .wrongState, "start the job `\(job.name)`: it has no pending run",
+                hint: "it is \(job.state.rawValue)")
         }
-        let limit = try Parallelism.limit(maxParallel ?? target.job.options.maxParallel)
-        try JobEnding(context, store, json: output.json).drive(target.job, limit: limit, showsOutput: false)
+        if detaching.detach { return try detaching.handOver(job, context, store, json: output.json) }
+        try JobEnding(context, store, json: output.json).drive(
+            job, limit: try limit ?? Parallelism.limit(job.options.maxParallel), showsOutput: false)
     }
 }

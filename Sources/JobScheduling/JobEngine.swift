@@ -2,7 +2,6 @@ package import Isolation
 import JobStorage
 package import Jobs
 package import LinuxSystem
-import Pipelines
 import Runs
 import SandboxRuntime
 import SystemPackage
@@ -11,216 +10,315 @@ import SystemPackage
     import Glibc
 #endif
 
-/// Drives one job to its end in the calling process: takes runs from the queue, starts their supervisors, and writes
-/// what they tell into the database.
+/// Drives jobs to their end: takes runs from the queue, starts their supervisors, and writes what they tell into the
+/// database.
 ///
-/// A single thread with its event loop. While it drives a job it holds the job's lock, so no run is ever made twice.
+/// One code for one job in the foreground and for all jobs of a store in the service. A single thread with its event loop.
+/// It holds the lock of each job that it drives, so no run is ever made twice: what another process drives is left to it,
+/// and looked at again. Supervisors that an engine has left which has ended are adopted.
 package final class JobEngine {
-    /// What a listener is told, for a progress display.
+    /// What a listener is told, for a display, a log, and followers.
     package enum Notice {
-        /// A run has begun, as the attempt of that number.
-        case runStarted(RunAddress)
+        /// A run has begun, as the attempt of that number, or one that had begun before was adopted.
+        case runStarted(RunAddress, attempt: Int, adopted: Bool)
         /// Something happened to a step of a run.
         case event(RunAddress, RunEvent)
         /// A run has its verdict, and the state that follows from it.
         case runEnded(RunRecord)
+        /// Something failed that the engine tries again; of that job, or of all.
+        case trouble(JobID?, String)
     }
 
-    private final class Active {
-        let address: RunAddress
-        let supervisor: SupervisorProcess
-        var attempt: Int
-        var lines: [UInt8] = []
-        var cancelSent = false
+    /// What the engine holds of a job that it drives.
+    final class DrivenJob {
+        let lock: OwnedFileDescriptor
+        var preparation: RunPreparation?
+        var active = 0
 
-        init(_ address: RunAddress, _ supervisor: consuming SupervisorProcess, attempt: Int) {
-            self.address = address
-            self.supervisor = supervisor
-            self.attempt = attempt
-        }
+        init(_ lock: consuming OwnedFileDescriptor) { self.lock = lock }
     }
 
-    private let store: Store
-    private let job: JobID
-    private let preparation: RunPreparation
+    let store: Store
+    /// The only job, where there is only one.
+    let only: JobID?
     private let limit: Int
     private let loop: EventLoop
-    private let notify: (Notice) -> Void
-    private var active: [Int: Active] = [:]
-    private var steps: [Int: [String: StepRecord]] = [:]
+    let notify: (Notice) -> Void
+    var jobs: [JobID: DrivenJob] = [:]
+    private(set) var active: [RunAddress: ActiveRun] = [:]
+    /// Jobs that could not be prepared or that others drive, and when that is looked at again.
+    private var setAside: [JobID: Double] = [:], elsewhere: [JobID: Double] = [:]
+    /// Whether something has to be looked at again although nobody changed the database.
+    var looksAgain = false
+    private var seenChanges: Int64 = -1
     private var failure: (any Error)?
-    private var isInterrupted = false
-    private let lock: OwnedFileDescriptor
+    private var takesRuns = true
+    private var isLeaving = false
 
-    /// Takes the job's lock.
+    /// Drives one job; takes its lock.
     ///
     /// `limit` is how many runs are made at once.
     package init(
         _ store: Store, job: JobID, limit: Int, loop: EventLoop, notify: @escaping (Notice) -> Void
     ) throws {
         self.store = store
-        self.job = job
+        only = job
         self.limit = limit
         self.loop = loop
         self.notify = notify
-        preparation = try RunPreparation(store, job: job)
-        lock = try JobLock.take(store, job)
+        let driven = DrivenJob(try JobLock.take(store, job))
+        driven.preparation = try RunPreparation(store, job: job)
+        jobs[job] = driven
         ControlGroups.makeRoom()
     }
 
-    /// Runs until no run is pending or running, and gives the job as it is then.
-    package func run() throws -> JobRecord {
-        fill()
-        loop.after(0.2) { self.lookForCancellation() }
-        while !active.isEmpty, failure == nil { try loop.run() }
+    /// Drives all jobs of a store, until it is told to stop; no more than `limit` runs of all jobs run at once.
+    ///
+    /// Its runs outlive it.
+    package init(_ store: Store, limit: Int, loop: EventLoop, notify: @escaping (Notice) -> Void) {
+        self.store = store
+        only = nil
+        self.limit = limit
+        self.loop = loop
+        self.notify = notify
+        ControlGroups.makeRoom()
+    }
+
+    private var isDone: Bool {
+        if failure != nil || isLeaving { return true }
+        return active.isEmpty && (only != nil ? !looksAgain : !takesRuns)
+    }
+
+    /// Runs until no run of its job is pending or running, or until it was told to stop.
+    package func run() throws {
+        look()
+        tick()
+        while !isDone { try loop.run() }
         if let failure { throw failure }
-        return try store.database.job(job)
     }
 
     /// Asks for the end of the whole job; `force` leaves the commands no time.
-    package func cancel(force: Bool) {
-        attempt {
-            let record = try store.database.job(job)
-            if !record.state.isFinal, record.cancelled == nil {
-                _ = try store.database.apply(.cancel, to: job, at: Self.now())
-                var document = try store.document(job)
-                document.will.cancelled = Self.now()
-                try store.write(document)
-            }
-        }
-        for run in active.values {
-            run.cancelSent = true
-            run.supervisor.cancel(force: force)
-        }
+    package func cancel(_ job: JobID, force: Bool) {
+        attempt(job) { try JobCancellation.ask(store, job) }
+        for run in active.values where run.address.job == job { run.give(force ? .kill : .cancel) }
     }
 
     /// Gives up the runs that it makes, which are pending again, and starts no more: `run` returns when they have ended.
     package func interrupt() {
-        isInterrupted = true
-        for run in active.values { run.supervisor.interrupt() }
+        takesRuns = false
+        looksAgain = false
+        for run in active.values { run.give(.interrupt) }
+        if isDone { loop.stop() }
     }
 
-    private static func now() -> Timestamp { Timestamp(seconds: Syscall.wallClockSeconds()) }
+    /// Starts no more runs: `run` returns when those that run have ended, or at once when they are `left` to themselves.
+    package func stop(leaving left: Bool) {
+        takesRuns = false
+        isLeaving = isLeaving || left
+        if isDone { loop.stop() }
+    }
 
-    private func attempt(_ body: () throws -> Void) {
+    static func now() -> Timestamp { Timestamp(seconds: Syscall.wallClockSeconds()) }
+
+    /// Does something of which a failure ends a foreground engine; a service tells it, and looks again.
+    func attempt(_ job: JobID? = nil, _ body: () throws -> Void) {
         do {
             try body()
         } catch {
+            looksAgain = true
+            if only == nil { return notify(.trouble(job, "\(error)")) }
             if failure == nil { failure = error }
             loop.stop()
         }
     }
 
+    // MARK: Looking
+
+    /// Looks at the whole: what was cancelled, what is to be adopted, what can be started.
+    package func look() {
+        looksAgain = false
+        attempt { seenChanges = try store.database.changesByOthers() }
+        attempt {
+            for run in try store.database.cancelledRunningRuns() {
+                if let known = active[run.address], known.order == nil { known.give(.cancel) }
+            }
+        }
+        if takesRuns || only == nil { attempt { try adopt() } }
+        fill()
+        if isDone { loop.stop() }
+    }
+
+    private func tick() {
+        attempt {
+            if try looksAgain || store.database.changesByOthers() != seenChanges { look() }
+        }
+        for run in active.values where run.supervisor.news == nil { readEvents(run) }
+        // Ends that could not be written, for want of room on the disk.
+        for run in active.values where run.isOver { conclude(run) }
+        loop.after(active.isEmpty && only == nil ? 1 : 0.2) { [weak self] in self?.tick() }
+    }
+
+    // MARK: Starting
+
     private func fill() {
+        guard takesRuns else { return }
         attempt {
-            while !isInterrupted, active.count < limit,
-                let run = try store.database.claimNextRun(of: job, limit: 10_000, at: Self.now())
-            {
-                try start(run)
-            }
-        }
-        if active.isEmpty { loop.stop() }
-    }
-
-    private func start(_ run: RunRecord) throws {
-        let directory = try preparation.prepare(run)
-        let supervisor = try SupervisorProcess.start(directory.path)
-        let process = supervisor.process.number
-        let events = supervisor.events.number
-        active[run.address.number] = Active(run.address, supervisor, attempt: run.attempt)
-        loop.watch(events) { self.readEvents(run.address.number) }
-        loop.watch(process) { self.supervisorEnded(run.address.number) }
-        notify(.runStarted(run.address))
-    }
-
-    private func readEvents(_ number: Int) {
-        guard let run = active[number] else { return }
-        let descriptor = run.supervisor.events.number
-        guard let bytes = try? Syscall.read(descriptor, upTo: 65536), !bytes.isEmpty else {
-            loop.unwatch(descriptor)
-            return
-        }
-        run.lines += bytes
-        var parts = run.lines.split(separator: 0x0A, omittingEmptySubsequences: false)
-        run.lines = Array(parts.removeLast())
-        for part in parts {
-            guard let event = JSONFile.decode(RunEvent.self, Array(part)) else { continue }
-            apply(event, to: run)
-            notify(.event(run.address, event))
-        }
-    }
-
-    private func apply(_ event: RunEvent, to run: Active) {
-        attempt {
-            switch event.occurrence {
-            case .runStarted(let attempt):
-                if attempt > run.attempt {
-                    try store.database.beginAttempt(attempt, of: run.address)
-                    run.attempt = attempt
+            var passed: Set<JobID> = []
+            while active.count < limit, let job = try nextJob(passing: &passed) {
+                let most = only == nil ? limit : .max
+                guard let run = try store.database.claimNextRun(of: job, limit: most, at: Self.now()) else {
+                    looksAgain = looksAgain || only == nil
+                    if try only != nil || store.database.runningCount() >= limit { break }
+                    passed.insert(job)
+                    continue
                 }
-                let records = preparation.stepRecords(attempt: run.attempt)
-                steps[run.address.number] = records
-                try store.database.record(Array(records.values), of: run.address)
-            case .stepStarted(let step), .stepEnded(let step, _, _):
-                guard var record = steps[run.address.number]?[step] else { return }
-                record.apply(event)
-                steps[run.address.number]?[step] = record
-                try store.database.record([record], of: run.address)
-            case .runEnded:
-                break
+                start(run)
             }
+        }
+        releaseIdle()
+    }
+
+    /// The job whose turn it is; one that is driven from here on.
+    private func nextJob(passing passed: inout Set<JobID>) throws -> JobID? {
+        if let only { return only }
+        while true {
+            let ready = try store.database.jobsWithWork(count: passed.count + 8)
+            let open = ready.filter { !passed.contains($0) }
+            for job in open {
+                if try prepare(job) { return job }
+                passed.insert(job)
+                looksAgain = true
+            }
+            if open.isEmpty { return nil }
         }
     }
 
-    private func supervisorEnded(_ number: Int) {
-        guard let run = active[number], let result = try? run.supervisor.process.wait(block: false) else { return }
-        loop.unwatch(run.supervisor.process.number)
-        readEvents(number)
-        loop.unwatch(run.supervisor.events.number)
-        attempt {
-            let record = try Recovery.conclude(store, run.address, attempt: run.attempt, lost: "\(result.end)")
-            steps[number] = nil
-            active[number] = nil
+    /// Takes a job's lock and reads what its runs need; false when that cannot be done now.
+    private func prepare(_ job: JobID) throws -> Bool {
+        let now = Syscall.monotonicSeconds()
+        if let time = setAside[job], time > now { return false }
+        guard let driven = drive(job) else { return false }
+        if driven.preparation != nil { return true }
+        do {
+            driven.preparation = try RunPreparation(store, job: job)
+            setAside[job] = nil
+            return true
+        } catch {
+            if setAside[job] == nil { notify(.trouble(job, "its runs cannot be prepared: \(error)")) }
+            setAside[job] = now + 30
+            return false
+        }
+    }
+
+    /// The job, if this engine drives it or can begin to.
+    func drive(_ job: JobID) -> DrivenJob? {
+        if let known = jobs[job] { return known }
+        let now = Syscall.monotonicSeconds()
+        guard only == nil, elsewhere[job] ?? 0 <= now else { return nil }
+        guard let lock = JobLock.tryTake(store, job, patience: 1) else {
+            elsewhere[job] = now + 0.5
+            return nil
+        }
+        elsewhere[job] = nil
+        let driven = DrivenJob(lock)
+        jobs[job] = driven
+        return driven
+    }
+
+    private func start(_ run: RunRecord) {
+        do {
+            guard let preparation = jobs[run.address.job]?.preparation else { return }
+            let directory = try preparation.prepare(run)
+            let claim = try directory.claimAttempt(from: run.attempt)
+            let supervisor = try SupervisorProcess(directory, claim, outlives: only == nil)
+            let active = ActiveRun(run.address, supervisor, attempt: claim.number)
+            if claim.number > run.attempt { try store.database.beginAttempt(claim.number, of: run.address) }
+            follow(active, adopted: false)
+        } catch let error as SyscallError where error.isShortage {
+            // None of the run's fault, and likely to pass.
+            attempt(run.address.job) {
+                try Recovery.conclude(store, unwatched: run)
+                setAside[run.address.job] = Syscall.monotonicSeconds() + 5
+                throw error
+            }
+        } catch {
+            attempt(run.address.job) { notify(.runEnded(try Recovery.conclude(store, run, unstarted: error))) }
+        }
+    }
+
+    func follow(_ run: ActiveRun, adopted: Bool) {
+        active[run.address] = run
+        jobs[run.address.job]?.active += 1
+        notify(.runStarted(run.address, attempt: run.attempt, adopted: adopted))
+        if let news = run.supervisor.news { loop.watch(news) { [weak self] in self?.readEvents(run) } }
+        loop.watch(run.supervisor.end) { [weak self] in self?.supervisorEnded(run) }
+        if adopted { readEvents(run) }
+    }
+
+    // MARK: Ending
+
+    private func readEvents(_ run: ActiveRun) {
+        while let events = run.nextEvents() {
+            if events.isEmpty { return }
+            for event in events {
+                attempt(run.address.job) {
+                    do {
+                        try apply(event, to: run)
+                    } catch {
+                        run.isIncomplete = true
+                        throw error
+                    }
+                }
+                notify(.event(run.address, event))
+            }
+        }
+        if let news = run.supervisor.news { loop.unwatch(news) }
+    }
+
+    private func apply(_ event: RunEvent, to run: ActiveRun) throws {
+        switch event.occurrence {
+        case .runStarted:
+            run.steps = preparedSteps(of: run)
+            try store.database.record(Array(run.steps.values), of: run.address)
+        case .stepStarted(let step), .stepEnded(let step, _, _):
+            guard run.steps[step] != nil else { return }
+            run.steps[step]?.apply(event)
+            try store.database.record(run.steps[step].map { [$0] } ?? [], of: run.address)
+        case .runEnded:
+            break
+        }
+    }
+
+    private func supervisorEnded(_ run: ActiveRun) {
+        guard let outcome = run.supervisor.outcome() else { return }
+        loop.unwatch(run.supervisor.end)
+        readEvents(run)
+        if let news = run.supervisor.news { loop.unwatch(news) }
+        run.outcome = outcome
+        conclude(run)
+        fill()
+        if isDone { loop.stop() }
+    }
+
+    private func conclude(_ run: ActiveRun) {
+        attempt(run.address.job) {
+            if run.isIncomplete {
+                let attempt = store.runDirectory(run.address).attempt(run.attempt)
+                try Recovery.recordSteps(store, run.address, run.attempt, attempt)
+            }
+            let record = try Recovery.conclude(
+                store, run.address, attempt: run.attempt, lost: run.outcome ?? "unknown")
+            active[run.address] = nil
+            jobs[run.address.job]?.active -= 1
             notify(.runEnded(record))
         }
-        fill()
-    }
-
-    private func lookForCancellation() {
-        attempt {
-            for run in try store.database.cancelledRunningRuns() where run.address.job == job {
-                guard let running = active[run.address.number], !running.cancelSent else { continue }
-                running.cancelSent = true
-                running.supervisor.cancel(force: false)
-            }
-        }
-        loop.after(0.2) { self.lookForCancellation() }
     }
 }
 
-/// The lock of whoever drives a job: held as long as the descriptor, so it dies with its process.
-package enum JobLock {
-    /// Takes the lock, or tells that another process drives the job.
-    static func take(_ store: Store, _ job: JobID) throws -> OwnedFileDescriptor {
-        let path = store.jobDirectory(job).appending("lock")
-        let lock = try Syscall.open(path, O_RDWR | O_CREAT, mode: 0o600)
-        do throws(SyscallError) {
-            try Syscall.flock(lock.number, LOCK_EX | LOCK_NB)
-        } catch {
-            throw StoreError(
-                message: "drive the job: another process is driving it", hint: "follow it with `cloche watch`")
-        }
-        return lock
-    }
-
-    /// Whether a process drives the job.
-    package static func isHeld(_ store: Store, _ job: JobID) -> Bool {
-        guard let lock = try? Syscall.open(store.jobDirectory(job).appending("lock"), O_RDWR) else { return false }
-        do throws(SyscallError) {
-            try Syscall.flock(lock.number, LOCK_EX | LOCK_NB)
-            return false
-        } catch {
-            return true
-        }
+extension SyscallError {
+    /// Whether the host has too little of something now.
+    fileprivate var isShortage: Bool {
+        [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .resourceTemporarilyUnavailable, .noSpace].contains(
+            errno)
     }
 }

@@ -8,6 +8,25 @@ import SystemPackage
 
 /// Brings the database to what the run directories and the living processes say.
 package enum Recovery {
+    /// Ends an attempt of which nobody has told the end, by what its directory tells.
+    ///
+    /// The caller holds the job's lock, and no supervisor lives.
+    @discardableResult
+    static func conclude(_ store: Store, unwatched run: RunRecord) throws -> RunRecord {
+        let directory = store.runDirectory(run.address)
+        let number = directory.attempts().last ?? 0
+        let attempt = directory.attempt(number)
+        if number < run.attempt || (attempt.verdict() == nil && !attempt.hasBegun) {
+            // Nothing of it was executed: it is as if it had not been taken from the queue.
+            let verdict = Verdict(.interrupted, "the engine ended before the run began")
+            if number >= run.attempt { try attempt.conclude(verdict) }
+            return try finish(store, run.address, attempt: run.attempt, latest: number, verdict)
+        }
+        if number > run.attempt { try store.database.beginAttempt(number, of: run.address) }
+        try recordSteps(store, run.address, number, attempt)
+        return try conclude(store, run.address, attempt: run.attempt, lost: "ended while nobody watched")
+    }
+
     /// Ends an attempt in the database by the verdict in its directory; where there is none, its supervisor was lost.
     @discardableResult
     static func conclude(_ store: Store, _ run: RunAddress, attempt: Int, lost: String) throws -> RunRecord {
@@ -25,9 +44,38 @@ package enum Recovery {
         }
         // Nobody is left who could remove what belonged to the run.
         if verdict.cause == .supervisorLost { _ = CgroupHost.probe().removeStale(alive: { $0 != run.id.description }) }
+        return try finish(store, run, attempt: attempt, latest: number, verdict)
+    }
+
+    /// Ends a run that was taken from the queue and could not be started.
+    static func conclude(_ store: Store, _ run: RunRecord, unstarted error: any Error) throws -> RunRecord {
+        let verdict = Verdict(
+            .setup, "the run could not be started: \(error)",
+            remedy: "`cloche system doctor` tells what this host lacks")
+        let directory = store.runDirectory(run.address)
+        let number = directory.attempts().last ?? 0
+        if number >= run.attempt { try directory.attempt(number).conclude(verdict) }
+        return try finish(store, run.address, attempt: run.attempt, latest: number, verdict)
+    }
+
+    private static func finish(
+        _ store: Store, _ run: RunAddress, attempt: Int, latest number: Int, _ verdict: Verdict
+    ) throws -> RunRecord {
         if number > attempt { try store.database.beginAttempt(number, of: run) }
         return try store.database.finish(
             run, attempt: max(number, attempt), verdict: verdict, at: Timestamp(seconds: Syscall.wallClockSeconds()))
+    }
+
+    /// Writes what an attempt's events tell of its steps.
+    static func recordSteps(_ store: Store, _ run: RunAddress, _ number: Int, _ attempt: AttemptDirectory) throws {
+        guard let spec = try? store.runDirectory(run).spec() else { return }
+        let events = attempt.events()
+        let records = spec.steps.enumerated().map { position, step in
+            var record = StepRecord(uuid: step.uuid, title: step.name, position: position, attempt: number)
+            for event in events { record.apply(event) }
+            return record
+        }
+        try store.database.record(records, of: run)
     }
 
     /// Looks at every run that the database takes for running and that no living process drives or makes: gives it its
@@ -35,10 +83,17 @@ package enum Recovery {
     ///
     /// Called by every command that opens the store. Gives what the user should know of and nothing depends on.
     package static func reconcile(_ store: Store) throws -> [String] {
-        for run in try store.database.runningRuns() {
-            if JobLock.isHeld(store, run.address.job) { continue }
-            if let attempt = store.runDirectory(run.address).latestAttempt(), attempt.isHeld() { continue }
-            try conclude(store, run.address, attempt: run.attempt, lost: "ended while nobody watched")
+        let runs = try store.database.runningRuns()
+        for (job, runs) in Dictionary(grouping: runs, by: \.address.job) where !JobLock.isHeld(store, job) {
+            // Whoever begins to drive the job meanwhile does the same.
+            guard let lock = JobLock.tryTake(store, job, patience: 1) else { continue }
+            defer { withExtendedLifetime(lock) {} }
+            for known in runs {
+                let run = try store.database.run(known.address)
+                guard run.state == .running else { continue }
+                if let attempt = store.runDirectory(run.address).latestAttempt(), attempt.isHeld() { continue }
+                try conclude(store, unwatched: run)
+            }
         }
         try SandboxRegister(store.path).clear()
         return [ScratchPlace.sweep(store.path, store.identity)].compactMap { $0 }

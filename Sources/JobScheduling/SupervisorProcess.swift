@@ -1,46 +1,110 @@
 import Isolation
-package import LinuxSystem
+import LinuxSystem
 import Runs
-package import SystemPackage
+import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
 #endif
 
-/// A supervisor from the engine's side: its process, its events, and the line on which it listens.
-package struct SupervisorProcess: ~Copyable {
-    /// The keeper's process; it ends when the run has its verdict and nothing of the run is left.
-    package let process: ProcessHandle
-    /// Lines of events as they are recorded.
-    package let events: OwnedFileDescriptor
+/// A supervisor from the engine's side: what it tells, and how it is asked to end its run.
+protocol Supervisor: AnyObject {
+    /// Ready when the supervisor has ended, and nothing of the run is left.
+    var end: CInt { get }
+    /// Ready when there are events to read; nil where nothing tells of them.
+    var news: CInt? { get }
+    /// The next bytes of its lines of events; empty when there are none, nil when there will be none.
+    func nextBytes() -> [UInt8]?
+    /// How it ended; nil while it goes on.
+    func outcome() -> String?
+    /// Passes an order on; a supervisor that has ended needs none.
+    func order(_ order: SupervisorOrder)
+}
+
+/// What a supervisor can be asked for, as the byte that says so.
+enum SupervisorOrder: UInt8 {
+    /// Give the run up: it will be pending again.
+    case interrupt = 0x69
+    /// End the run: its commands get a few seconds.
+    case cancel = 0x63
+    /// End the run at once.
+    case kill = 0x6B
+}
+
+/// A supervisor that this process has started.
+final class SupervisorProcess: Supervisor {
+    private let process: ProcessHandle
+    private let events: OwnedFileDescriptor
     private let lifeline: OwnedFileDescriptor
 
-    /// Starts a supervisor for the run in a directory.
+    /// Starts a supervisor for an attempt that has been claimed.
     ///
-    /// When the caller ends, the run is interrupted.
-    package static func start(_ run: FilePath) throws(SyscallError) -> SupervisorProcess {
+    /// When this process ends, the run is interrupted, unless it `outlives` this process.
+    init(_ run: RunDirectory, _ claim: borrowing AttemptClaim, outlives: Bool) throws(SyscallError) {
         let events = try Syscall.pipe()
         let lifeline = try Syscall.pipe()
         let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
         let program = own.removingLastComponent().appending("cloche-supervisor")
-        let process = try HostProcess.spawn(
-            program, ["cloche-supervisor", "run", run.string],
-            descriptors: [(lifeline.reading.number, 3), (events.writing.number, 4)])
+        let number = try HostProcess.spawn(
+            program,
+            ["cloche-supervisor", "run", run.path.string, String(claim.number), outlives ? "outlive" : "end"],
+            descriptors: [(lifeline.reading.number, 3), (events.writing.number, 4), (claim.lock.number, 5)],
+            ownSession: outlives)
+        let process = try ProcessHandle(opening: number)
         let reading = events.takeReading()
         try Syscall.fcntl(reading.number, F_SETFL, Int(O_NONBLOCK))
-        return SupervisorProcess(
-            process: try ProcessHandle(opening: process), events: reading, lifeline: lifeline.takeWriting())
+        self.process = process
+        self.events = reading
+        self.lifeline = lifeline.takeWriting()
     }
 
-    /// Asks the supervisor to end the run: its commands get a few seconds, or none when `force` is set.
-    package borrowing func cancel(force: Bool) {
-        // A supervisor that has ended meanwhile needs no asking.
-        try? Syscall.writeAll(lifeline.number, Array((force ? "k" : "c").utf8))
+    var end: CInt { process.number }
+    var news: CInt? { events.number }
+
+    func nextBytes() -> [UInt8]? {
+        do throws(SyscallError) {
+            let bytes = try Syscall.read(events.number, upTo: 65536)
+            return bytes.isEmpty ? nil : bytes
+        } catch {
+            return error.errno == .resourceTemporarilyUnavailable ? [] : nil
+        }
     }
 
-    /// Asks the supervisor to give the run up: it will be pending again.
-    package borrowing func interrupt() {
-        // As for `cancel`: one that has ended needs no asking.
-        try? Syscall.writeAll(lifeline.number, Array("i".utf8))
+    func outcome() -> String? {
+        guard let result = try? process.wait(block: false) else { return nil }
+        return "\(result.end)"
     }
+
+    func order(_ order: SupervisorOrder) { try? Syscall.writeAll(lifeline.number, [order.rawValue]) }
+}
+
+/// A supervisor that an engine has left which has ended.
+final class AdoptedSupervisor: Supervisor {
+    private let attempt: AttemptDirectory
+    private let control: OwnedFileDescriptor
+    private var offset: Int64 = 0
+
+    /// Finds the supervisor of an attempt; nil where none lives.
+    init?(_ attempt: AttemptDirectory) {
+        guard let control = attempt.openControl() else { return nil }
+        self.attempt = attempt
+        self.control = control
+    }
+
+    var end: CInt { control.number }
+    var news: CInt? { nil }
+
+    func nextBytes() -> [UInt8]? {
+        let bytes = attempt.eventBytes(from: offset, upTo: 65536)
+        offset += Int64(bytes.count)
+        return bytes
+    }
+
+    func outcome() -> String? {
+        // A pipe that nobody reads any more is in error.
+        guard let ready = try? Syscall.poll([control.number], milliseconds: 0), !ready.isEmpty else { return nil }
+        return "ended after the engine that had started it"
+    }
+
+    func order(_ order: SupervisorOrder) { try? Syscall.writeAll(control.number, [order.rawValue]) }
 }

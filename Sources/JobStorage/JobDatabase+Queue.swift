@@ -28,6 +28,28 @@ extension JobDatabase {
         }
     }
 
+    /// Jobs of which a run could be claimed, in the order of `claimNextRun`, at most `count`.
+    package func jobsWithWork(count: Int) throws(JobStorageError) -> [JobID] {
+        try reading { database in
+            let statement = try database.cachedStatement(
+                sql: """
+                    SELECT uuid FROM jobs
+                    WHERE state IN ('pending', 'running') AND pending > 0 AND cancelled_ms IS NULL
+                        AND (max_parallel IS NULL OR running < max_parallel)
+                    ORDER BY running, id LIMIT ?
+                    """)
+            return try String.fetchAll(statement, arguments: [count]).compactMap(JobID.init)
+        }
+    }
+
+    /// How many runs of all jobs are running.
+    package func runningCount() throws(JobStorageError) -> Int {
+        try reading { database in
+            let sql = "SELECT coalesce(sum(running), 0) FROM jobs WHERE running > 0"
+            return try Int.fetchOne(database, sql: sql) ?? 0
+        }
+    }
+
     /// The run that would be claimed next, regardless of the limits.
     package func nextPendingRun(of job: JobID? = nil) throws(JobStorageError) -> RunRecord? {
         try reading { database in

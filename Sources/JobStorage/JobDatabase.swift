@@ -84,6 +84,14 @@ package final class JobDatabase: Sendable {
         }
     }
 
+    /// A number that is another one after every change by somebody else (PRAGMA data_version); asking costs next to nothing.
+    package func changesByOthers() throws(JobStorageError) -> Int64 {
+        try checkOpen()
+        return try Self.waiting(path: path) {
+            try queue.inDatabase { try Int64.fetchOne($0, sql: "PRAGMA data_version") ?? 0 }
+        }
+    }
+
     private static var configuration: Configuration {
         var configuration = Configuration()
         configuration.busyMode = .timeout(10)

@@ -18,10 +18,11 @@ package enum HostProcess {
     /// Starts a program in a process group of its own, with /dev/null as standard input unless `descriptors` says else.
     ///
     /// `descriptors` are pairs of a number here and the number there; every other descriptor of ours is close-on-exec.
-    /// The environment is the caller's unless `variables` are given.
+    /// The environment is the caller's unless `variables` are given. In a session of its own (`ownSession`) it has no
+    /// terminal.
     package static func spawn(
         _ program: FilePath, _ arguments: [String], descriptors: [(here: CInt, there: CInt)] = [],
-        variables: [String]? = nil
+        variables: [String]? = nil, ownSession: Bool = false
     ) throws(SyscallError) -> Int32 {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -47,7 +48,9 @@ package enum HostProcess {
         posix_spawnattr_setsigdefault(&attributes, &defaults)
         posix_spawnattr_setsigmask(&attributes, &mask)
         posix_spawnattr_setpgroup(&attributes, 0)
-        let flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK
+        // POSIX_SPAWN_SETSID is 0x80; Swift does not see it. Who leads a session leads a group.
+        let group = ownSession ? 0x80 : POSIX_SPAWN_SETPGROUP
+        let flags = group | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK
         posix_spawnattr_setflags(&attributes, Int16(flags))
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
         words.append(nil)

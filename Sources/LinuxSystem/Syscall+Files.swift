@@ -100,6 +100,13 @@ extension Syscall {
         }
     }
 
+    /// mkfifo(3), with exactly this mode where the umask lets it be.
+    package static func makeFIFO(
+        _ path: FilePath, at directory: CInt = AT_FDCWD, mode: UInt32
+    ) throws(SyscallError) {
+        _ = try check("mkfifo", path.string) { path.withPlatformString { Glibc.mkfifoat(directory, $0, mode) } }
+    }
+
     /// mknod(2) of a character device, with exactly this mode.
     package static func makeDevice(
         _ path: FilePath, major: UInt32, minor: UInt32, mode: UInt32
@@ -317,6 +324,8 @@ package struct FileStatus: Sendable, Hashable {
     package var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
     /// Whether it is a symbolic link.
     package var isSymbolicLink: Bool { mode & S_IFMT == S_IFLNK }
+    /// Whether it is a FIFO.
+    package var isFIFO: Bool { mode & S_IFMT == S_IFIFO }
     /// Permission bits with setuid, setgid and sticky.
     package var permissions: UInt32 { mode & 0o7777 }
 }

@@ -55,11 +55,11 @@ package struct RunDirectory: Sendable {
     /// The attempt that tells of the run: the highest-numbered one.
     package func latestAttempt() -> AttemptDirectory? { attempts().last.map { attempt($0) } }
 
-    /// Claims the next attempt by making its directory; its lock is held until the calling process ends.
-    package func claimAttempt() throws(SyscallError) -> (number: Int, directory: AttemptDirectory) {
+    /// Claims an attempt by making its directory: the next one, but none below `least`.
+    package func claimAttempt(from least: Int = 1) throws(SyscallError) -> AttemptClaim {
         let parent = path.appending("attempts")
         try Syscall.makeDirectories(parent, mode: 0o755)
-        var number = (attempts().last ?? 0) + 1
+        var number = max(least, (attempts().last ?? 0) + 1)
         while true {
             let claimed = parent.appending(String(number))
             do throws(SyscallError) {
@@ -69,11 +69,19 @@ package struct RunDirectory: Sendable {
                 continue
             }
             let lock = try Syscall.open(claimed.appending("lock"), O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
-            try Syscall.flock(lock.number, LOCK_EX | LOCK_NB)
-            _ = lock.release()
-            return (number, AttemptDirectory(claimed))
+            // Only somebody who looks whether it is held can hold it now, and not for long.
+            try Syscall.flock(lock.number, LOCK_EX)
+            return AttemptClaim(number: number, directory: AttemptDirectory(claimed), lock: lock)
         }
     }
+}
+
+/// An attempt that nobody else can make.
+package struct AttemptClaim: ~Copyable {
+    package let number: Int
+    package let directory: AttemptDirectory
+    /// Held by every process that has this descriptor: the attempt is alive as long as one of them.
+    package let lock: OwnedFileDescriptor
 }
 
 /// The directory of one attempt at a run.
@@ -82,9 +90,7 @@ package struct AttemptDirectory: Sendable {
 
     init(_ path: FilePath) { self.path = path }
 
-    /// Whether a supervisor holds the attempt.
-    ///
-    /// An attempt whose lock is not there yet counts as held.
+    /// Whether a supervisor, or whoever is just starting one, holds the attempt.
     package func isHeld() -> Bool {
         guard let lock = try? Syscall.open(path.appending("lock"), O_RDWR | O_NOFOLLOW | O_NONBLOCK) else {
             return false
@@ -96,6 +102,34 @@ package struct AttemptDirectory: Sendable {
             return true
         }
     }
+
+    private static let control = "control"
+
+    /// Makes the pipe by which a supervisor can be asked to end its run; the supervisor holds it from here on.
+    ///
+    /// It has a name, so that it can be found by whoever takes the place of an engine that has ended. Who has opened it
+    /// for writing sees the end of the supervisor as an error of the pipe.
+    func makeControl() throws(SyscallError) -> OwnedFileDescriptor {
+        let directory = try Syscall.open(path, O_RDONLY | O_DIRECTORY)
+        try Syscall.makeFIFO(FilePath(Self.control), at: directory.number, mode: 0o600)
+        // Open for both, it never ends for want of a writer.
+        return try Syscall.open(FilePath(Self.control), at: directory.number, O_RDWR | O_NONBLOCK | O_NOFOLLOW)
+    }
+
+    /// The control of a supervisor that lives, for writing; nil where there is none.
+    package func openControl() -> OwnedFileDescriptor? {
+        let pipe = try? Syscall.open(path.appending(Self.control), O_WRONLY | O_NONBLOCK | O_NOFOLLOW)
+        guard let pipe, (try? Syscall.fstat(pipe.number))?.isFIFO == true else { return nil }
+        return pipe
+    }
+
+    /// Whether a supervisor has begun with the attempt.
+    package var hasBegun: Bool {
+        Syscall.exists(path.appending(Self.control)) || Syscall.exists(path.appending("events.jsonl"))
+    }
+
+    /// Removes the control of a supervisor that is about to end; one that stays is in nobody's way.
+    func removeControl() { try? Syscall.unlink(path.appending(Self.control)) }
 
     /// The attempt's verdict, once there is one.
     package func verdict() -> Verdict? {
@@ -127,6 +161,15 @@ package struct AttemptDirectory: Sendable {
     package func events() -> [RunEvent] {
         guard let bytes = try? Syscall.readFile(path.appending("events.jsonl"), limit: 64 << 20) else { return [] }
         return bytes.split(separator: 0x0A).compactMap { JSONFile.decode(RunEvent.self, Array($0)) }
+    }
+
+    /// At most `limit` bytes of the events' file, from `offset` on.
+    package func eventBytes(from offset: Int64, upTo limit: Int) -> [UInt8] {
+        let file = try? Syscall.open(path.appending("events.jsonl"), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+        guard let file, (try? Syscall.fstat(file.number))?.isRegular == true,
+            lseek(file.number, off_t(offset), SEEK_SET) == off_t(offset)
+        else { return [] }
+        return (try? Syscall.read(file.number, upTo: limit)) ?? []
     }
 
     /// The log of a step, if it has written one.

@@ -27,8 +27,8 @@ final class RunSupervisor {
     private let directory: OwnedFileDescriptor
     private let logs: OwnedFileDescriptor
     private let events: OwnedFileDescriptor
-    /// The engine's end of the events, where an engine listens.
-    private let mirror: CInt?
+    /// The engine's end of the events.
+    private let mirror: CInt
     private var states: [String: State] = [:]
     private var running: [String: RunningSandbox] = [:]
     private var failedStep: RunSpec.Step?
@@ -40,7 +40,7 @@ final class RunSupervisor {
     init(
         _ spec: RunSpec, attempt: Int, supervisor: SandboxSupervisor, limits: [LimitReport],
         counters: @escaping () -> CgroupUsage?,
-        mirror: CInt?
+        mirror: CInt
     ) throws(LaunchError) {
         self.spec = spec
         self.attempt = attempt
@@ -253,10 +253,8 @@ final class RunSupervisor {
         guard !untold.isEmpty else { return }
         // As above.
         try? Syscall.fsync(events.number)
-        if let mirror {
-            // An engine that has gone reads the file instead.
-            try? Syscall.writeAll(mirror, untold)
-        }
+        // An engine that takes the place of one that has gone reads the file instead.
+        try? Syscall.writeAll(mirror, untold)
         untold = []
     }
 

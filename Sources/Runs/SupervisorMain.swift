@@ -11,33 +11,46 @@ package import SystemPackage
 
 /// What the program `cloche-supervisor` does for a run.
 ///
-/// Descriptor 3, where it is open, is the engine's: its end or a byte `i` interrupts the run, `c` cancels it, `k` does so
-/// at once. Descriptor 4, where it is open, gets every event as it is recorded.
+/// From its engine it has descriptor 3, which takes a byte `i` to interrupt the run, `c` to cancel it and `k` to do so at
+/// once; descriptor 4, which gets every event as it is recorded; and descriptor 5, the lock of the attempt, which it holds
+/// for life. The attempt's control takes the same bytes from everybody who may open it.
 package enum SupervisorMain {
     private static let lifeline: CInt = 3
     private static let mirror: CInt = 4
 
-    /// Executes the run in that directory, and ends the process: with 0 when a verdict has been written.
-    package static func run(_ path: FilePath) -> Never {
+    /// Makes that attempt at the run in that directory, and ends the process: with 0 when a verdict has been written.
+    ///
+    /// The end of the engine interrupts the run, unless it `outlivesEngine`.
+    package static func run(_ path: FilePath, attempt number: Int, outlivesEngine: Bool) -> Never {
         signal(SIGPIPE, SIG_IGN)
         let directory = RunDirectory(path)
         do throws(SyscallError) {
             let spec = try directory.spec()
-            let claim = try directory.claimAttempt()
+            let attempt = directory.attempt(number)
+            let control = try attempt.makeControl().release()
             let owner = spec.identity.outsideUser(IdentityMap.user),
                 group = spec.identity.outsideGroup(IdentityMap.user)
             if let owner, let group, geteuid() == 0 {
-                try Syscall.changeOwner(claim.directory.path, user: owner, group: group)
+                try Syscall.changeOwner(attempt.path, user: owner, group: group)
             }
-            execute(spec, directory, claim.directory, claim.number)
+            execute(
+                spec, directory, attempt, number, Orders(engine: lifeline, control: control, outlives: outlivesEngine))
         } catch {
             Self.say("error: the run in `\(path)` cannot be executed: \(error)\n")
             exit(125)
         }
     }
 
+    /// Where a supervisor is told to end its run.
+    private struct Orders {
+        /// The engine's end, and the attempt's control.
+        let engine: CInt, control: CInt
+        /// Whether the end of the engine says nothing.
+        let outlives: Bool
+    }
+
     private static func execute(
-        _ spec: RunSpec, _ directory: RunDirectory, _ attempt: AttemptDirectory, _ number: Int
+        _ spec: RunSpec, _ directory: RunDirectory, _ attempt: AttemptDirectory, _ number: Int, _ orders: Orders
     ) -> Never {
         let code: Int32
         do throws(LaunchError) {
@@ -54,19 +67,21 @@ package enum SupervisorMain {
             }
             let keeper = try Confinement.enter(spec.identity, connected: spec.policy.network == .outbound) {
                 supervisor, _ in
-                // Only the supervisor listens to the engine.
-                _ = Glibc.close(lifeline)
+                // Only the supervisor listens to the engine; the control stays open here, for as long as this lives.
+                _ = Glibc.close(orders.engine)
                 let status = ControlGroups.keep(supervisor, group).status
                 scratch?.remove()
                 conclude(attempt, trouble: trouble.reading, status: status)
+                attempt.removeControl()
                 return 0
             }
             var stage = StepCommand.stage(spec, runDirectory: directory.path.string, attempt: attempt.path.string)
             stage.scratch = scratch?.path.string
-            code = supervise(spec, stage, number, program, group, limits, keeper, trouble: trouble.writing)
+            code = supervise(spec, stage, number, program, group, limits, keeper, orders, trouble: trouble.writing)
         } catch {
             let report = SandboxReport(setup: error)
             try? attempt.conclude(report.verdict(of: "the run", under: spec.policy))
+            attempt.removeControl()
             code = 0
         }
         exit(code)
@@ -88,7 +103,7 @@ package enum SupervisorMain {
 
     private static func supervise(
         _ spec: RunSpec, _ stage: StageSpec, _ number: Int, _ program: consuming OwnedFileDescriptor,
-        _ group: borrowing RunCgroup, _ limits: [LimitReport], _ keeper: Int32, trouble: CInt
+        _ group: borrowing RunCgroup, _ limits: [LimitReport], _ keeper: Int32, _ orders: Orders, trouble: CInt
     ) -> Int32 {
         do throws(LaunchError) {
             let supervisor = try SandboxSupervisor(
@@ -100,8 +115,8 @@ package enum SupervisorMain {
             )
             let run = try RunSupervisor(
                 spec, attempt: number, supervisor: supervisor,
-                limits: limits, counters: group.reader(), mirror: isOpen(mirror) ? mirror : nil)
-            try listen(run, supervisor.loop)
+                limits: limits, counters: group.reader(), mirror: mirror)
+            try listen(run, supervisor.loop, orders)
             _ = try run.run()
             return 0
         } catch {
@@ -111,26 +126,26 @@ package enum SupervisorMain {
         }
     }
 
-    private static func listen(_ run: RunSupervisor, _ loop: EventLoop) throws(LaunchError) {
+    private static func listen(_ run: RunSupervisor, _ loop: EventLoop, _ orders: Orders) throws(LaunchError) {
         let signals = try LaunchError.during("watch for signals") { () throws(SyscallError) in
             try Syscall.signalDescriptor([SIGINT, SIGTERM, SIGHUP]).release()
         }
         loop.watch(signals) {
             while Syscall.nextSignal(signals) != nil { run.stop(.interrupted, grace: 2) }
         }
-        guard isOpen(lifeline) else { return }
-        loop.watch(lifeline) {
-            let word = (try? Syscall.read(lifeline, upTo: 16)) ?? []
-            if word.isEmpty { loop.unwatch(lifeline) }
-            if word.isEmpty || word.contains(UInt8(ascii: "i")) {
-                run.stop(.interrupted, grace: 2)
-            } else {
-                run.stop(.cancelled, grace: word.contains(UInt8(ascii: "k")) ? 0 : 5)
-            }
+        loop.watch(orders.control) { obey((try? Syscall.read(orders.control, upTo: 16)) ?? [], run) }
+        loop.watch(orders.engine) {
+            let word = (try? Syscall.read(orders.engine, upTo: 16)) ?? []
+            if word.isEmpty { loop.unwatch(orders.engine) }
+            obey(word.isEmpty && !orders.outlives ? [UInt8(ascii: "i")] : word, run)
         }
     }
 
-    private static func isOpen(_ descriptor: CInt) -> Bool { (try? Syscall.fcntl(descriptor, F_GETFD)) != nil }
+    private static func obey(_ word: [UInt8], _ run: RunSupervisor) {
+        if word.contains(UInt8(ascii: "i")) { return run.stop(.interrupted, grace: 2) }
+        if word.contains(UInt8(ascii: "k")) { return run.stop(.cancelled, grace: 0) }
+        if word.contains(UInt8(ascii: "c")) { run.stop(.cancelled, grace: 5) }
+    }
 
     fileprivate static func say(_ text: String) {
         // There is nobody else to tell that standard error is closed.

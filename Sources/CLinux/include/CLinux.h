@@ -79,6 +79,8 @@ int CLinux_flock(int descriptor, int operation);
 pid_t CLinux_fork(void);
 /// SO_PEERCRED of a connected UNIX socket.
 int CLinux_peer_credentials(int socket, pid_t *process, uid_t *user, gid_t *group);
+/// accept4(2), close-on-exec and non-blocking.
+int CLinux_accept(int socket);
 /// Sends `length` bytes and up to `count` descriptors over a UNIX socket (SCM_RIGHTS).
 ssize_t CLinux_send_descriptors(int socket, const void *bytes, size_t length, const int *_Nullable descriptors, int count);
 /// Receives bytes and up to `*count` descriptors (close-on-exec); `*count` becomes the number received.

@@ -1,0 +1,91 @@
+import ArgumentParser
+import Isolation
+import JobScheduling
+import LinuxSystem
+import Pipelines
+import SystemPackage
+import TerminalOutput
+
+struct ServeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Drive the jobs of the store, for all commands, until it is stopped.",
+        discussion: """
+            It runs in the foreground and writes a line for each thing that happens to standard error; `cloche system unit`
+            prints a unit for systemd. There is one service a store at most. SIGTERM and Ctrl-C end it at once: no new run is
+            started, running runs go on by themselves, and the next service or `cloche job start` adopts them. `cloche system
+            stop --drain` lets them end first.
+
+            Examples:
+              cloche serve --max-parallel 4
+              cloche job create main.orchest --name sweep --detach
+              cloche system status
+            """)
+
+    @Option(help: "How many runs of all jobs run at once; by default as many as there are processors.")
+    var maxParallel: Int?
+
+    func run() throws {
+        let limit = try Parallelism.limit(maxParallel)
+        let context = CommandContext()
+        let store = try Store.open(try CommandContext.storePath())
+        let service = try JobService(
+            store, place: try CommandContext.servicePlace(), limit: limit, manager: .fromEnvironment()
+        ) { context.say($0) }
+        for warning in try Recovery.reconcile(store) { context.say("warning: \(printable(warning))") }
+        try service.run()
+    }
+}
+
+struct SystemStatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show whether a service drives the store's jobs, and what it is doing.",
+        discussion: "Exit codes: 0 a service lives, 69 there is none.")
+
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        let path = try CommandContext.storePath()
+        guard Syscall.exists(path), let client = try ServiceClient.connect(CommandContext.servicePlace()) else {
+            if output.json { try context.print(Documents.object([("service", .null)])) }
+            context.say("no service serves the store `\(printable(path.string))`; start one by `cloche serve`")
+            throw ExitCode(ExitStatus.unavailable.rawValue)
+        }
+        let status = try client.status()
+        if output.json { return try context.print(Documents.object([("service", Documents.value(status))])) }
+        try context.print("service  process \(status.pid), since \(status.since)")
+        try context.print("store    \(printable(path.string))")
+        try context.print("runs     \(status.runs.count) of at most \(status.maxParallel) at a time")
+        if status.draining { try context.print("state    draining: it ends when these have ended") }
+        if let trouble = status.trouble { try context.print("problem  \(printable(trouble))") }
+        for run in status.runs {
+            let attempt = run.attempt > 1 ? ", attempt \(run.attempt)" : ""
+            try context.print("  \(printable(run.job))/\(run.index)\(attempt)")
+        }
+    }
+}
+
+struct SystemStopCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stop", abstract: "End the service of the store, and wait until it has ended.",
+        discussion: "Running runs go on by themselves and are adopted by the next service; with --drain they end first."
+    )
+
+    @Flag(help: "Start no more runs, and wait for those that run.") var drain = false
+
+    func run() throws {
+        let place = try CommandContext.servicePlace()
+        let client = try ServiceClient.require(
+            store: CommandContext.storePath(), { place }, for: "stop the service")
+        try client.stop(drain: drain)
+        let deadline = Syscall.monotonicSeconds() + 30
+        while place.isServed {
+            guard drain || Syscall.monotonicSeconds() < deadline else {
+                throw CommandFailure(
+                    .busy, "stop the service: it has not ended within 30 seconds",
+                    hint: "its log tells what it is doing")
+            }
+            _ = try Syscall.poll([], milliseconds: 50)
+        }
+    }
+}

@@ -1,0 +1,37 @@
+import ArgumentParser
+import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
+import SystemPackage
+import TerminalOutput
+
+extension CommandContext {
+    /// Where the service of the store is found.
+    static func servicePlace() throws -> ServicePlace {
+        try ServicePlace(
+            try storePath(),
+            runtime: environmentVariable("XDG_RUNTIME_DIR").flatMap { $0.hasPrefix("/") ? FilePath($0) : nil })
+    }
+}
+
+/// The option of commands that need not wait for what they begin.
+struct DetachOption: ParsableArguments {
+    @Flag(name: .shortAndLong, help: "Leave it to the service, and print the job's name at once.")
+    var detach = false
+
+    /// Refuses, before anything is made, what the service is asked for when there is none.
+    func check(_ purpose: String) throws {
+        guard detach else { return }
+        _ = try ServiceClient.require(store: CommandContext.storePath(), CommandContext.servicePlace, for: purpose)
+    }
+
+    /// Tells the service of a job, and prints the job's name.
+    func handOver(_ job: JobRecord, _ context: CommandContext, _ store: Store, json: Bool) throws {
+        // One that has ended meanwhile goes on with the job when it is started again.
+        try? ServiceClient.connect(CommandContext.servicePlace())?.wake()
+        if json { return try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
+        try context.print(job.name.description)
+        context.say("the service goes on with it; follow it by `cloche watch \(job.name)`")
+    }
+}

@@ -1,0 +1,81 @@
+import ArgumentParser
+import LinuxSystem
+import SystemPackage
+import TerminalOutput
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+struct SystemUnitCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "unit", abstract: "Print a systemd unit for the service, for root or for the user who asks.",
+        discussion: """
+            The unit serves the store that this command would use, with this program.
+
+            Examples:
+              cloche system unit > /etc/systemd/system/cloche.service && systemctl enable --now cloche
+              cloche system unit > ~/.config/systemd/user/cloche.service && systemctl --user enable --now cloche
+            """)
+
+    @Option(help: "How many runs of all jobs run at once; by default as many as there are processors.")
+    var maxParallel: Int?
+
+    func run() throws {
+        let limit = try maxParallel.map { try Parallelism.limit($0) }
+        let program = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
+        try CommandContext().print(
+            SystemdUnit(
+                program: program.string, store: try CommandContext.storePath().string, limit: limit,
+                isSystem: geteuid() == 0
+            ).text)
+    }
+}
+
+/// The unit of the service, as systemd.service(5) has it.
+struct SystemdUnit {
+    var program: String
+    var store: String
+    var limit: Int?
+    /// Whether it is one of the system's manager, not of a user's.
+    var isSystem: Bool
+
+    /// The whole file, without the last line's end.
+    var text: String {
+        // The manager restarts what fails; but a second service, or a wrong store, fails again.
+        var lines = [
+            "[Unit]", "Description=Cloche, runner of data pipelines",
+            "After=\(isSystem ? "local-fs.target network.target" : "basic.target")", "StartLimitIntervalSec=60",
+            "StartLimitBurst=5", "", "[Service]", "Type=notify", "NotifyAccess=main",
+            "Environment=\(Self.quoted("CLOCHE_HOME=\(store)"))",
+            "ExecStart=\(Self.quoted(program)) serve\(limit.map { " --max-parallel \($0)" } ?? "")",
+            // Running runs outlive the service, and are adopted by the next one.
+            "KillMode=process", "KillSignal=SIGTERM", "TimeoutStopSec=30", "Restart=on-failure", "RestartSec=1",
+            "RestartPreventExitStatus=6 64 78", "WatchdogSec=60",
+            // Groups of runs are made below the unit's own.
+            "Delegate=yes", "TasksMax=infinity", "LimitNOFILE=65536",
+        ]
+        if isSystem {
+            // It is kept, for its sockets are those of other stores as well.
+            lines += ["RuntimeDirectory=cloche", "RuntimeDirectoryMode=0700", "RuntimeDirectoryPreserve=yes"]
+        }
+        lines += ["", "[Install]", "WantedBy=\(isSystem ? "multi-user.target" : "default.target")"]
+        return lines.joined(separator: "\n")
+    }
+
+    /// A word for systemd, whatever its characters; neither a variable nor the program itself has `$` expanded.
+    static func quoted(_ text: String) -> String {
+        var result = "\""
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): result += "\\" + String(UnicodeScalar(byte))
+            case UInt8(ascii: "%"): result += "%%"
+            case 0x20..<0x7F: result += String(UnicodeScalar(byte))
+            default:
+                let digits = String(byte, radix: 16)
+                result += "\\x" + (digits.count < 2 ? "0" : "") + digits
+            }
+        }
+        return result + "\""
+    }
+}
