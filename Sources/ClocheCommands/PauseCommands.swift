@@ -38,10 +38,12 @@ struct JobResumeCommand: ParsableCommand {
 
     @Argument(help: "The job.") var job: String
     @Option(help: "How many runs are made at once; the service has its own limit.") var maxParallel: Int?
+    @OptionGroup var detaching: DetachOption
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         let limit = try Parallelism.limitOfCommand(maxParallel)
+        try detaching.check("resume the job detached")
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(job, in: store)
@@ -52,6 +54,7 @@ struct JobResumeCommand: ParsableCommand {
         document.will.paused = nil
         try store.write(document)
         let job = try store.database.job(target.job.uuid)
+        if detaching.detach { return try detaching.handOver(job, context, store, json: output.json) }
         guard try CommandContext.servicePlace().isServed || !JobLock.isHeld(store, job.uuid) else {
             return context.say("job \(job.name): resumed; the process that drives it goes on")
         }

@@ -136,6 +136,25 @@ extension EndToEnd {
             #expect(service.end().status == 0)
         }
 
+        @Test("a job that is paused starts no more runs in the service, and goes on when it is resumed")
+        func paused() throws {
+            let service = try TestService(["--max-parallel", "1"])
+            let project = try Self.sleeping("0.5", runs: 3)
+            let command = try Cloche.start(
+                ["job", "create", "main.orchest", "--name", project.name], in: project.path)
+            #expect(try eventually(within: 20) { try project.states().contains("running") })
+            #expect(try Cloche.run("job", "pause", project.name).status == 0)
+            #expect(command.wait(timeout: 10).status == 75, "what was asked for is not done")
+            #expect(try project.states() == ["succeeded", "pending", "pending"])
+            usleep(300_000)
+            #expect(try project.states() == ["succeeded", "pending", "pending"])
+            let resumed = try Cloche.run("job", "resume", project.name, "--detach")
+            #expect(resumed.status == 0 && resumed.output == project.name + "\n")
+            #expect(try Cloche.run("watch", project.name).status == 0)
+            #expect(service.end().status == 0)
+            try project.remove()
+        }
+
         @Test("a store has one service; a second one is refused, and names the first")
         func second() throws {
             let service = try TestService()

@@ -53,6 +53,26 @@ import Testing
         }
     }
 
+    @Test func `jobs with work are told in the order in which they get their turn, without those that have none`()
+        throws
+    {
+        try withDatabase { database in
+            try database.add(document(1, name: "old"), runs: 2)
+            try database.add(document(2, name: "new"), runs: 2)
+            try database.add(document(3, name: "narrow") { $0.maxParallel = 1 }, runs: 2)
+            #expect(try database.jobsWithWork(count: 10) == [id(1), id(2), id(3)])
+            #expect(try database.jobsWithWork(count: 2) == [id(1), id(2)])
+            _ = try database.claim(of: id(1))
+            _ = try database.claim(of: id(3))
+            #expect(try database.jobsWithWork(count: 10) == [id(2), id(1)])
+            #expect(try database.runningCount() == 2)
+            try database.apply(.pause, to: id(2), at: time(1))
+            _ = try database.claim(of: id(1))
+            #expect(try database.jobsWithWork(count: 10).isEmpty)
+            #expect(try database.runningCount() == 3)
+        }
+    }
+
     @Test func `no more runs are claimed than all jobs or one job may have`() throws {
         try withDatabase { database in
             try database.add(document(1, name: "narrow") { $0.maxParallel = 2 }, runs: 5)

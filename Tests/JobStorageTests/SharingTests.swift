@@ -35,6 +35,20 @@ import Testing
         }
     }
 
+    @Test func `changes by others are seen by a number, and one's own are not`() throws {
+        try Scratch.with { scratch in
+            let (first, second) = (try JobDatabase(path: scratch.path), try JobDatabase(path: scratch.path))
+            let before = try first.changesByOthers()
+            #expect(try first.changesByOthers() == before)
+            try first.add(document(), runs: 2)
+            #expect(try first.changesByOthers() == before)
+            _ = try second.claim()
+            let after = try first.changesByOthers()
+            #expect(after != before)
+            #expect(try first.changesByOthers() == after)
+        }
+    }
+
     @Test func `a job is there with all its runs or not at all`() throws {
         try Scratch.with { scratch in
             let (first, second) = (try JobDatabase(path: scratch.path), try JobDatabase(path: scratch.path))
