@@ -125,6 +125,10 @@ let package = Package(
             name: "CgroupsTests", dependencies: ["Cgroups", "Isolation", "LinuxSystem", system], swiftSettings: strict),
         .testTarget(name: "JobsTests", dependencies: ["Jobs", "Isolation", "Pipelines"], swiftSettings: strict),
         .testTarget(name: "JobStorageTests", dependencies: ["JobStorage", "Jobs", "Isolation"], swiftSettings: strict),
+        .testTarget(
+            name: "JobSchedulingTests",
+            dependencies: ["JobScheduling", "JobStorage", "Jobs", "Isolation", "LinuxSystem", "Snapshots", system],
+            swiftSettings: strict),
         .testTarget(name: "PipelinesTests", dependencies: ["Pipelines"], swiftSettings: strict),
         .testTarget(
             name: "SeccompFiltersTests",

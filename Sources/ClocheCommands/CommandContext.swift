@@ -55,6 +55,9 @@ struct CommandContext {
         try Store.openSnapshots(try Self.storePath())
     }
 
+    /// The present time.
+    static func now() -> Timestamp { Timestamp(seconds: Syscall.wallClockSeconds()) }
+
     /// The environments of a store.
     func environments(_ store: Store) throws -> EnvironmentProvider {
         try EnvironmentProvider(store, recipes: environmentVariable("CLOCHE_ENVIRONMENTS").map { FilePath($0) })

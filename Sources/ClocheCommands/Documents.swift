@@ -10,14 +10,15 @@ import Runs
 enum Documents {
     /// `driven` tells whether a process carries the job on: without one, what is pending waits for `job start`.
     static func job(_ job: JobRecord, in store: Store) -> JSONValue {
-        object([
-            ("uuid", .string(job.uuid.description)), ("name", .string(job.name.description)),
-            ("state", .string(job.state.rawValue)), ("driven", .bool(store.isDriven(job))),
-            ("counts", value(job.counts)),
-            ("pipeline", .string(job.pipelinePath)), ("project", .string(job.project.path)),
-            ("policy", .string(job.policyName)), ("created", value(job.created)), ("started", value(job.started)),
-            ("finished", value(job.finished)),
-        ])
+        object(
+            [
+                ("uuid", .string(job.uuid.description)), ("name", .string(job.name.description)),
+                ("state", .string(job.state.rawValue)), ("driven", .bool(store.isDriven(job))),
+                ("counts", value(job.counts)),
+                ("pipeline", .string(job.pipelinePath)), ("project", .string(job.project.path)),
+                ("policy", .string(job.policyName)), ("created", value(job.created)), ("started", value(job.started)),
+                ("finished", value(job.finished)),
+            ] + ScheduleDescription(job).members())
     }
 
     static func run(_ run: RunRecord, _ job: JobRecord, metrics: [(name: String, value: Double)]) -> JSONValue {
@@ -25,6 +26,8 @@ enum Documents {
         for metric in metrics { names[metric.name] = value(metric.value) }
         return object([
             ("job", .string(job.uuid.description)), ("index", value(run.address.number)),
+            ("batch", value(job.place(ofRun: run.address.number).batch)),
+            ("batch_index", value(job.place(ofRun: run.address.number).index)), ("not_before", value(run.notBefore)),
             ("uuid", .string(run.uuid.description)), ("state", .string(run.state.rawValue)),
             ("verdict", value(run.verdict)), ("parameters", (try? JSONValue(parsing: run.parameters.json)) ?? .null),
             ("attempt", value(run.attempt)), ("started", value(run.started)), ("finished", value(run.finished)),

@@ -24,15 +24,16 @@ struct CancelCommand: ParsableCommand {
         let store = try context.openStore()
         let target = try Target(reference, in: store)
         let now = Timestamp(seconds: Syscall.wallClockSeconds())
-        var document = try store.document(target.job.uuid)
-        if let run = target.run {
-            _ = try store.database.cancel(run.address, at: now)
-            document.will.cancelledRuns = document.will.cancelledRuns.union(RunNumbers([run.address.number]))
-        } else {
-            _ = try store.database.apply(.cancel, to: target.job.uuid, at: now)
-            document.will.cancelled = now
+        try store.change(target.job.uuid) { document in
+            if let run = target.run {
+                _ = try store.database.cancel(run.address, at: now)
+                document.will.cancelledRuns = document.will.cancelledRuns.union(RunNumbers([run.address.number]))
+            } else {
+                _ = try store.database.apply(.cancel, to: target.job.uuid, at: now)
+                document.will.cancelled = now
+                document.batches.next = nil
+            }
         }
-        try store.write(document)
         let job = try await_(store, target)
         if output.json { return try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
         context.say("\(target.run.map { "run \($0.address.number) of " } ?? "")job \(job.name): cancelled")
@@ -66,11 +67,11 @@ struct RemoveCommand: ParsableCommand {
         if let run = target.run {
             try confirmation.require(
                 "remove run \(run.address.number) of job `\(target.job.name)` with its files and logs?")
-            var document = try store.document(target.job.uuid)
-            try store.database.delete(run.address)
-            document.will.remove(RunNumbers([run.address.number]), endedAs: run.state)
-            try store.write(document)
-            try Self.removeTree(store.runsDirectory(target.job.uuid), String(run.address.number))
+            try store.change(target.job.uuid) { document in
+                try store.database.delete(run.address)
+                document.will.remove(RunNumbers([run.address.number]), endedAs: run.state)
+            }
+            try store.removeTree(String(run.address.number), in: store.runsDirectory(target.job.uuid))
             return context.say("removed run \(run.address.number) of job \(target.job.name)")
         }
         try confirmation.require(
@@ -81,16 +82,14 @@ struct RemoveCommand: ParsableCommand {
             _ = try store.database.apply(
                 .cancel, to: target.job.uuid, at: Timestamp(seconds: Syscall.wallClockSeconds()))
         }
+        // Who makes runs of it, or copies it, comes first.
+        let lock = try store.lockDocument(target.job.uuid)
+        defer { withExtendedLifetime(lock) {} }
         try store.database.delete(target.job.uuid)
-        try Self.removeTree(store.path.appending("runs"), target.job.uuid.description)
-        try Self.removeTree(store.path.appending("data").appending("jobs"), target.job.uuid.description)
-        try Self.removeTree(store.path.appending("jobs"), target.job.uuid.description)
+        let name = target.job.uuid.description
+        try store.removeTree(name, in: store.path.appending("runs"))
+        try store.removeTree(name, in: store.path.appending("data").appending("jobs"))
+        try store.removeTree(name, in: store.path.appending("jobs"))
         context.say("removed job \(target.job.name)")
-    }
-
-    private static func removeTree(_ parent: FilePath, _ name: String) throws {
-        guard Syscall.exists(parent.appending(name)) else { return }
-        let opened = try Syscall.open(parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        try TreeRemoval.remove(directory: opened.number, name: FilePath(name))
     }
 }

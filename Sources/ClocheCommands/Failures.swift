@@ -26,6 +26,10 @@ enum Failures {
         case let error as ServiceError: service(error)
         case let error as Environments.StoreError: environments(error)
         case let error as BuildError: build(error)
+        case let error as JobEditError: CommandFailure(.wrongState, error.description, hint: error.refusal.hint)
+        case let error as JobRefusal: CommandFailure(.wrongState, error.message, hint: error.hint)
+        case let error as InvalidCronExpression: CommandFailure(.usage, error.description, hint: error.hint)
+        case let error as TimeZoneError: CommandFailure(.usage, error.description, hint: error.hint)
         case let error as EnvironmentInUse:
             CommandFailure(error.isBusy ? .busy : .wrongState, error.description, hint: error.hint)
         case let error as BaseError: CommandFailure(.notFound, "\(error)", hint: error.hint)

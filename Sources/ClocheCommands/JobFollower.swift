@@ -121,7 +121,9 @@ final class JobFollower {
             if run.state == .pending, stopSignal == nil {
                 let verdict = store.runDirectory(run.address).latestAttempt()?.verdict()
                 let cause = verdict.map { ": \(printable($0.summary))" } ?? ""
-                display.log("run \(run.address.number) is made once more\(cause)\n")
+                let wait = run.notBefore.map { max(0, $0.seconds - Syscall.wallClockSeconds()) }
+                let later = wait.map { " in \(humanDuration(.seconds($0)))" } ?? ""
+                display.log("run \(run.address.number) is made once more\(later)\(cause)\n")
             } else {
                 ended[run.state, default: 0] += 1
                 if job.counts.total > 1 { tell(run) }

@@ -45,20 +45,25 @@ struct ListCommand: ParsableCommand {
         ])
         for job in jobs {
             let age = Duration.seconds(max(0, Syscall.wallClockSeconds() - job.created.seconds))
-            let idle = !job.state.isFinal && !store.isDriven(job)
+            let note = ScheduleDescription(job).line().map { " (\($0))" } ?? (isStopped(job, store) ? " (stopped)" : "")
             let progress =
                 "\(job.counts.ended)/\(job.counts.total)"
                 + (job.counts.failed > 0 ? " \(job.counts.failed) failed" : "")
             table.append([
                 Table.Cell(job.name.description), .state(job.state.rawValue),
-                Table.Cell(progress + (idle ? " (stopped)" : "")), Table.Cell(job.pipelinePath),
+                Table.Cell(progress + note), Table.Cell(job.pipelinePath),
                 Table.Cell(relativeTime(age: age), exact: job.created.description),
             ])
         }
         try context.print(table)
-        if jobs.contains(where: { !$0.state.isFinal && !store.isDriven($0) }) {
+        if jobs.contains(where: { isStopped($0, store) }) {
             context.say("go on with a stopped job by `cloche job start JOB`")
         }
+    }
+
+    /// Whether there is something to go on with, and nobody does.
+    private func isStopped(_ job: JobRecord, _ store: Store) -> Bool {
+        !job.state.isFinal && job.counts.pending + job.counts.running > 0 && !store.isDriven(job)
     }
 
     private func listRuns(_ context: CommandContext, _ store: Store, _ job: JobRecord, _ most: Int) throws {
@@ -121,6 +126,8 @@ struct ShowCommand: ParsableCommand {
             ("snapshot", String(document.snapshot.prefix(16))), ("policy", job.policyName),
             ("created", job.created.description),
         ]
+        facts += ScheduleDescription(job).facts()
+        if let keep = job.options.keep { facts.append(("keeps", counted(keep, "ended run"))) }
         for (_, environment) in document.environments.sorted(by: { $0.key < $1.key }) {
             facts.append(("environment", "\(printable(environment.name)) (build \(environment.build))"))
         }
@@ -142,6 +149,9 @@ struct ShowCommand: ParsableCommand {
             ("run", styling.apply(.bold, to: "\(printable(job.name.description))/\(run.address.number)")),
             ("state", styling.state(run.state.rawValue)),
         ]
+        let place = job.place(ofRun: run.address.number)
+        if job.schedule != nil { facts.append(("batch", "\(place.batch), run \(place.index) of it")) }
+        if let time = run.notBefore { facts.append(("next attempt", time.description)) }
         if let verdict = run.verdict { facts.append(("verdict", printable(verdict.summary))) }
         if let remedy = run.verdict?.remedy { facts.append(("remedy", printable(remedy))) }
         if !run.parameters.label.isEmpty { facts.append(("parameters", printable(run.parameters.label))) }

@@ -19,10 +19,10 @@ struct JobPauseCommand: ParsableCommand {
         let target = try Target(job, in: store)
         guard target.run == nil else { throw ValidationError("a run cannot be paused: name the job") }
         let now = Timestamp(seconds: Syscall.wallClockSeconds())
-        _ = try store.database.apply(.pause, to: target.job.uuid, at: now)
-        var document = try store.document(target.job.uuid)
-        document.will.paused = now
-        try store.write(document)
+        try store.change(target.job.uuid) { document in
+            _ = try store.database.apply(.pause, to: target.job.uuid, at: now)
+            document.will.paused = now
+        }
         let job = try store.database.job(target.job.uuid)
         if output.json { return try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
         let running = job.counts.running
@@ -48,12 +48,13 @@ struct JobResumeCommand: ParsableCommand {
         let store = try context.openStore()
         let target = try Target(job, in: store)
         guard target.run == nil else { throw ValidationError("a run cannot be resumed: name the job") }
-        _ = try store.database.apply(
-            .resume, to: target.job.uuid, at: Timestamp(seconds: Syscall.wallClockSeconds()))
-        var document = try store.document(target.job.uuid)
-        document.will.paused = nil
-        try store.write(document)
+        try store.resume(target.job.uuid, at: Timestamp(seconds: Syscall.wallClockSeconds()))
         let job = try store.database.job(target.job.uuid)
+        guard job.counts.pending + job.counts.running > 0 else {
+            if output.json { return try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
+            context.say("job \(job.name): resumed")
+            return try ScheduleDescription(job).say(in: context)
+        }
         if detaching.detach { return try detaching.handOver(job, context, store, json: output.json) }
         guard try CommandContext.servicePlace().isServed || !JobLock.isHeld(store, job.uuid) else {
             return context.say("job \(job.name): resumed; the process that drives it goes on")

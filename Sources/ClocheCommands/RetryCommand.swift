@@ -37,8 +37,10 @@ struct RetryCommand: ParsableCommand {
         if all, target.run != nil { throw ValidationError("--all is for a job") }
         let runs = try target.run.map { [$0] } ?? failed(target.job, in: store)
         let numbers = RunNumbers(runs.map(\.address.number))
-        try store.database.retry(numbers, of: target.job.uuid, at: Timestamp(seconds: Syscall.wallClockSeconds()))
-        try note(numbers, of: target.job, in: store)
+        try store.change(target.job.uuid) { document in
+            try store.database.retry(numbers, of: target.job.uuid, at: Timestamp(seconds: Syscall.wallClockSeconds()))
+            try note(numbers, of: target.job, in: store, &document)
+        }
         let job = try store.database.job(target.job.uuid)
         let (these, are) = runs.count == 1 ? ("run \(runs[0].address.number)", "is") : ("\(runs.count) runs", "are")
         if detaching.detach { return try detaching.handOver(job, context, store, json: output.json) }
@@ -66,8 +68,9 @@ struct RetryCommand: ParsableCommand {
     }
 
     /// The document of the job must not say that these runs are cancelled, and must say so of others that still are.
-    private func note(_ numbers: RunNumbers, of job: JobRecord, in store: Store) throws {
-        var document = try store.document(job.uuid)
+    private func note(
+        _ numbers: RunNumbers, of job: JobRecord, in store: Store, _ document: inout JobDocument
+    ) throws {
         if document.will.cancelled != nil {
             document.will.cancelled = nil
             let cancelled = try store.database.runs(of: job.uuid, limit: 1_000_000).filter { $0.state == .cancelled }
@@ -75,6 +78,5 @@ struct RetryCommand: ParsableCommand {
                 .union(RunNumbers(cancelled.map(\.address.number)))
         }
         document.will.cancelledRuns = document.will.cancelledRuns.subtracting(numbers)
-        try store.write(document)
     }
 }

@@ -19,20 +19,25 @@ struct JobSettings: ParsableArguments {
     @Option(help: "End a step after this time: 90s, 15m, 2h.")
     var timeout: String?
 
-    @Option(help: "Make a run that failed so many times more, from its beginning.")
-    var retries = 0
+    @OptionGroup var retrying: RetryOptions
 
     func apply(to request: inout JobRequest) throws {
+        request.variables = try Self.parsed(variables)
+        if let timeout { request.options.timeoutSeconds = try Self.seconds(timeout) }
+        try retrying.change()?(&request.options)
+        if let problem = request.options.problem { throw ValidationError(problem) }
+    }
+
+    static func parsed(_ variables: [String]) throws -> [String: String] {
+        var values: [String: String] = [:]
         for text in variables {
             guard let equals = text.firstIndex(of: "="), Self.isName(text[..<equals]) else {
                 throw ValidationError(
                     "--env-var needs NAME=VALUE with a name of letters, digits, `_` and `-`, not `\(printable(text))`")
             }
-            request.variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            values[String(text[..<equals])] = String(text[text.index(after: equals)...])
         }
-        if let timeout { request.options.timeoutSeconds = try Self.seconds(timeout) }
-        request.options.retries = retries
-        if let problem = request.options.problem { throw ValidationError(problem) }
+        return values
     }
 
     private static func isName(_ text: Substring) -> Bool {
@@ -154,7 +159,7 @@ struct JobCommand: ParsableCommand {
         commandName: "job", abstract: "Make jobs and go on with them.",
         subcommands: [
             JobCreateCommand.self, JobPlanCommand.self, JobStartCommand.self, JobPauseCommand.self,
-            JobResumeCommand.self,
+            JobResumeCommand.self, JobTriggerCommand.self, JobEditCommand.self, JobCopyCommand.self,
         ])
 }
 
@@ -186,12 +191,19 @@ struct JobCreateCommand: ParsableCommand {
               cloche job create main.orchest --name sweep
               cloche job create main.orchest --name sweep --only 0-3 --max-parallel 2
               cloche job create main.orchest --name sweep --detach
+              cloche job create main.orchest --name nightly --cron '30 2 * * *' --time-zone Europe/Berlin --keep 30
+              cloche job create main.orchest --draft
+
+            \(ScheduleOptions.explanation)
             """)
 
     @OptionGroup var grid: GridOptions
     @Option(help: "Name the job.") var name: String?
     @Option(help: "How many runs are made at once; by default as many as there are processors.") var maxParallel: Int?
     @Flag(help: "Skip the runs that are still pending when one has failed.") var stopOnFailure = false
+    @Option(help: "Remove ended runs with their files and logs, but for the newest so many.") var keep: String?
+    @Flag(help: "Freeze everything now, and run nothing before `cloche job start`.") var draft = false
+    @OptionGroup var schedule: ScheduleOptions
     @OptionGroup var settings: JobSettings
     @OptionGroup var detaching: DetachOption
     @OptionGroup var output: OutputOptions
@@ -201,16 +213,33 @@ struct JobCreateCommand: ParsableCommand {
         try detaching.check("create the job detached")
         var request = try grid.request(settings.policy)
         request.name = name
+        request.isDraft = draft
+        request.schedule = try schedule.schedule(at: CommandContext.now())
+        request.options.keep = try keep.map(KeepOption.count)
         try settings.apply(to: &request)
         request.options.maxParallel = maxParallel
         request.options.stopOnFailure = stopOnFailure
         if let problem = request.options.problem { throw ValidationError(problem) }
         let store = try context.openStore()
         let job = try JobMaking(context, store).make(request)
+        if draft || job.schedule != nil { return try tellLater(context, store, job) }
         if detaching.detach { return try detaching.handOver(job, context, store, json: output.json) }
         context.say("job \(job.name): \(counted(job.counts.total, "run"))")
         try JobEnding(context, store, json: output.json).drive(
             job, limit: try Parallelism.limit(maxParallel), showsOutput: false)
+    }
+}
+
+extension JobCreateCommand {
+    /// What has been made though nothing runs yet.
+    private func tellLater(_ context: CommandContext, _ store: Store, _ job: JobRecord) throws {
+        if output.json { try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
+        let runs = counted(job.batchSize ?? 0, "run")
+        context.say("job \(job.name): " + (draft ? "a draft of \(runs)" : "\(runs) each time"))
+        if draft {
+            context.say("start it by `cloche job start \(job.name)`, change it by `cloche job edit \(job.name)`")
+        }
+        try ScheduleDescription(job).say(in: context)
     }
 }
 
@@ -285,7 +314,16 @@ struct JobStartCommand: ParsableCommand {
         try detaching.check("start the job detached")
         let context = CommandContext()
         let store = try context.openStore()
-        let job = try Target(job, in: store).job
+        var job = try Target(job, in: store).job
+        if job.state == .draft {
+            try store.start(draft: job.uuid, at: CommandContext.now())
+            job = try store.database.job(job.uuid)
+            if job.schedule != nil {
+                if output.json { try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
+                context.say("job \(job.name): started")
+                return try ScheduleDescription(job).say(in: context)
+            }
+        }
         guard job.state != .paused else {
             throw CommandFailure(
                 .wrongState, "start the job `\(job.name)`: it is paused",
@@ -294,7 +332,9 @@ struct JobStartCommand: ParsableCommand {
         guard job.counts.pending + job.counts.running > 0 else {
             throw CommandFailure(
                 .wrongState, "start the job `\(job.name)`: it has no pending run",
-                hint: "it is \(job.state.rawValue)")
+                hint: ScheduleDescription(job).line().map {
+                    "\($0); `cloche job trigger \(job.name)` makes runs now"
+                } ?? "it is \(job.state.rawValue)")
         }
         if detaching.detach { return try detaching.handOver(job, context, store, json: output.json) }
         try JobEnding(context, store, json: output.json).drive(

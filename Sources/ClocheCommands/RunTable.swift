@@ -33,6 +33,7 @@ struct RunTable {
             for metric in row where !metricNames.contains(metric.name) { metricNames.append(metric.name) }
         }
         var columns = [Table.Column("RUN", alignment: .trailing, minimum: 3)]
+        if job.schedule != nil { columns.append(Table.Column("BATCH", alignment: .trailing, minimum: 5)) }
         columns += varying.map { Table.Column(Self.title($0, titles), priority: 1) }
         columns += [Table.Column("STATE"), Table.Column("TIME", alignment: .trailing, minimum: 4)]
         columns += metricNames.prefix(6).map { Table.Column($0.uppercased(), alignment: .trailing) }
@@ -40,6 +41,7 @@ struct RunTable {
         var table = Table(columns)
         for (index, run) in runs.enumerated() {
             var row = [Table.Cell(String(run.address.number))]
+            if job.schedule != nil { row.append(Table.Cell(String(job.place(ofRun: run.address.number).batch))) }
             row += varying.map { name in Table.Cell(parameters[index].first { $0.0 == name }?.1 ?? "") }
             row += [.state(run.state.rawValue), Self.time(run.started, run.finished)]
             row += metricNames.prefix(6).map { name in

@@ -92,7 +92,8 @@ extension Timestamp {
         return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
     }
 
-    private static func daysOfMonth(_ month: Int64, year: Int64) -> Int64 {
+    /// How many days a month of the Gregorian calendar has; months count from 1.
+    package static func daysOfMonth(_ month: Int64, year: Int64) -> Int64 {
         switch month {
         case 4, 6, 9, 11: 30
         case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
@@ -101,7 +102,7 @@ extension Timestamp {
     }
 
     /// Days from 1970-01-01 to a date of the Gregorian calendar.
-    private static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
+    package static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
         // Years that start in March have their leap day at the end, so months before it never move.
         let shifted = month > 2 ? year : year - 1
         let monthFromMarch = (month + 9) % 12
@@ -109,7 +110,8 @@ extension Timestamp {
         return shifted * 365 + leapDays + (monthFromMarch * 153 + 2) / 5 + day - 1 - daysFromMarchOfYearZero
     }
 
-    private static func date(day: Int64) -> (year: Int64, month: Int64, day: Int64) {
+    /// The date of the Gregorian calendar so many days after 1970-01-01.
+    package static func date(day: Int64) -> (year: Int64, month: Int64, day: Int64) {
         let (era, dayOfEra) = split(day + daysFromMarchOfYearZero, by: 146_097)
         let leapDays = dayOfEra / 1460 - dayOfEra / 36_524 + dayOfEra / 146_096
         let yearOfEra = (dayOfEra - leapDays) / 365

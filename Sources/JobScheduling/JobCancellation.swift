@@ -10,9 +10,9 @@ package enum JobCancellation {
         let record = try store.database.job(job)
         guard !record.state.isFinal, record.cancelled == nil else { return }
         let now = Timestamp(seconds: Syscall.wallClockSeconds())
-        _ = try store.database.apply(.cancel, to: job, at: now)
-        var document = try store.document(job)
-        document.will.cancelled = now
-        try store.write(document)
+        try store.change(job) { document in
+            _ = try store.database.apply(.cancel, to: job, at: now)
+            document.will.cancelled = now
+        }
     }
 }

@@ -28,6 +28,10 @@ package struct JobRequest: Sendable {
     package var variables: [String: String]
     package var policy: SandboxPolicy
     package var options: JobOptions
+    /// When its runs are made; nil makes them at once.
+    package var schedule: JobSchedule?
+    /// Whether it is to wait until its author starts it.
+    package var isDraft = false
 
     /// Asks for the whole grid of a pipeline.
     package init(pipeline: FilePath, policy: SandboxPolicy) {
@@ -123,8 +127,16 @@ package struct JobCreation {
                 "make the runs of the grid: there are \(grid.count.map(String.init) ?? "more than 10^18") combinations",
                 hint: "leave values out, or take a part with --only; at most \(mostRuns) runs are made")
         }
+        let selected = try selected(of: count, only: request.only, skip: request.skip)
+        return JobPlan(
+            project: project, pipelinePath: path, pipeline: pipeline, grid: grid, selected: selected,
+            overrides: request.overrides, warnings: pipeline.warnings + problems.filter { $0.severity == .warning })
+    }
+
+    /// Numbers of combinations that are taken, of so many.
+    static func selected(of count: Int, only: RunSelection?, skip: RunSelection?) throws -> [Int] {
         var selected = Array(0..<count)
-        for (selection, option) in [(request.only, "--only"), (request.skip, "--skip")] {
+        for (selection, option) in [(only, "--only"), (skip, "--skip")] {
             guard let selection else { continue }
             if let missing = selection.firstMissing(of: count) {
                 throw ParameterError(
@@ -132,15 +144,13 @@ package struct JobCreation {
                     hint: "see them with `cloche job plan`")
             }
         }
-        if let only = request.only { selected = selected.filter { only.contains($0) } }
-        if let skip = request.skip { selected = selected.filter { !skip.contains($0) } }
+        if let only { selected = selected.filter { only.contains($0) } }
+        if let skip { selected = selected.filter { !skip.contains($0) } }
         guard !selected.isEmpty else {
             throw ParameterError(
                 "make the runs of the grid: no run is left", hint: "see them with `cloche job plan`")
         }
-        return JobPlan(
-            project: project, pipelinePath: path, pipeline: pipeline, grid: grid, selected: selected,
-            overrides: request.overrides, warnings: pipeline.warnings + problems.filter { $0.severity == .warning })
+        return selected
     }
 
     private static func grid(
@@ -207,10 +217,13 @@ package struct JobCreation {
         document.environments = pins
         document.variables = request.variables
         document.options = request.options
+        document.schedule = request.schedule
+        if request.isDraft { document.will = JobWill(confirmed: nil) }
+        document.batches = try JobBatches(beginning: document, at: document.created)
         // The document first: a job in the database always has one; one without a row is found by a rebuild.
         try store.write(document, policy: policyBytes)
         do {
-            try store.database.insert(document, runCount: plan.selected.count) { number in
+            try store.database.insert(document, runCount: document.runCount) { number in
                 let parameters = plan.parameters(number)
                 let label = plan.overrides.isEmpty ? plan.grid.label(at: plan.selected[number], limit: 200) : ""
                 return Jobs.RunParameters(label: label, json: parameters.json.text(pretty: false, sortedKeys: false))
@@ -246,7 +259,7 @@ package struct JobCreation {
         return String(name.lowercased().map { $0.isLetter || $0.isNumber ? $0 : "-" }.prefix(60))
     }
 
-    private static func policyBytes(_ policy: SandboxPolicy) throws -> [UInt8] {
+    static func policyBytes(_ policy: SandboxPolicy) throws -> [UInt8] {
         guard let bytes = JSONFile.encode(policy) else {
             throw StoreError(message: "write the job's policy", hint: nil)
         }

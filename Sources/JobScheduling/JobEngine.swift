@@ -174,6 +174,8 @@ package final class JobEngine {
                 }
                 start(run)
             }
+            // Runs that wait for another attempt.
+            if let only, try store.database.nextRetryTime(of: only) != nil { looksAgain = true }
         }
         releaseIdle()
     }
@@ -227,7 +229,8 @@ package final class JobEngine {
 
     private func start(_ run: RunRecord) {
         do {
-            guard let preparation = jobs[run.address.job]?.preparation else { return }
+            guard let driven = jobs[run.address.job], let preparation = try driven.preparation?.current() else { return }
+            driven.preparation = preparation
             let directory = try preparation.prepare(run)
             let claim = try directory.claimAttempt(from: run.attempt)
             let supervisor = try SupervisorProcess(directory, claim, outlives: only == nil)

@@ -62,8 +62,10 @@ package enum Recovery {
         _ store: Store, _ run: RunAddress, attempt: Int, latest number: Int, _ verdict: Verdict
     ) throws -> RunRecord {
         if number > attempt { try store.database.beginAttempt(number, of: run) }
-        return try store.database.finish(
+        let record = try store.database.finish(
             run, attempt: max(number, attempt), verdict: verdict, at: Timestamp(seconds: Syscall.wallClockSeconds()))
+        if record.state.isFinal { try store.removeRunsBeyondKeep(of: run.job) }
+        return record
     }
 
     /// Writes what an attempt's events tell of its steps.

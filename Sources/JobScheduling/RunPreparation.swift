@@ -39,6 +39,15 @@ struct RunPreparation {
         python = try PythonSupport.install(in: store)
     }
 
+    /// What the runs have in common now: its author may have changed the policy or the limits of later batches.
+    func current() throws -> RunPreparation {
+        let now = try store.document(document.uuid)
+        let isSame =
+            now.policy == document.policy && now.options.timeoutSeconds == document.options.timeoutSeconds
+            && now.variables == document.variables
+        return isSame ? self : try RunPreparation(store, job: document.uuid)
+    }
+
     /// Rows for the steps of a run that begins.
     func stepRecords(attempt: Int) -> [String: StepRecord] {
         var records: [String: StepRecord] = [:]

@@ -66,7 +66,9 @@ package struct Store: Sendable {
 
     /// The job's policy, as it was when the job was made.
     package func policy(of document: JobDocument) throws -> SandboxPolicy {
-        let file = jobDirectory(document.uuid).appending("policy.json")
+        // Changed ones have names of their own, so that none is ever replaced under a reader.
+        let changed = jobDirectory(document.uuid).appending(Self.policyName(document.policy.digest))
+        let file = Syscall.exists(changed) ? changed : jobDirectory(document.uuid).appending("policy.json")
         let bytes = try Syscall.readFile(file, limit: 4 << 20)
         guard Digest.hexadecimal(bytes) == document.policy.digest,
             let policy = JSONFile.decode(SandboxPolicy.self, bytes)
@@ -104,13 +106,15 @@ package struct Store: Sendable {
         }
     }
 
-    /// Writes a new job's document, and the policy that it names by its digest.
-    func write(_ document: JobDocument, policy: [UInt8]) throws(StoreError) {
+    static func policyName(_ digest: String) -> String { "policy-\(digest).json" }
+
+    /// Writes a job's document, and the policy that it names by its digest.
+    func write(_ document: JobDocument, policy: [UInt8], name: String = "policy.json") throws(StoreError) {
         let directory = jobDirectory(document.uuid)
         do throws(SyscallError) {
             try Syscall.makeDirectories(directory, mode: 0o700)
             let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
-            try Syscall.replaceFile("policy.json", at: opened.number, policy, mode: 0o600)
+            try Syscall.replaceFile(FilePath(name), at: opened.number, policy, mode: 0o600)
         } catch {
             throw StoreError(
                 message: "write the job's policy in `\(directory)`: \(error)", hint: "see whether the disk is full")

@@ -4,10 +4,26 @@ enum DatabaseSchema {
     static let applicationID = 0x436C_6F63
 
     /// The texts that lead from each format to the next; the format of a database is how many were executed.
-    static let migrations = [first]
+    static let migrations = [first, schedules]
 
     /// The newest format.
     static var format: Int { migrations.count }
+
+    /// Jobs that are made of batches at times of a schedule, and runs that wait for their next attempt.
+    private static let schedules = """
+        ALTER TABLE jobs ADD COLUMN schedule TEXT;
+        ALTER TABLE jobs ADD COLUMN batches INTEGER NOT NULL DEFAULT 1 CHECK (batches >= 0);
+        ALTER TABLE jobs ADD COLUMN batch_size INTEGER CHECK (batch_size > 0);
+        ALTER TABLE jobs ADD COLUMN batches_queue INTEGER NOT NULL DEFAULT 0 CHECK (batches_queue IN (0, 1));
+        ALTER TABLE jobs ADD COLUMN next_ms INTEGER;
+        ALTER TABLE jobs ADD COLUMN next_decided_ms INTEGER;
+        ALTER TABLE jobs ADD COLUMN retry_delay_seconds REAL CHECK (retry_delay_seconds >= 0);
+        ALTER TABLE jobs ADD COLUMN retry_on TEXT;
+        ALTER TABLE runs ADD COLUMN not_before_ms INTEGER;
+
+        CREATE INDEX jobs_with_schedule ON jobs (next_ms) WHERE next_ms IS NOT NULL;
+        CREATE INDEX runs_to_retry ON runs (not_before_ms) WHERE not_before_ms IS NOT NULL AND state = 'pending';
+        """
 
     private static let first = """
         CREATE TABLE jobs (

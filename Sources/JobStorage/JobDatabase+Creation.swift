@@ -3,7 +3,7 @@ import Isolation
 package import Jobs
 
 extension JobDatabase {
-    /// Adds a job and its runs, numbered from 0.
+    /// Adds a job and its runs, numbered from 0; a draft and a job with a schedule may have none yet.
     ///
     /// `parameters` is asked for one run after the other, so that a large grid is never in memory as a whole; it is
     /// asked again from the first run when another process was in the way.
@@ -14,7 +14,8 @@ extension JobDatabase {
         runCount: Int,
         parameters: (Int) -> RunParameters
     ) throws(JobStorageError) {
-        guard (1...RunNumbers.largest + 1).contains(runCount) else { throw .runCount(runCount) }
+        let fewest = document.schedule != nil || document.will.confirmed == nil ? 0 : 1
+        guard (fewest...RunNumbers.largest + 1).contains(runCount) else { throw .runCount(runCount) }
         try writing(.synced) { database in
             if let proposal = try Self.proposal(for: document.name, owner: document.owner, in: database) {
                 throw JobStorageError.nameTaken(document.name, proposal: proposal)
@@ -24,12 +25,20 @@ extension JobDatabase {
                 throw JobStorageError.identityTaken(document.uuid)
             }
             let job = try Self.insert(JobRecord(sequence: 0, document: document), in: database)
-            let insertion = try Self.runInsertion(database)
-            for number in 0..<runCount {
-                let parameters = parameters(number)
-                let values: [(any DatabaseValueConvertible)?] = [job, number, parameters.label, parameters.json]
-                try insertion.execute(arguments: StatementArguments(values))
-            }
+            try Self.insertRuns(0..<runCount, of: job, parameters: parameters, in: database)
+        }
+    }
+
+    /// Adds pending runs with these numbers to the job of a row.
+    static func insertRuns(
+        _ numbers: Range<Int>, of job: Int64, parameters: (Int) -> RunParameters, in database: Database
+    ) throws {
+        let insertion = try database.cachedStatement(
+            sql: "INSERT INTO runs (job, number, label, parameters) VALUES (?, ?, ?, ?)")
+        for number in numbers {
+            let parameters = parameters(number)
+            let values: [(any DatabaseValueConvertible)?] = [job, number, parameters.label, parameters.json]
+            try insertion.execute(arguments: StatementArguments(values))
         }
     }
 
@@ -70,16 +79,16 @@ extension JobDatabase {
 
     /// Adds the row of a job as it is, and gives its sequence.
     static func insert(_ job: JobRecord, in database: Database) throws -> Int64 {
-        let options = job.options
-        let values: [String: (any DatabaseValueConvertible)?] = [
+        var values: [String: (any DatabaseValueConvertible)?] = [
             "uuid": job.uuid.description, "owner": job.owner, "name": job.name.description, "state": job.state.rawValue,
             "project_path": job.project.path, "project_name": job.project.name, "pipeline_path": job.pipelinePath,
-            "pipeline_name": job.pipelineName, "policy_name": job.policyName, "max_parallel": options.maxParallel,
-            "timeout_seconds": options.timeoutSeconds, "stop_on_failure": options.stopOnFailure,
-            "retries": options.retries, "keep": options.keep, "created_ms": job.created.milliseconds,
+            "pipeline_name": job.pipelineName, "policy_name": job.policyName, "created_ms": job.created.milliseconds,
             "started_ms": job.started?.milliseconds, "finished_ms": job.finished?.milliseconds,
             "cancelled_ms": job.cancelled?.milliseconds,
         ]
+        for more in [try optionColumns(of: job), try scheduleColumns(of: job)] {
+            values.merge(more) { first, _ in first }
+        }
         let columns = values.keys.sorted()
         let places = columns.map { ":" + $0 }.joined(separator: ", ")
         try database.execute(
@@ -87,9 +96,5 @@ extension JobDatabase {
             arguments: StatementArguments(values)
         )
         return database.lastInsertedRowID
-    }
-
-    private static func runInsertion(_ database: Database) throws -> Statement {
-        try database.cachedStatement(sql: "INSERT INTO runs (job, number, label, parameters) VALUES (?, ?, ?, ?)")
     }
 }

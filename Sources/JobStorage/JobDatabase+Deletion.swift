@@ -30,19 +30,17 @@ extension JobDatabase {
         }
     }
 
-    /// The ended runs that a job no longer keeps: all but those with its newest `keep` numbers.
+    /// The ended runs that a job no longer keeps, ascending: all but the newest `keep` of them.
     package func runsBeyondKeep(of job: JobID) throws(JobStorageError) -> [RunAddress] {
         try reading { database in
             let record = try Self.record(of: job, in: database)
             guard let keep = record.options.keep else { return [] }
             let sql = """
-                SELECT number FROM runs
-                WHERE job = :job AND finished_ms IS NOT NULL
-                    AND number < (SELECT next_number FROM jobs WHERE id = :job) - :keep
-                ORDER BY number
+                SELECT number FROM runs WHERE job = :job AND finished_ms IS NOT NULL
+                ORDER BY number DESC LIMIT -1 OFFSET :keep
                 """
             let numbers = try Int.fetchAll(database, sql: sql, arguments: ["job": record.sequence, "keep": keep])
-            return numbers.map { RunAddress(job: job, number: $0) }
+            return numbers.reversed().map { RunAddress(job: job, number: $0) }
         }
     }
 }

@@ -127,13 +127,31 @@ extension JobDatabase {
         ])
     }
 
+    /// Whether a job has a run that may start now: its wait for another attempt is over, and where batches queue, no
+    /// earlier one goes on.
+    private static let ready = """
+        EXISTS (
+            SELECT 1 FROM runs AS ready
+            WHERE ready.job = jobs.id AND ready.state = 'pending'
+                AND (ready.not_before_ms IS NULL OR ready.not_before_ms <= :time)
+                AND (jobs.batches_queue = 0 OR NOT EXISTS (
+                    SELECT 1 FROM runs AS earlier
+                    WHERE earlier.job = jobs.id AND earlier.state IN ('pending', 'running')
+                        AND earlier.number < ready.number - ready.number % jobs.batch_size
+                ))
+        )
+        """
+
     private static let claim = """
-        UPDATE runs SET state = 'running', attempt = attempt + 1, started_ms = :time, is_cancelled = 0
+        UPDATE runs SET state = 'running', attempt = attempt + 1, started_ms = :time, is_cancelled = 0,
+            not_before_ms = NULL
         WHERE id = (
             SELECT candidate.id FROM runs AS candidate
-            WHERE candidate.state = 'pending' AND candidate.job = (
+            WHERE candidate.state = 'pending' AND (candidate.not_before_ms IS NULL OR candidate.not_before_ms <= :time)
+                AND candidate.job = (
                 SELECT jobs.id FROM jobs
                 WHERE jobs.state IN ('pending', 'running') AND jobs.pending > 0 AND jobs.cancelled_ms IS NULL
+                    AND \(ready)
                     AND (jobs.max_parallel IS NULL OR jobs.running < jobs.max_parallel)
                     AND (:job IS NULL OR jobs.uuid = :job)
                     AND (SELECT coalesce(sum(busy.running), 0) FROM jobs AS busy WHERE busy.running > 0) < :limit

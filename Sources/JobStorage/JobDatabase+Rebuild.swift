@@ -66,6 +66,9 @@ extension JobDatabase {
                 var run = RunRecord(address: address, parameters: parameters(document, number))
                 run.lifecycle = life
                 run.apply(directories[number], unknown: document.will.cancelled ?? document.created)
+                if life.state == .pending, let ended = directories[number]?.attempts.last?.finished {
+                    run.notBefore = document.options.retryTime(failures: life.failures, at: ended)
+                }
                 try Self.insert(run, steps: directories[number]?.steps ?? [], job: job.sequence, in: database)
             }
             try Self.restoreCounts(of: job, count: facts.runCount, in: database)
@@ -94,15 +97,15 @@ extension JobDatabase {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO runs (job, number, label, parameters, state, is_cancelled, attempt, failures, losses,
-                    verdict, started_ms, finished_ms)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    verdict, started_ms, finished_ms, not_before_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         )
         let life = run.lifecycle
         try statement.execute(arguments: [
             job, run.address.number, run.parameters.label, run.parameters.json, life.state.rawValue, life.isCancelled,
             run.attempt, life.failures, life.losses, try jsonText(run.verdict), run.started?.milliseconds,
-            run.finished?.milliseconds,
+            run.finished?.milliseconds, run.notBefore?.milliseconds,
         ])
         let row = database.lastInsertedRowID
         for step in steps { try write(step, ofRow: row, in: database) }

@@ -49,6 +49,8 @@ struct JobTransaction {
             changed.lifecycle = runLife
             changed.verdict = runLife.state.isFinal ? Verdict.ofRun(verdict, endedAs: runLife.state) : nil
             changed.finished = runLife.state.isFinal ? time : nil
+            let isRetry = runLife.state == .pending && runLife.failures > run.lifecycle.failures
+            changed.notBefore = isRetry ? record.options.retryTime(failures: runLife.failures, at: time) : nil
             // The run first: what follows for the others must not meet it as it was.
             try write(changed)
             try carryOut(consequence, after: run.address.number)
@@ -57,6 +59,29 @@ struct JobTransaction {
         }
         try write()
         return changed
+    }
+
+    /// Takes a step of the job's schedule.
+    mutating func apply(_ step: ScheduleStep, parameters: (Int) -> RunParameters) throws {
+        do throws(RefusedTransition) {
+            if let event = step.event { _ = try life.apply(event) }
+            let size = step.batch == nil ? 0 : record.batchSize ?? 0
+            try life.add(size, awaitsMore: step.batches.next != nil)
+        } catch {
+            throw JobStorageError.refused(record.name.description, error)
+        }
+        if let batch = step.batch {
+            let numbers = batch * (record.batchSize ?? 0)..<(batch + 1) * (record.batchSize ?? 0)
+            guard numbers.upperBound <= RunNumbers.largest + 1 else {
+                throw JobStorageError.runCount(numbers.upperBound)
+            }
+            try JobDatabase.insertRuns(numbers, of: sequence, parameters: parameters, in: database)
+        }
+        record.next = step.batches.next
+        try write()
+        try database.execute(
+            sql: "UPDATE jobs SET batches = ?, next_decided_ms = ? WHERE id = ?",
+            arguments: [step.batches.made, step.batches.decided?.milliseconds, sequence])
     }
 
     private func carryOut(_ consequence: JobConsequence?, after failed: Int?) throws {
@@ -86,14 +111,15 @@ struct JobTransaction {
     private func write(_ run: RunRecord) throws {
         let statement = try database.cachedStatement(
             sql: """
-                UPDATE runs SET state = ?, is_cancelled = ?, failures = ?, losses = ?, verdict = ?, finished_ms = ?
+                UPDATE runs SET state = ?, is_cancelled = ?, failures = ?, losses = ?, verdict = ?, finished_ms = ?,
+                    not_before_ms = ?
                 WHERE job = ? AND number = ?
                 """
         )
         let life = run.lifecycle
         try statement.execute(arguments: [
             life.state.rawValue, life.isCancelled, life.failures, life.losses, try jsonText(run.verdict),
-            run.finished?.milliseconds, sequence, run.address.number,
+            run.finished?.milliseconds, run.notBefore?.milliseconds, sequence, run.address.number,
         ])
     }
 
@@ -103,11 +129,13 @@ struct JobTransaction {
         record.finished = life.state.isFinal ? record.finished ?? time : nil
         record.cancelled = life.isCancelled ? record.cancelled ?? time : nil
         let statement = try database.cachedStatement(
-            sql: "UPDATE jobs SET state = ?, started_ms = ?, finished_ms = ?, cancelled_ms = ? WHERE id = ?"
+            sql: """
+                UPDATE jobs SET state = ?, started_ms = ?, finished_ms = ?, cancelled_ms = ?, next_ms = ? WHERE id = ?
+                """
         )
         try statement.execute(arguments: [
             life.state.rawValue, record.started?.milliseconds, record.finished?.milliseconds,
-            record.cancelled?.milliseconds, sequence,
+            record.cancelled?.milliseconds, life.awaitsBatches ? record.next?.milliseconds : nil, sequence,
         ])
     }
 }

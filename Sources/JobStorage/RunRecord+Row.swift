@@ -8,7 +8,7 @@ extension RunRecord {
         runs.id AS id, (SELECT jobs.uuid FROM jobs WHERE jobs.id = runs.job) AS job_uuid, runs.number AS number,
         runs.state AS state, runs.is_cancelled AS is_cancelled, runs.attempt AS attempt, runs.failures AS failures,
         runs.losses AS losses, runs.label AS label, runs.parameters AS parameters, runs.verdict AS verdict,
-        runs.started_ms AS started_ms, runs.finished_ms AS finished_ms
+        runs.started_ms AS started_ms, runs.finished_ms AS finished_ms, runs.not_before_ms AS not_before_ms
         """
 
     /// The record in a row of these columns.
@@ -27,6 +27,7 @@ extension RunRecord {
         verdict = try row.json("verdict")
         started = try row.timestamp("started_ms")
         finished = try row.timestamp("finished_ms")
+        notBefore = try row.timestamp("not_before_ms")
     }
 }
 

@@ -24,6 +24,9 @@ extension JobDocument {
             throw .malformed("it is not JSON")
         }
         if let problem = options.problem { throw .malformed(problem) }
+        guard (0...RunNumbers.largest).contains(batches.made),
+            batches.made.multipliedReportingOverflow(by: max(1, batchSize)).partialValue <= RunNumbers.largest + 1
+        else { throw .malformed("`batches.made` is out of bounds") }
     }
 
     /// The content of the `job.json`, ending with a newline; equal documents have equal bytes.
@@ -40,7 +43,7 @@ extension JobDocument {
 extension JobDocument: Codable {
     private enum CodingKeys: String, CodingKey {
         case format, uuid, name, owner, created, project, pipeline, snapshot, environments, policy, parameters
-        case variables, options, will
+        case variables, options, schedule, batches, will
     }
 
     package init(from decoder: any Decoder) throws {
@@ -62,6 +65,9 @@ extension JobDocument: Codable {
         parameters = try container.decode(Parameters.self, forKey: .parameters)
         variables = try container.decode([String: String].self, forKey: .variables)
         options = try container.decode(JobOptions.self, forKey: .options)
+        schedule = try container.decodeIfPresent(JobSchedule.self, forKey: .schedule)
+        // Jobs were once made without schedules, with all their runs.
+        batches = try container.decodeIfPresent(JobBatches.self, forKey: .batches) ?? JobBatches(made: 1)
         will = try container.decode(JobWill.self, forKey: .will)
     }
 
@@ -80,6 +86,8 @@ extension JobDocument: Codable {
         try container.encode(parameters, forKey: .parameters)
         try container.encode(variables, forKey: .variables)
         try container.encode(options, forKey: .options)
+        try container.encodeIfPresent(schedule, forKey: .schedule)
+        try container.encode(batches, forKey: .batches)
         try container.encode(will, forKey: .will)
     }
 }

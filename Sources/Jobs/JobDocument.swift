@@ -113,6 +113,10 @@ package struct JobDocument: Sendable, Hashable {
     package var variables: [String: String] = [:]
     /// What the author asked for beside its runs.
     package var options = JobOptions()
+    /// When its runs are made; nil makes them when it is started.
+    package var schedule: JobSchedule?
+    /// How many batches of runs it has had made, and when the next one is due.
+    package var batches = JobBatches(made: 1)
     /// What was asked of it since.
     package var will: JobWill
 
@@ -139,4 +143,10 @@ package struct JobDocument: Sendable, Hashable {
         self.parameters = parameters
         will = JobWill(confirmed: created)
     }
+
+    /// How many runs a batch has.
+    package var batchSize: Int { parameters.selection.count }
+
+    /// How many runs it has had made, deleted ones included.
+    package var runCount: Int { batches.made * batchSize }
 }

@@ -22,23 +22,31 @@ package struct JobFacts: Sendable {
     package func lives() -> (job: JobLifecycle, runs: [Int: RunLifecycle]) {
         let will = document.will
         var lives: [Int: RunLifecycle] = [:]
-        for run in runs { lives[run.number] = run.life(retries: document.options.retries) }
+        for run in runs { lives[run.number] = run.life(document.options) }
         let removed = will.removed
         let numbers = RunNumbers(first: runCount).subtracting(removed)
-        let hasFailed = lives.values.contains { $0.state == .failed } || will.removedRuns[.failed]?.isEmpty == false
-        let isStopped = document.options.stopOnFailure && hasFailed
+        // Of a job that goes on for ever, a failure stops its own batch.
+        let span = document.schedule?.isRecurring == true ? max(1, document.batchSize) : Int.max
+        var failed = Set(
+            (will.removedRuns[.failed] ?? RunNumbers()).ranges.flatMap { [$0.lowerBound / span, $0.upperBound / span] })
+        for (number, life) in lives where life.state == .failed { failed.insert(number / span) }
         var counts = JobCounts()
         for (state, runs) in will.removedRuns { counts[state] += runs.count }
         var kept: [Int: RunLifecycle] = [:]
         for number in numbers.numbers {
             var life = lives[number] ?? RunLifecycle()
             if will.cancelled != nil || will.cancelledRuns.contains(number) { life.askForEnd() }
-            if isStopped, life.state == .pending { life = RunLifecycle(state: .skipped) }
+            if document.options.stopOnFailure, life.state == .pending, failed.contains(number / span) {
+                life = RunLifecycle(state: .skipped)
+            }
             counts[life.state] += 1
             kept[number] = life
         }
         let hasStarted = runs.contains { !$0.attempts.isEmpty }
-        return (JobLifecycle(will: will, counts: counts, hasStarted: hasStarted, options: document.options), kept)
+        let job = JobLifecycle(
+            will: will, counts: counts, hasStarted: hasStarted, awaitsBatches: document.batches.next != nil,
+            options: document.options)
+        return (job, kept)
     }
 }
 
@@ -83,13 +91,13 @@ package struct RunFacts: Sendable {
         attempts.last { $0.verdict != nil && $0.verdict?.cause != .interrupted }
     }
 
-    func life(retries: Int) -> RunLifecycle {
+    func life(_ options: JobOptions) -> RunLifecycle {
         var life = RunLifecycle()
         for attempt in attempts {
             // Attempts after an end were asked for; one after a success was made by a second executor, and lost.
-            if life.state.isFinal, (try? life.apply(.retry, retries: retries)) == nil { continue }
-            guard (try? life.apply(.start, retries: retries)) != nil, let verdict = attempt.verdict,
-                (try? life.apply(.end(verdict.cause), retries: retries)) != nil
+            if life.state.isFinal, (try? life.apply(.retry, options)) == nil { continue }
+            guard (try? life.apply(.start, options)) != nil, let verdict = attempt.verdict,
+                (try? life.apply(.end(verdict.cause), options)) != nil
             else { return life }
         }
         return life

@@ -2,7 +2,8 @@
 ///
 /// End states are final, except that a retry of one of its runs takes the job up again. When its last run ends, a job
 /// becomes `cancelled` if that was asked for, else `failed` if any run failed, else `succeeded`. Runs that were
-/// cancelled one by one do not make it fail; a job without any other run was cancelled.
+/// cancelled one by one do not make it fail; a job without any other run was cancelled. A job whose schedule has times to
+/// come does not end: it is `pending` while it waits for them, and `running` while runs of a batch go on.
 package struct JobLifecycle: Sendable, Hashable {
     /// Where the job is.
     package private(set) var state: JobState
@@ -12,26 +13,31 @@ package struct JobLifecycle: Sendable, Hashable {
     package private(set) var isCancelled: Bool
     /// Whether any of its runs has ever been started.
     package private(set) var hasStarted: Bool
+    /// Whether further runs will be made by itself.
+    package private(set) var awaitsBatches: Bool
     /// What the author asked for.
     package let options: JobOptions
 
     /// A job in that state; where nothing is known of `hasStarted`, the states of its runs tell.
     package init(
         state: JobState, counts: JobCounts, isCancelled: Bool = false, hasStarted: Bool = false,
-        options: JobOptions = JobOptions()
+        awaitsBatches: Bool = false, options: JobOptions = JobOptions()
     ) {
         self.state = state
         self.counts = counts
         self.isCancelled = isCancelled
+        self.awaitsBatches = awaitsBatches
         self.hasStarted = hasStarted || counts.running + counts.succeeded + counts.failed > 0
         self.options = options
     }
 
     /// The life of a job of which `will` was asked, and whose runs are in these states.
-    package init(will: JobWill, counts: JobCounts, hasStarted: Bool = false, options: JobOptions) {
+    package init(
+        will: JobWill, counts: JobCounts, hasStarted: Bool = false, awaitsBatches: Bool = false, options: JobOptions
+    ) {
         self.init(
             state: .pending, counts: counts, isCancelled: will.cancelled != nil, hasStarted: hasStarted,
-            options: options)
+            awaitsBatches: awaitsBatches && will.cancelled == nil, options: options)
         state =
             if will.confirmed == nil && will.cancelled == nil {
                 .draft
@@ -57,6 +63,7 @@ package struct JobLifecycle: Sendable, Hashable {
             settle()
         case (.draft, .cancel), (.pending, .cancel), (.running, .cancel), (.paused, .cancel):
             isCancelled = true
+            awaitsBatches = false
             counts.cancelled += counts.pending
             counts.pending = 0
             // A draft has nothing that could settle it later.
@@ -69,6 +76,15 @@ package struct JobLifecycle: Sendable, Hashable {
         return nil
     }
 
+    /// So many further runs are pending; `awaitsMore` tells whether the schedule will make more by itself.
+    package mutating func add(_ runs: Int, awaitsMore: Bool) throws(RefusedTransition) {
+        if isCancelled, !state.isFinal { throw .jobBeingCancelled }
+        guard state != .draft, !state.isFinal else { throw .batch(state) }
+        counts.pending += runs
+        awaitsBatches = awaitsMore
+        settle()
+    }
+
     /// Lets `change` happen to one of the job's runs; the caller carries out the consequence together with it.
     package mutating func apply(
         _ change: RunChange,
@@ -78,7 +94,7 @@ package struct JobLifecycle: Sendable, Hashable {
         let before = run.state
         // Whoever asked for the end of the job asked for the end of each of its runs.
         if isCancelled, before == .running { try run.apply(.cancel, retries: 0) }
-        try run.apply(change, retries: options.retries)
+        try run.apply(change, options)
         counts.move(from: before, to: run.state)
         var consequence: JobConsequence?
         switch change {
@@ -89,7 +105,9 @@ package struct JobLifecycle: Sendable, Hashable {
             if state.isFinal { state = counts.running > 0 ? .running : .pending }
             isCancelled = false
         case .end, .cancel:
-            if options.stopOnFailure, counts.failed > 0, counts.pending > 0 {
+            // Of a job that goes on for ever, an old failure stops no new run.
+            let hasFailed = awaitsBatches ? run.state == .failed : counts.failed > 0
+            if options.stopOnFailure, hasFailed, counts.pending > 0 {
                 // One that was running when another failed may be pending again.
                 if run.state == .pending { run = RunLifecycle(state: .skipped) }
                 counts.skipped += counts.pending
@@ -121,6 +139,11 @@ package struct JobLifecycle: Sendable, Hashable {
         guard !state.isFinal, state != .draft, counts.pending == 0, counts.running == 0 else { return }
         if isCancelled {
             state = .cancelled
+        } else if awaitsBatches {
+            if state == .running { state = .pending }
+        } else if counts.total == 0 {
+            // A draft that was started: its runs follow.
+            return
         } else if counts.failed > 0 {
             state = .failed
         } else if counts.succeeded == 0, counts.cancelled > 0 {

@@ -26,6 +26,16 @@ package struct JobRecord: Sendable, Hashable {
     package var policyName: String
     /// What its author asked for beside its runs.
     package var options: JobOptions
+    /// When its runs are made; nil is when it is started.
+    package var schedule: JobSchedule?
+    /// How many batches of runs it has had made.
+    package var batches: Int
+    /// How many runs a batch has; nil for a job of one batch.
+    package var batchSize: Int?
+    /// When its next batch is due; nil when none is made by itself.
+    package var next: Timestamp?
+    /// When that was worked out.
+    package var nextDecided: Timestamp?
     /// When it was made.
     package var created: Timestamp
     /// When its first run started.
@@ -49,6 +59,11 @@ package struct JobRecord: Sendable, Hashable {
         pipelineName = document.pipeline.name
         policyName = document.policy.name
         options = document.options
+        schedule = document.schedule
+        batches = document.batches.made
+        batchSize = document.batchSize > 0 ? document.batchSize : nil
+        nextDecided = document.batches.decided
+        next = document.will.cancelled == nil ? document.batches.next : nil
         created = document.created
     }
 
@@ -56,6 +71,12 @@ package struct JobRecord: Sendable, Hashable {
     package var lifecycle: JobLifecycle {
         JobLifecycle(
             state: state, counts: counts, isCancelled: cancelled != nil, hasStarted: started != nil,
-            options: options)
+            awaitsBatches: next != nil, options: options)
+    }
+
+    /// The batch to which the run of that number belongs, and the number that it has there; both from 0.
+    package func place(ofRun number: Int) -> (batch: Int, index: Int) {
+        guard let batchSize, batchSize > 0 else { return (0, number) }
+        return (number / batchSize, number % batchSize)
     }
 }

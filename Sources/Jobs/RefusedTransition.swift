@@ -8,6 +8,8 @@ package enum RefusedTransition: Error, Sendable, Hashable, CustomStringConvertib
     case run(RunState, RunChange)
     /// The job, being in that state, does not let the change happen to its runs.
     case runOfJob(JobState, RunChange)
+    /// The job, being in that state, gets no further runs.
+    case batch(JobState)
 
     /// A lower-case fragment that fits after the name of the job or run.
     package var description: String {
@@ -16,6 +18,7 @@ package enum RefusedTransition: Error, Sendable, Hashable, CustomStringConvertib
         case .jobBeingCancelled: "the job is being cancelled"
         case .run(let state, let change): "cannot \(change.verb) a run that is \(state.rawValue)"
         case .runOfJob(let state, let change): "cannot \(change.verb) a run of a job that is \(state.rawValue)"
+        case .batch(let state): "cannot make runs of a job that is \(state.rawValue)"
         }
     }
 
@@ -34,6 +37,8 @@ package enum RefusedTransition: Error, Sendable, Hashable, CustomStringConvertib
         case .run: nil
         case .runOfJob(.paused, _): "resume the job first"
         case .runOfJob: "the job has ended"
+        case .batch(.draft): "start the job first"
+        case .batch: "make another one of it by `cloche job copy`"
         }
     }
 }

@@ -51,6 +51,13 @@ package struct RunLifecycle: Sendable, Hashable {
         }
     }
 
+    /// Makes the change in a job of these options.
+    mutating func apply(_ change: RunChange, _ options: JobOptions) throws(RefusedTransition) {
+        var retries = options.retries
+        if case .end(let cause) = change { retries = options.retries(after: cause) }
+        try apply(change, retries: retries)
+    }
+
     private mutating func end(_ cause: Verdict.Cause, retries: Int) {
         let next = RunState(after: cause)
         switch next {

@@ -30,6 +30,8 @@ package struct RunRecord: Sendable, Hashable {
     package var started: Timestamp?
     /// When it ended; set exactly in the end states.
     package var finished: Timestamp?
+    /// The next attempt does not begin before this; nil is at any time.
+    package var notBefore: Timestamp?
 
     /// The record of a run that has not started.
     package init(address: RunAddress, parameters: RunParameters) {

@@ -77,8 +77,8 @@ import Testing
                 if number != 1 { try database.end(run) }
             }
             #expect(try database.runsBeyondKeep(of: job).map(\.number) == [0, 2, 3])
-            try database.delete(address(2))
-            #expect(try database.runsBeyondKeep(of: job).map(\.number) == [0, 3])
+            try database.delete(address(5))
+            #expect(try database.runsBeyondKeep(of: job).map(\.number) == [0, 2], "what was deleted is not kept")
             let all = try database.add(document(2), runs: 3)
             try database.apply(.cancel, to: all, at: time(1))
             #expect(try database.runsBeyondKeep(of: all).isEmpty)

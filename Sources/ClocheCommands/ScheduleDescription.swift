@@ -1,0 +1,102 @@
+import Isolation
+import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
+import Pipelines
+
+/// The schedule of a job, in words and as JSON.
+struct ScheduleDescription {
+    private let job: JobRecord
+
+    init(_ job: JobRecord) { self.job = job }
+
+    /// Rows for `show`.
+    func facts() -> [(String, String)] {
+        guard let schedule = job.schedule else { return [] }
+        var facts = [("schedule", Self.text(schedule)), ("batches", "\(job.batches) made")]
+        let times = nextTimes()
+        for (index, time) in times.enumerated() {
+            facts.append((index == 0 ? "next" : "", shown(time, in: schedule)))
+        }
+        if times.isEmpty { facts.append(("next", reasonForNone)) }
+        return facts
+    }
+
+    /// One line for a list; nil for a job that waits for no time.
+    func line() -> String? {
+        guard let schedule = job.schedule, let next = job.next, job.state != .paused else { return nil }
+        return "next \(shown(next, in: schedule))"
+    }
+
+    /// Tells when the runs of the job are made.
+    func say(in context: CommandContext) throws {
+        guard let schedule = job.schedule else { return }
+        context.say("schedule: \(Self.text(schedule))")
+        let times = nextTimes()
+        for time in times { context.say("  next: \(shown(time, in: schedule))") }
+        if times.isEmpty { return context.say("  next: \(reasonForNone)") }
+        context.say(
+            "note: the schedule runs when `cloche serve` is running; `cloche job trigger \(job.name)` makes runs now")
+    }
+
+    /// Members for the document of a job.
+    func members() -> [(String, JSONValue)] {
+        guard let schedule = job.schedule else { return [] }
+        return [
+            ("schedule", Documents.value(schedule)), ("batches", Documents.value(job.batches)),
+            ("next", Documents.value(job.next)), ("next_times", .array(nextTimes().map { Documents.value($0) })),
+        ]
+    }
+
+    private var reasonForNone: String {
+        switch job.state {
+        case .draft: "none before it is started by `cloche job start \(job.name)`"
+        case .paused: "none before it is resumed by `cloche job resume \(job.name)`"
+        default: "none"
+        }
+    }
+
+    private func nextTimes() -> [Timestamp] {
+        guard let schedule = job.schedule, let next = job.next, job.state != .paused else { return [] }
+        // A zone that this host does not know any more: the next time is known still.
+        guard let rules = try? TimeZoneDirectory().rules(schedule.zone) else { return [next] }
+        return [next] + schedule.times(after: next, count: 4, in: rules)
+    }
+
+    private func shown(_ time: Timestamp, in schedule: JobSchedule) -> String {
+        let seconds = time.milliseconds / 1000
+        guard schedule.zone != "UTC", let rules = try? TimeZoneDirectory().rules(schedule.zone) else {
+            return Self.minutes(time) + " UTC"
+        }
+        let offset = rules.period(at: seconds).offset
+        let local = Timestamp(milliseconds: (seconds + offset) * 1000)
+        return "\(Self.minutes(local)) \(schedule.zone) (\(Self.minutes(time).suffix(5)) UTC)"
+    }
+
+    private static func minutes(_ time: Timestamp) -> String {
+        let text = time.description
+        let seconds = text.dropFirst(17).prefix(2) == "00" ? "" : ":\(text.dropFirst(17).prefix(2))"
+        return "\(text.prefix(10)) \(text.dropFirst(11).prefix(5))\(seconds)"
+    }
+
+    private static func text(_ schedule: JobSchedule) -> String {
+        switch schedule.times {
+        case .once(let time): return "once at \(time)"
+        case .recurring(let expression):
+            let missed =
+                switch schedule.catchUp {
+                case .dropped: "missed times are left out"
+                case .one: "missed times make one batch"
+                case .all: "missed times make a batch each"
+                }
+            let overlap =
+                switch schedule.overlap {
+                case .allow: "batches may overlap"
+                case .skip: "a time is skipped while runs go on"
+                case .queue: "a batch waits for the one before"
+                }
+            return "\(printable(expression.text)) in \(printable(schedule.zone)); \(missed); \(overlap)"
+        }
+    }
+}

@@ -1,0 +1,83 @@
+package import Isolation
+import JobStorage
+package import Jobs
+
+/// Makes batches of runs, and moves schedules on: the job's document first, then the database, so that whoever is
+/// interrupted between the two leaves what the next one completes.
+///
+/// For use within `Store.change`, which keeps two of them apart.
+package struct BatchMaking {
+    private let store: Store
+    private let now: Timestamp
+
+    /// Makes batches of jobs of a store, at `now`.
+    package init(_ store: Store, at now: Timestamp) {
+        self.store = store
+        self.now = now
+    }
+
+    /// Makes the next batch of a job, which gets `next` as the time of the one after it, and gives the numbers of its runs.
+    @discardableResult
+    package func makeBatch(
+        _ document: inout JobDocument, next: Timestamp?, event: JobEvent? = nil
+    ) throws -> Range<Int> {
+        try complete(document)
+        let batch = document.batches.made
+        let combinations = try JobCombinations(document, in: store)
+        try check(document, event)
+        let old = document
+        document.batches = JobBatches(made: batch + 1, next: next, decided: decided(next, document))
+        try store.write(document)
+        do {
+            try store.database.take(
+                ScheduleStep(event, batch: batch, then: document.batches), of: document.uuid, at: now,
+                parameters: combinations.parameters(ofRun:))
+        } catch {
+            // Refused, so nothing was made: the document must not say that it was.
+            document = old
+            try store.write(document)
+            throw error
+        }
+        return batch * document.batchSize..<(batch + 1) * document.batchSize
+    }
+
+    /// Sets the time of the next batch without making one.
+    package func move(_ document: inout JobDocument, next: Timestamp?, event: JobEvent? = nil) throws {
+        try complete(document)
+        document.batches.next = next
+        document.batches.decided = decided(next, document)
+        try store.database.take(
+            ScheduleStep(event, then: document.batches), of: document.uuid, at: now,
+            parameters: { _ in RunParameters(label: "", json: "{}") })
+    }
+
+    /// Makes the rows of batches that are in the document and not in the database: their maker was interrupted.
+    private func complete(_ document: JobDocument) throws {
+        let known = try store.database.job(document.uuid).batches
+        guard known < document.batches.made else { return }
+        let combinations = try JobCombinations(document, in: store)
+        for batch in known..<document.batches.made {
+            var batches = document.batches
+            batches.made = batch + 1
+            try store.database.take(
+                ScheduleStep(batch: batch, then: batches), of: document.uuid, at: now,
+                parameters: combinations.parameters(ofRun:))
+        }
+    }
+
+    /// Refuses before anything is written what the database would refuse.
+    private func check(_ document: JobDocument, _ event: JobEvent?) throws {
+        let record = try store.database.job(document.uuid)
+        var life = record.lifecycle
+        do throws(RefusedTransition) {
+            if let event { _ = try life.apply(event) }
+            try life.add(document.batchSize, awaitsMore: false)
+        } catch {
+            throw JobStorageError.refused(document.name.description, error)
+        }
+    }
+
+    private func decided(_ next: Timestamp?, _ document: JobDocument) -> Timestamp? {
+        document.schedule?.isRecurring == true && next != nil ? now : nil
+    }
+}

@@ -1,0 +1,77 @@
+package import Isolation
+import JobStorage
+package import Jobs
+
+extension Store {
+    /// Starts a draft at `now`: makes its runs, or sets its schedule going.
+    package func start(draft job: JobID, at now: Timestamp) throws {
+        try change(job) { document in
+            guard document.will.confirmed == nil else {
+                throw JobStorageError.refused(
+                    document.name.description, .job(try database.job(job).state, .confirm))
+            }
+            document.will.confirmed = now
+            let batches = BatchMaking(self, at: now)
+            guard let schedule = document.schedule else {
+                try batches.makeBatch(&document, next: nil, event: .confirm)
+                return
+            }
+            if case .once(let once) = schedule.times, once <= now {
+                throw JobRefusal(
+                    message: "start the job `\(document.name)`: its time \(once) is past",
+                    hint: "give it another one by `cloche job edit \(document.name) --at TIME`")
+            }
+            try batches.move(&document, next: schedule.first(after: now), event: .confirm)
+        }
+    }
+
+    /// Makes a batch of a job at `now`, beside those of its schedule, and gives the numbers of its runs.
+    package func trigger(_ job: JobID, at now: Timestamp) throws -> Range<Int> {
+        try change(job) { document in
+            let record = try database.job(job)
+            guard record.state != .draft else {
+                throw JobStorageError.refused(record.name.description, .batch(.draft))
+            }
+            guard document.schedule != nil, !record.state.isFinal else {
+                throw JobRefusal(
+                    message: "make runs of the job `\(record.name)`: "
+                        + (record.state.isFinal ? "it is \(record.state.rawValue)" : "it has no schedule"),
+                    hint: "make another one of it by `cloche job copy \(record.name)`")
+            }
+            guard record.state != .paused else {
+                throw JobRefusal(
+                    message: "make runs of the job `\(record.name)`: it is paused",
+                    hint: "go on with it by `cloche job resume \(record.name)`")
+            }
+            if document.schedule?.overlap == .skip, record.counts.pending + record.counts.running > 0 {
+                throw JobRefusal(
+                    message: "make runs of the job `\(record.name)`: those of its last batch have not ended",
+                    hint: "wait for them, or change that by `cloche job edit \(record.name) --overlap queue`")
+            }
+            return try BatchMaking(self, at: now).makeBatch(&document, next: document.batches.next)
+        }
+    }
+
+    /// Goes on with a paused job at `now`; times of its schedule that passed meanwhile are left out.
+    package func resume(_ job: JobID, at now: Timestamp) throws {
+        try change(job) { document in
+            document.will.paused = nil
+            guard let schedule = document.schedule, let next = document.batches.next else {
+                _ = try database.apply(.resume, to: job, at: now)
+                return
+            }
+            let first = schedule.isRecurring && next <= now ? try schedule.first(after: now) : next
+            try BatchMaking(self, at: now).move(&document, next: first, event: .resume)
+        }
+    }
+}
+
+/// Something that was asked of a job whose state does not allow it; nothing was changed.
+package struct JobRefusal: Error, Sendable, CustomStringConvertible {
+    /// What, a colon, and why; safe to show.
+    package let message: String
+    /// What to do about it.
+    package let hint: String
+
+    package var description: String { message }
+}

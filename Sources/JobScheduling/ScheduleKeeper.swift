@@ -1,0 +1,71 @@
+package import Isolation
+import JobStorage
+import Jobs
+
+/// Does what the schedules of a store's jobs ask for, whenever it is called.
+///
+/// Any number of processes may call it at once: a batch is made once.
+package struct ScheduleKeeper {
+    private let store: Store
+    private let zones: TimeZoneDirectory
+
+    /// Keeps the schedules of a store.
+    package init(_ store: Store) { self.init(store, zones: TimeZoneDirectory()) }
+
+    init(_ store: Store, zones: TimeZoneDirectory) {
+        self.store = store
+        self.zones = zones
+    }
+
+    /// A clock that was set back by less than this repeats nothing; set back by more, schedules follow it.
+    private static let setBack: Int64 = 3 * 3_600_000
+
+    /// Makes every batch that is due at `now`, and gives the next instant at which something will be due; nil when no
+    /// job has a schedule.
+    ///
+    /// When one job cannot go on, the others do first, and then the error is thrown.
+    package func advance(at now: Timestamp) throws -> Timestamp? {
+        var failure: (any Error)?
+        let future = Timestamp(milliseconds: now.milliseconds + Self.setBack)
+        for job in try store.database.dueJobs(at: now, decidedAfter: future) {
+            do {
+                try store.change(job) { document in try advance(&document, at: now) }
+            } catch {
+                // One that was removed meanwhile has no schedule any more.
+                if failure == nil, (try? store.database.job(job)) != nil { failure = error }
+            }
+        }
+        if let failure { throw failure }
+        return try store.database.nextScheduledTime()
+    }
+
+    private func advance(_ document: inout JobDocument, at now: Timestamp) throws {
+        let will = document.will
+        guard let schedule = document.schedule, let next = document.batches.next, will.confirmed != nil,
+            will.paused == nil, will.cancelled == nil
+        else { return }
+        let rules = try zones.rules(schedule.zone)
+        let batches = BatchMaking(store, at: now)
+        if schedule.isRecurring, let decided = document.batches.decided,
+            decided.milliseconds > now.milliseconds + Self.setBack
+        {
+            return try batches.move(&document, next: schedule.next(after: now, in: rules))
+        }
+        guard next <= now else {
+            // The database lags behind the document: its writer was interrupted.
+            return try batches.move(&document, next: next)
+        }
+        let due = schedule.due(from: next, at: now, in: rules)
+        for index in due.batches.indices {
+            if schedule.overlap == .skip, try isBusy(document.uuid) { break }
+            let following = index + 1 < due.batches.count ? due.batches[index + 1] : due.next
+            try batches.makeBatch(&document, next: following)
+        }
+        if document.batches.next != due.next { try batches.move(&document, next: due.next) }
+    }
+
+    private func isBusy(_ job: JobID) throws -> Bool {
+        let counts = try store.database.job(job).counts
+        return counts.pending + counts.running > 0
+    }
+}
