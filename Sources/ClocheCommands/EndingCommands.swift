@@ -23,16 +23,10 @@ struct CancelCommand: ParsableCommand {
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(reference, in: store)
-        let now = Timestamp(seconds: Syscall.wallClockSeconds())
-        try store.change(target.job.uuid) { document in
-            if let run = target.run {
-                _ = try store.database.cancel(run.address, at: now)
-                document.will.cancelledRuns = document.will.cancelledRuns.union(RunNumbers([run.address.number]))
-            } else {
-                _ = try store.database.apply(.cancel, to: target.job.uuid, at: now)
-                document.will.cancelled = now
-                document.batches.next = nil
-            }
+        if let run = target.run {
+            try JobCancellation.cancel(store, RunNumbers([run.address.number]), of: target.job.uuid)
+        } else {
+            try JobCancellation.cancel(store, target.job.uuid)
         }
         let job = try await_(store, target)
         if output.json { return try context.print(Documents.object([("job", Documents.job(job, in: store))])) }

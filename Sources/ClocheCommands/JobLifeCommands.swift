@@ -18,11 +18,13 @@ struct JobTriggerCommand: ParsableCommand {
         discussion: "Its schedule goes on as if nothing had happened.")
 
     @Argument(help: "The job.") var job: String
-    @Option(help: "How many runs are made at once.") var maxParallel: Int?
+    @Option(help: "How many runs are made at once; the service has its own limit.") var maxParallel: Int?
+    @OptionGroup var detaching: DetachOption
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        _ = try Parallelism.limit(maxParallel)
+        let limit = try Parallelism.limitOfCommand(maxParallel)
+        try detaching.check("trigger the job detached")
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(job, in: store)
@@ -30,11 +32,12 @@ struct JobTriggerCommand: ParsableCommand {
         let numbers = try store.trigger(target.job.uuid, at: CommandContext.now())
         let job = try store.database.job(target.job.uuid)
         context.say("job \(job.name): batch \(job.batches - 1), \(counted(numbers.count, "run"))")
-        guard !JobLock.isHeld(store, job.uuid) else {
+        if detaching.detach { return try detaching.handOver(job, context, store, json: output.json) }
+        guard try CommandContext.servicePlace().isServed || !JobLock.isHeld(store, job.uuid) else {
             return context.say("the process that drives the job goes on with \(numbers.count == 1 ? "it" : "them")")
         }
         try JobEnding(context, store, json: output.json).drive(
-            job, limit: try Parallelism.limit(maxParallel ?? job.options.maxParallel), showsOutput: false,
+            job, limit: try limit ?? Parallelism.limit(job.options.maxParallel), showsOutput: false,
             only: RunNumbers(numbers))
     }
 }

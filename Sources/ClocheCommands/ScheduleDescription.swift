@@ -29,15 +29,17 @@ struct ScheduleDescription {
         return "next \(shown(next, in: schedule))"
     }
 
-    /// Tells when the runs of the job are made.
+    /// Tells when the runs of the job are made, and the service that there is something to wait for.
     func say(in context: CommandContext) throws {
         guard let schedule = job.schedule else { return }
         context.say("schedule: \(Self.text(schedule))")
         let times = nextTimes()
         for time in times { context.say("  next: \(shown(time, in: schedule))") }
         if times.isEmpty { return context.say("  next: \(reasonForNone)") }
+        if CommandContext.wakeService() { return }
         context.say(
-            "note: the schedule runs when `cloche serve` is running; `cloche job trigger \(job.name)` makes runs now")
+            "note: no service is running: nothing starts before `cloche serve` does; "
+                + "`cloche job trigger \(job.name)` makes runs now")
     }
 
     /// Members for the document of a job.

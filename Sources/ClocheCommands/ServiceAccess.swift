@@ -13,6 +13,13 @@ extension CommandContext {
             try storePath(),
             runtime: environmentVariable("XDG_RUNTIME_DIR").flatMap { $0.hasPrefix("/") ? FilePath($0) : nil })
     }
+
+    /// Lets the service look at what has changed; false where none runs.
+    static func wakeService() -> Bool {
+        guard let service = try? ServiceClient.connect(servicePlace()) else { return false }
+        // One that ends meanwhile looks at everything when it is started again.
+        return (try? service.wake()) != nil
+    }
 }
 
 /// The option of commands that need not wait for what they begin.
@@ -29,7 +36,7 @@ struct DetachOption: ParsableArguments {
     /// Tells the service of a job, and prints the job's name.
     func handOver(_ job: JobRecord, _ context: CommandContext, _ store: Store, json: Bool) throws {
         // One that has ended meanwhile goes on with the job when it is started again.
-        try? ServiceClient.connect(CommandContext.servicePlace())?.wake()
+        _ = CommandContext.wakeService()
         if json { return try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
         try context.print(job.name.description)
         context.say("the service goes on with it; follow it by `cloche watch \(job.name)`")

@@ -229,7 +229,9 @@ package final class JobEngine {
 
     private func start(_ run: RunRecord) {
         do {
-            guard let driven = jobs[run.address.job], let preparation = try driven.preparation?.current() else { return }
+            guard let driven = jobs[run.address.job], let preparation = try driven.preparation?.current() else {
+                return
+            }
             driven.preparation = preparation
             let directory = try preparation.prepare(run)
             let claim = try directory.claimAttempt(from: run.attempt)

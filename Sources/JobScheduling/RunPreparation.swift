@@ -13,6 +13,8 @@ import SystemPackage
 struct RunPreparation {
     private let store: Store
     private let document: JobDocument
+    /// The document's file, before it was read: each change makes another one.
+    private let file: FileStatus
     private let pipeline: Pipeline
     private let projectLayers: [FilePath]
     private let environments: [RunSpec.Environment]
@@ -22,6 +24,7 @@ struct RunPreparation {
 
     init(_ store: Store, job: JobID) throws {
         self.store = store
+        file = try Syscall.lstat(store.jobDirectory(job).appending("job.json"))
         document = try store.document(job)
         guard let identity = SnapshotIdentity(document.snapshot) else {
             throw StoreError(message: "read the job's snapshot: `\(document.snapshot)` is no identity", hint: nil)
@@ -41,11 +44,9 @@ struct RunPreparation {
 
     /// What the runs have in common now: its author may have changed the policy or the limits of later batches.
     func current() throws -> RunPreparation {
-        let now = try store.document(document.uuid)
-        let isSame =
-            now.policy == document.policy && now.options.timeoutSeconds == document.options.timeoutSeconds
-            && now.variables == document.variables
-        return isSame ? self : try RunPreparation(store, job: document.uuid)
+        let file = try Syscall.lstat(store.jobDirectory(document.uuid).appending("job.json"))
+        if file == self.file { return self }
+        return try RunPreparation(store, job: document.uuid)
     }
 
     /// Rows for the steps of a run that begins.

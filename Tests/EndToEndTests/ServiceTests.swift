@@ -38,6 +38,33 @@ extension EndToEnd {
             #expect(try Cloche.run("rm", project.name + "-one", "--yes").status == 0)
         }
 
+        @Test("the service starts jobs at their time, and makes batches that are triggered")
+        func schedules() throws {
+            let service = try TestService()
+            let project = try Self.sleeping("0.1", runs: 2)
+            let time = ISO8601DateFormatter().string(from: Date(timeIntervalSinceNow: 3))
+            let created = try project.cloche("job", "create", "main.orchest", "--name", project.name, "--at", time)
+            #expect(created.status == 0, "\(created.errors)")
+            #expect(!created.errors.contains("note:"), "a service is running: \(created.errors)")
+            #expect(try project.states() == [])
+            let deadline = Date(timeIntervalSinceNow: 30)
+            while try project.jobState() != "succeeded", Date() < deadline { Thread.sleep(forTimeInterval: 0.1) }
+            #expect(try project.states() == ["succeeded", "succeeded"])
+
+            let nightly = project.name + "-nightly"
+            let cron = try project.cloche("job", "create", "main.orchest", "--name", nightly, "--cron", "0 3 * * *")
+            #expect(cron.status == 0, "\(cron.errors)")
+            let triggered = try Cloche.run("job", "trigger", nightly)
+            #expect(triggered.status == 0, "\(triggered.errors)")
+            #expect(service.log.contains("run \(nightly)/1: succeeded"), "\(service.log)")
+            let shown = try Cloche.run("show", nightly, "--json")
+            #expect(try shown.value("job", "state") as? String == "pending", "it waits for three o'clock")
+            #expect(try Cloche.run("cancel", nightly).status == 0)
+            #expect(try Cloche.run("rm", nightly, "--yes").status == 0)
+            #expect(service.end().status == 0)
+            try project.remove()
+        }
+
         @Test("without a service, --detach is refused before anything is made")
         func refused() throws {
             let project = try Self.sleeping("0")

@@ -75,7 +75,7 @@ package final class FollowedJob: JobDriver {
 
     private func isDone() throws -> Bool {
         let record = try store.database.job(job)
-        return record.state.isFinal || (record.state == .paused && record.counts.running == 0)
+        return record.counts.running == 0 && (record.counts.pending == 0 || record.state == .paused)
     }
 
     private func attempt(_ body: () throws -> Void) {

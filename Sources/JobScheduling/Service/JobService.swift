@@ -23,6 +23,7 @@ package final class JobService {
     }
 
     private static let mostClients = 1000
+    private static let longestWait = 30.0
 
     private let store: Store
     private let place: ServicePlace
@@ -38,6 +39,7 @@ package final class JobService {
     private var names: [JobID: String] = [:]
     private var trouble: (time: Double, text: String)?
     private var isDraining = false
+    private var scheduleTimer: Int?
 
     /// Becomes the service of a store that lets `limit` runs run at once, or tells who is.
     ///
@@ -67,6 +69,7 @@ package final class JobService {
         log("serving the store `\(store.path)`, process \(getpid()), \(limit) runs at a time, at \(place.socket)")
         manager.tell("READY=1\nMAINPID=\(getpid())\nSTATUS=serving \(store.path)")
         defer { place.removeSocket() }
+        schedule()
         try engine.run()
         let left = engine.active.count
         log(left == 0 ? "ended" : "ended; \(left) running runs go on, and are adopted by the next service")
@@ -74,12 +77,32 @@ package final class JobService {
         _ = (signals.number, lock.number)
     }
 
-    private func look() { engine?.look() }
+    /// Looks at everything: what schedules ask for, and what there is to drive.
+    private func look() {
+        if !isDraining { schedule() }
+        engine?.look()
+    }
+
+    /// Does what schedules ask for, and comes back for the next thing; a clock that is set is noticed in half a minute.
+    private func schedule() {
+        loop.cancelTimer(scheduleTimer)
+        var wait = Self.longestWait
+        do {
+            let now = JobEngine.now()
+            if let next = try ScheduleKeeper(store).advance(at: now) {
+                wait = min(wait, max(0.01, next.seconds - now.seconds))
+            }
+        } catch {
+            notice(.trouble(nil, "schedules: \(error)"))
+        }
+        scheduleTimer = loop.after(wait) { [weak self] in self?.look() }
+    }
 
     private func stop(drain: Bool) {
         if !isDraining { manager.tell("STOPPING=1") }
         if drain, !isDraining { log("draining: no new runs, and the end when those that run have ended") }
         isDraining = true
+        loop.cancelTimer(scheduleTimer)
         engine?.stop(leaving: !drain)
     }
 
