@@ -96,6 +96,7 @@ struct ClocheCommand: ParsableCommand {
               cloche diff grid/3                          what a run changed in its project
               cloche logs grid/3 --step train             what a step printed
               cloche exec -- python3 -c 'print(1)'        any command in a sandbox
+              cloche serve                                drives jobs in the background, for `--detach`
 
             References: JOB (a name, the beginning of an id, or @last), JOB/7 (a run), JOB/7/train (a step).
             The store is $CLOCHE_HOME; by default /var/lib/cloche for root, ~/.local/share/cloche for others.

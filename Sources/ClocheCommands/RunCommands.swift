@@ -249,8 +249,7 @@ enum Parallelism {
     static func limitOfCommand(_ wanted: Int?) throws -> Int? {
         guard let wanted else { return nil }
         let limit = try limit(wanted)
-        let store = try CommandContext.storePath()
-        if Syscall.exists(store), try CommandContext.servicePlace().isServed {
+        if try CommandContext.servicePlace().isServed {
             throw ValidationError(
                 "--max-parallel is not for a job that the service drives: its own limit is given to `cloche serve`, that "
                     + "of the job to `cloche job create`")

@@ -46,7 +46,7 @@ struct SystemStatusCommand: ParsableCommand {
     func run() throws {
         let context = CommandContext()
         let path = try CommandContext.storePath()
-        guard Syscall.exists(path), let client = try ServiceClient.connect(CommandContext.servicePlace()) else {
+        guard let client = try ServiceClient.connect(CommandContext.servicePlace()) else {
             if output.json { try context.print(Documents.object([("service", .null)])) }
             context.say("no service serves the store `\(printable(path.string))`; start one by `cloche serve`")
             throw ExitCode(ExitStatus.unavailable.rawValue)
@@ -75,8 +75,7 @@ struct SystemStopCommand: ParsableCommand {
 
     func run() throws {
         let place = try CommandContext.servicePlace()
-        let client = try ServiceClient.require(
-            store: CommandContext.storePath(), { place }, for: "stop the service")
+        let client = try ServiceClient.require(place, for: "stop the service")
         try client.stop(drain: drain)
         let deadline = Syscall.monotonicSeconds() + 30
         while place.isServed {

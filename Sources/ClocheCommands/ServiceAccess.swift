@@ -9,7 +9,7 @@ import TerminalOutput
 extension CommandContext {
     /// Where the service of the store is found.
     static func servicePlace() throws -> ServicePlace {
-        try ServicePlace(
+        ServicePlace(
             try storePath(),
             runtime: environmentVariable("XDG_RUNTIME_DIR").flatMap { $0.hasPrefix("/") ? FilePath($0) : nil })
     }
@@ -30,7 +30,7 @@ struct DetachOption: ParsableArguments {
     /// Refuses, before anything is made, what the service is asked for when there is none.
     func check(_ purpose: String) throws {
         guard detach else { return }
-        _ = try ServiceClient.require(store: CommandContext.storePath(), CommandContext.servicePlace, for: purpose)
+        _ = try ServiceClient.require(CommandContext.servicePlace(), for: purpose)
     }
 
     /// Tells the service of a job, and prints the job's name.

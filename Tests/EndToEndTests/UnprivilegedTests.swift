@@ -96,6 +96,7 @@ extension EndToEnd {
             let job = try user.run("job", "create", "main.orchest", "--name", project.name, "--json", in: project.path)
             #expect(job.status == 0, "\(job.errors)")
             #expect(try user.run("logs", "\(project.name)/1/one", "--raw").output == "2\n")
+            try serves(user, project)
             #expect(try user.run("rm", project.name, "--yes").status == 0)
             #expect(!project.directory.names.contains("mine"))
 
@@ -117,6 +118,31 @@ extension EndToEnd {
                     _ = try user.run("exec", "--", "true")
                     return left().isEmpty
                 }, "\(left())")
+        }
+
+        /// A service of the user's, which commands find whether they have the run-time directory or not.
+        private func serves(_ user: User, _ project: TestProject) throws {
+            for directory in [nil, user.home + "/run"] {
+                if let directory {
+                    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+                    let owner = try FileManager.default.attributesOfItem(atPath: user.home)
+                    try FileManager.default.setAttributes(
+                        [.ownerAccountID: owner[.ownerAccountID] ?? 0, .posixPermissions: 0o700],
+                        ofItemAtPath: directory)
+                }
+                let service = try user.start(
+                    ["serve"], environment: directory.map { ["XDG_RUNTIME_DIR": $0] } ?? [:])
+                defer { service.signal(SIGKILL) }
+                #expect(
+                    try eventually(within: 10) { try user.run("system", "status").status == 0 }, "\(service.errors)")
+                let made = try user.run(
+                    "job", "create", "main.orchest", "--name", "served", "--detach", in: project.path)
+                #expect(made.status == 0, "\(made.errors)")
+                #expect(try user.run("watch", "served").status == 0, "\(service.errors)")
+                #expect(try user.run("rm", "served", "--yes").status == 0)
+                #expect(try user.run("system", "stop").status == 0)
+                #expect(service.wait(timeout: 10).status == 0)
+            }
         }
     }
 }

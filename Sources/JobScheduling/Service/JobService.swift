@@ -26,13 +26,13 @@ package final class JobService {
     private static let longestWait = 30.0
 
     private let store: Store
-    private let place: ServicePlace
     private let limit: Int
     private let manager: ServiceManager
     private let log: (String) -> Void
     private let loop = EventLoop()
     private let lock: OwnedFileDescriptor
     private let socket: OwnedFileDescriptor
+    private let path: FilePath
     private let since = JobEngine.now()
     private var engine: JobEngine?
     private var clients: [CInt: Client] = [:]
@@ -48,12 +48,14 @@ package final class JobService {
         _ store: Store, place: ServicePlace, limit: Int, manager: ServiceManager, log: @escaping (String) -> Void
     ) throws {
         self.store = store
-        self.place = place
         self.limit = limit
         self.manager = manager
         self.log = log
-        lock = try place.take()
-        socket = try place.listen()
+        let lock = try place.take().release()
+        self.lock = OwnedFileDescriptor(adopting: lock)
+        let socket = try place.listen(lock)
+        self.socket = OwnedFileDescriptor(adopting: socket.listener)
+        path = socket.path
     }
 
     /// Serves until a signal or a client ends it.
@@ -66,9 +68,10 @@ package final class JobService {
         }
         loop.watch(socket.number) { [weak self] in self?.accept() }
         feedWatchdog()
-        log("serving the store `\(store.path)`, process \(getpid()), \(limit) runs at a time, at \(place.socket)")
+        log("serving the store `\(store.path)`, process \(getpid()), \(limit) runs at a time, at \(path)")
         manager.tell("READY=1\nMAINPID=\(getpid())\nSTATUS=serving \(store.path)")
-        defer { place.removeSocket() }
+        // A socket that stays is replaced by the next service.
+        defer { try? Syscall.unlink(path) }
         schedule()
         try engine.run()
         let left = engine.active.count

@@ -2,7 +2,7 @@ import Isolation
 package import Jobs
 import LinuxSystem
 import Runs
-package import SystemPackage
+import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
@@ -23,30 +23,18 @@ package final class ServiceClient {
         let deadline = Syscall.monotonicSeconds() + patience
         while true {
             guard place.isServed else { return nil }
-            // One that has just begun makes its socket in a moment, and one with many clients has room in a moment.
-            if Syscall.exists(place.socket) {
-                try place.checkDirectory()
-                if let socket = try? Syscall.connect(to: place.socket) {
-                    guard [geteuid(), 0].contains(try Syscall.peerUser(socket.number)) else {
-                        throw ServiceError(
-                            .unusable, "ask the service: somebody else listens at `\(place.socket)`",
-                            hint: "find out who; then remove the socket")
-                    }
-                    return ServiceClient(LineConnection(socket, longest: 4 << 20))
-                }
+            if let socket = try place.connect() {
+                return ServiceClient(LineConnection(socket, longest: ServiceMessage.longest))
             }
+            // One that has just begun makes its socket in a moment, and one with many clients has room in a moment.
             guard Syscall.monotonicSeconds() < deadline else { throw silence }
             _ = try Syscall.poll([], milliseconds: 10)
         }
     }
 
     /// Connects to the service of a store, of which there must be one; `purpose` says what cannot be done without.
-    ///
-    /// `place` is asked for only where the store is there at all.
-    package static func require(
-        store: FilePath, _ place: () throws -> ServicePlace, for purpose: String
-    ) throws -> ServiceClient {
-        if Syscall.exists(store), let client = try connect(place()) { return client }
+    package static func require(_ place: ServicePlace, for purpose: String) throws -> ServiceClient {
+        if let client = try connect(place) { return client }
         throw ServiceError(
             .absent, "\(purpose): no service serves the store",
             hint: "start one by `cloche serve`, or under systemd with the unit that `cloche system unit` prints")

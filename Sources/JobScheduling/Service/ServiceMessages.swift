@@ -38,6 +38,9 @@ struct ServiceMessage: Codable {
         case runEnded = "run_ended"
     }
 
+    /// The longest line that is read: a status can name many runs.
+    static let longest = 4 << 20
+
     var message: Kind
     var run: Int?
     var attempt: Int?
