@@ -155,6 +155,7 @@ package final class JobEngine {
         for run in active.values where run.supervisor.news == nil { readEvents(run) }
         // Ends that could not be written, for want of room on the disk.
         for run in active.values where run.isOver { conclude(run) }
+        if isDone { loop.stop() }
         loop.after(active.isEmpty && only == nil ? 1 : 0.2) { [weak self] in self?.tick() }
     }
 
@@ -206,7 +207,7 @@ package final class JobEngine {
             setAside[job] = nil
             return true
         } catch {
-            if setAside[job] == nil { notify(.trouble(job, "its runs cannot be prepared: \(error)")) }
+            notify(.trouble(job, "its runs cannot be prepared: \(error)"))
             setAside[job] = now + 30
             return false
         }
@@ -235,10 +236,10 @@ package final class JobEngine {
             driven.preparation = preparation
             let directory = try preparation.prepare(run)
             let claim = try directory.claimAttempt(from: run.attempt)
-            let supervisor = try SupervisorProcess(directory, claim, outlives: only == nil)
-            let active = ActiveRun(run.address, supervisor, attempt: claim.number)
+            // Nothing may fail once the supervisor has been started: it would be taken for one that was not.
             if claim.number > run.attempt { try store.database.beginAttempt(claim.number, of: run.address) }
-            follow(active, adopted: false)
+            let supervisor = try SupervisorProcess(directory, claim, outlives: only == nil)
+            follow(ActiveRun(run.address, supervisor, attempt: claim.number), adopted: false)
         } catch let error as SyscallError where error.isShortage {
             // None of the run's fault, and likely to pass.
             attempt(run.address.job) {

@@ -298,6 +298,27 @@ extension EndToEnd {
             try project.remove()
         }
 
+        @Test("a job whose files are damaged is told of and waits; other jobs go on")
+        func damaged() throws {
+            let service = try TestService()
+            let bad = try TestProject([.init(file: "one.sh", text: "exit 1\n")])
+            #expect(try bad.cloche("run", "main.orchest", "--name", bad.name).status == 1)
+            let id = try #require(try Cloche.run("show", bad.name, "--json").value("job", "uuid") as? String)
+            #expect(service.end().status == 0)
+            try Data("{}".utf8).write(to: URL(filePath: try Cloche.home.get() + "/jobs/\(id)/policy.json"))
+            let second = try TestService()
+            #expect(try Cloche.run("retry", bad.name, "--detach").status == 0)
+            #expect(eventually { second.log.contains("problem: job \(bad.name): its runs cannot be prepared") })
+            #expect(
+                try Cloche.run("system", "status", "--json").value("service", "trouble") as? String != nil)
+            let good = try Self.sleeping("0")
+            #expect(try good.cloche("run", "main.orchest", "--name", good.name).status == 0, "\(second.log)")
+            #expect(try bad.states() == ["pending"])
+            #expect(second.log.components(separatedBy: "problem:").count == 2, "said once: \(second.log)")
+            #expect(second.end().status == 0)
+            for one in [bad, good] { try one.remove() }
+        }
+
         @Test("many commands at once meet no locked database")
         func crowded() throws {
             let service = try TestService()

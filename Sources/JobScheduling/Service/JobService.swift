@@ -37,7 +37,8 @@ package final class JobService {
     private var engine: JobEngine?
     private var clients: [CInt: Client] = [:]
     private var names: [JobID: String] = [:]
-    private var trouble: (time: Double, text: String)?
+    /// What failed last: when it was met, and when it was said.
+    private var trouble: (text: String, met: Double, said: Double)?
     private var isDraining = false
     private var scheduleTimer: Int?
 
@@ -131,9 +132,13 @@ package final class JobService {
             tell(run.address.job, .init(message: .runEnded, run: run.address.number))
         case .trouble(let job, let text):
             let text = (job.map { "job \(name($0)): " } ?? "") + printable(text)
-            // What fails is tried again each second; once a minute is enough to say so.
-            if let known = trouble, known.text == text, known.time + 60 > Syscall.monotonicSeconds() { return }
-            trouble = (Syscall.monotonicSeconds(), text)
+            let now = Syscall.monotonicSeconds()
+            // What fails may be tried again each second; once a minute is enough to say so.
+            if let known = trouble, known.text == text, known.said + 60 > now {
+                trouble?.met = now
+                return
+            }
+            trouble = (text, now, now)
             log("problem: \(text)")
             if let job { tell(job, .init(message: .problem, text: text)) }
         }
@@ -218,8 +223,10 @@ package final class JobService {
         let runs = (engine?.active ?? [:]).values.sorted { $0.address < $1.address }.map { run in
             ServiceStatus.Run(job: name(run.address.job), index: run.address.number, attempt: run.attempt)
         }
+        // Whatever fails is tried again within 30 seconds.
+        let trouble = trouble.flatMap { $0.met + 45 > Syscall.monotonicSeconds() ? $0.text : nil }
         return ServiceStatus(
-            pid: getpid(), since: since, maxParallel: limit, draining: isDraining, runs: runs, trouble: trouble?.text)
+            pid: getpid(), since: since, maxParallel: limit, draining: isDraining, runs: runs, trouble: trouble)
     }
 
     private func tell(_ job: JobID, _ message: ServiceMessage) {
