@@ -24,7 +24,7 @@ struct CancelCommand: ParsableCommand {
         let store = try context.openStore()
         let target = try Target(reference, in: store)
         if let run = target.run {
-            try JobCancellation.cancel(store, RunNumbers([run.address.number]), of: target.job.uuid)
+            try JobCancellation.cancel(store, run.address)
         } else {
             try JobCancellation.cancel(store, target.job.uuid)
         }

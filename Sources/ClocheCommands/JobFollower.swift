@@ -35,7 +35,6 @@ final class JobFollower {
     private var titles: [String: String] = [:]
     private var ended: [RunState: Int] = [:]
     private var interruptions = 0
-    private var only: RunNumbers?
 
     /// `showsOutput` prints what steps print, as it comes.
     init(_ context: CommandContext, _ store: Store, _ job: JobRecord, showsOutput: Bool) {
@@ -49,7 +48,6 @@ final class JobFollower {
     /// Gives the job as it is when nothing is left to do; `only` are the runs that are asked for, nil is all.
     func drive(limit: Int, only: RunNumbers? = nil) throws -> JobRecord {
         let signals = try Syscall.signalDescriptor([SIGINT, SIGTERM, SIGHUP]).release()
-        self.only = only
         let driver = try driver(limit: limit, only: only)
         loop.watch(signals) {
             while let signal = Syscall.nextSignal(signals) { self.stop(driver, signal) }
@@ -63,7 +61,8 @@ final class JobFollower {
         switch stopSignal {
         case nil where record.state == .paused:
             context.say("the job is paused; go on with it by `cloche job resume \(record.name)`")
-        case SIGINT where job.schedule != nil: context.say("the runs were cancelled")
+        case SIGINT where record.next != nil:
+            context.say("the runs were cancelled; the schedule goes on until `cloche cancel \(record.name)`")
         case SIGINT: context.say("the job was cancelled")
         case .some where !record.state.isFinal && driver is FollowedJob:
             context.say("the service goes on with the job; follow it by `cloche watch \(record.name)`")
@@ -72,6 +71,13 @@ final class JobFollower {
         default: break
         }
         return record
+    }
+
+    /// How the runs ended that it drove, and how many of the job are left.
+    func counts(in job: JobRecord) -> JobCounts {
+        var counts = JobCounts(pending: job.counts.pending)
+        for (state, count) in ended { counts[state] = count }
+        return counts
     }
 
     /// The first signal that ended it before its time.
@@ -101,27 +107,11 @@ final class JobFollower {
         // Who shuts the machine down, or closes the terminal, does not want the job gone.
         if signal != SIGINT { return driver.interrupt() }
         interruptions += 1
-        if job.schedule != nil { return cancelRuns(driver) }
         if interruptions == 1 {
             display.log("stopping: running steps get a few seconds; press Ctrl-C again to force\n")
             driver.cancel(job.uuid, force: false)
         } else {
             driver.cancel(job.uuid, force: true)
-        }
-    }
-
-    /// Ends the runs that are followed here; the times to come of their job stay.
-    private func cancelRuns(_ driver: any JobDriver) {
-        guard interruptions == 1 else { return }
-        display.log("stopping: running steps get a few seconds; the schedule goes on\n")
-        do {
-            let going = try store.database.runs(of: job.uuid, states: [.pending, .running], limit: 1_000_000)
-                .map(\.address.number).filter { only?.contains($0) ?? true }
-            try JobCancellation.cancel(store, RunNumbers(going), of: job.uuid)
-            (driver as? JobEngine)?.look()
-            if driver is FollowedJob { _ = CommandContext.wakeService() }
-        } catch {
-            display.log("problem: \(printable("\(error)"))\n")
         }
     }
 

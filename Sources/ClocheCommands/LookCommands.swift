@@ -259,7 +259,8 @@ struct WatchCommand: ParsableCommand {
                 display.finish(.clear)
                 throw CommandFailure(
                     .wrongState, "watch the job `\(job.name)`: no process drives it",
-                    hint: "go on with it by `cloche job start \(job.name)`")
+                    hint: ScheduleDescription(job).line()
+                        ?? "go on with it by `cloche job start \(job.name)`")
             }
             let counts = job.counts
             display.update(lines: [

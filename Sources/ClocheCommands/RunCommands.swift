@@ -123,7 +123,10 @@ struct JobEnding {
         let runs = try store.database.runs(of: ended.uuid, limit: 1_000_000)
             .filter { only?.contains($0.address.number) ?? true }
         try tell(ended, runs)
-        throw ExitCode(JobExit.code(only == nil ? ended.counts : JobCounts(of: runs), runs, follower.stopSignal))
+        // Runs that are not kept tell nothing any more, and earlier batches do not count.
+        let isDriven = only.map { $0.count > runs.count } ?? (ended.schedule != nil)
+        let counts = isDriven ? follower.counts(in: ended) : only == nil ? ended.counts : JobCounts(of: runs)
+        throw ExitCode(JobExit.code(counts, runs, follower.stopSignal))
     }
 
     private func tell(_ job: JobRecord, _ runs: [RunRecord]) throws {

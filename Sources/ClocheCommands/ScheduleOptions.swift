@@ -79,9 +79,10 @@ struct ScheduleOptions: ParsableArguments {
     }
 
     static let explanation = """
-        A cron expression has minute, hour, day of the month, month and day of the week; where both days are restricted,
-        either suffices. Where clocks are changed, single times of the day (30 2 * * *) happen once: at the first of two
-        such instants, or at the end of the hour that is skipped; `*`, ranges and steps in minute or hour go on in real
-        time.
+        A cron expression has minute, hour, day of the month, month and day of the week; where both days are restricted, \
+        either suffices. Where clocks are changed, single times of the day (30 2 * * *) happen once: at the first of two \
+        such instants, or at the end of the hour that is skipped; `*`, ranges and steps in minute or hour go on in real \
+        time. A time is missed when nothing ran its schedule within a minute; of missed times at most the newest 1000 are \
+        made up for. `cloche cancel JOB` ends a schedule, `cloche job pause JOB` stops it for a while.
         """
 }

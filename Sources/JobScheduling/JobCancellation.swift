@@ -17,20 +17,28 @@ package enum JobCancellation {
         }
     }
 
-    /// Cancels runs of a job, which goes on with the others.
+    /// Cancels a run of a job, which goes on with the others.
     ///
-    /// Throws where one of them is in no state for it.
-    package static func cancel(_ store: Store, _ runs: RunNumbers, of job: JobID) throws {
+    /// Throws where the run is in no state for it.
+    package static func cancel(_ store: Store, _ run: RunAddress) throws {
         let now = Timestamp(seconds: Syscall.wallClockSeconds())
-        try store.change(job) { document in
-            for number in runs.numbers { _ = try store.database.cancel(RunAddress(job: job, number: number), at: now) }
-            document.will.cancelledRuns = document.will.cancelledRuns.union(runs)
+        try store.change(run.job) { document in
+            _ = try store.database.cancel(run, at: now)
+            document.will.cancelledRuns = document.will.cancelledRuns.union(RunNumbers([run.number]))
         }
     }
 
-    /// Cancels a job; one that has ended, or is being cancelled, stays as it is.
+    /// Cancels a job, or, where its schedule goes on, the runs that there are: who stops a batch does not mean all later
+    /// ones. One that has ended, or is being cancelled, stays as it is.
     static func ask(_ store: Store, _ job: JobID) throws {
         let record = try store.database.job(job)
-        if !record.state.isFinal, record.cancelled == nil { try cancel(store, job) }
+        if record.state.isFinal || record.cancelled != nil { return }
+        if record.next == nil { return try cancel(store, job) }
+        try store.change(job) { document in
+            let open = try store.database.runs(of: job, states: [.pending, .running], limit: .max)
+            let numbers = RunNumbers(open.map(\.address.number))
+            try store.database.cancel(numbers, of: job, at: Timestamp(seconds: Syscall.wallClockSeconds()))
+            document.will.cancelledRuns = document.will.cancelledRuns.union(numbers)
+        }
     }
 }

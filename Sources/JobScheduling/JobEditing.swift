@@ -73,6 +73,7 @@ extension Store {
             try database.update(new)
             document = new
         }
+        try removeRunsBeyondKeep(of: job)
     }
 
     private func changeTimes(_ document: inout JobDocument, at now: Timestamp) throws {

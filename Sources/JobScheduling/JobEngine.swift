@@ -317,6 +317,7 @@ package final class JobEngine {
             active[run.address] = nil
             jobs[run.address.job]?.active -= 1
             notify(.runEnded(record))
+            if record.state.isFinal { try store.removeRunsBeyondKeep(of: run.address.job) }
         }
     }
 }

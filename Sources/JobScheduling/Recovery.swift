@@ -62,10 +62,8 @@ package enum Recovery {
         _ store: Store, _ run: RunAddress, attempt: Int, latest number: Int, _ verdict: Verdict
     ) throws -> RunRecord {
         if number > attempt { try store.database.beginAttempt(number, of: run) }
-        let record = try store.database.finish(
+        return try store.database.finish(
             run, attempt: max(number, attempt), verdict: verdict, at: Timestamp(seconds: Syscall.wallClockSeconds()))
-        if record.state.isFinal { try store.removeRunsBeyondKeep(of: run.job) }
-        return record
     }
 
     /// Writes what an attempt's events tell of its steps.
@@ -85,6 +83,7 @@ package enum Recovery {
     ///
     /// Called by every command that opens the store. Gives what the user should know of and nothing depends on.
     package static func reconcile(_ store: Store) throws -> [String] {
+        var warnings: [String] = []
         let runs = try store.database.runningRuns()
         for (job, runs) in Dictionary(grouping: runs, by: \.address.job) where !JobLock.isHeld(store, job) {
             // Whoever begins to drive the job meanwhile does the same.
@@ -96,8 +95,11 @@ package enum Recovery {
                 if let attempt = store.runDirectory(run.address).latestAttempt(), attempt.isHeld() { continue }
                 try conclude(store, unwatched: run)
             }
+            do { try store.removeRunsBeyondKeep(of: job) } catch {
+                warnings.append("remove runs that are not kept any more: \(error)")
+            }
         }
         try SandboxRegister(store.path).clear()
-        return [ScratchPlace.sweep(store.path, store.identity)].compactMap { $0 }
+        return warnings + [ScratchPlace.sweep(store.path, store.identity)].compactMap { $0 }
     }
 }

@@ -27,6 +27,21 @@ extension JobDatabase {
         }
     }
 
+    /// Cancels runs of a job at `time`: all of them, or none where one is refused.
+    ///
+    /// - Throws: `notFound`, `noSuchRun`, or `refused`.
+    package func cancel(_ runs: RunNumbers, of job: JobID, at time: Timestamp) throws(JobStorageError) {
+        try writing(.synced) { database in
+            let verdict = Verdict(.cancelled, "the run was cancelled before it started")
+            for number in runs.numbers {
+                let run = RunAddress(job: job, number: number)
+                // One that was skipped together with another needs no cancelling.
+                if try Self.record(of: run, in: database).state.isFinal { continue }
+                _ = try Self.apply(.cancel, verdict: verdict, to: run, at: time, in: database)
+            }
+        }
+    }
+
     /// Makes a run that has ended pending again; its job is taken up with it.
     ///
     /// - Throws: `notFound`, `noSuchRun`, or `refused`.

@@ -25,7 +25,7 @@ extension JobDocument {
         }
         if let problem = options.problem { throw .malformed(problem) }
         guard (0...RunNumbers.largest).contains(batches.made),
-            batches.made.multipliedReportingOverflow(by: max(1, batchSize)).partialValue <= RunNumbers.largest + 1
+            batches.made * max(1, batchSize) <= RunNumbers.largest + 1
         else { throw .malformed("`batches.made` is out of bounds") }
     }
 

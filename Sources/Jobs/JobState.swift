@@ -2,7 +2,7 @@
 package enum JobState: String, Sendable, Hashable, Codable, CaseIterable {
     /// Made, but not to be executed before its author says so.
     case draft
-    /// To be executed; none of its runs has started yet.
+    /// To be executed; none of its runs has started yet, or those of its last batch have ended and more are to come.
     case pending
     /// At least one of its runs has started.
     case running

@@ -158,6 +158,47 @@ extension EndToEnd {
             #expect(try Cloche.run("rm", project.name, "--yes").status == 0)
         }
 
+        @Test("Ctrl-C ends the runs of a batch and not the schedule; a failure counts though its run is not kept")
+        func interruptedBatch() throws {
+            let slow = "test $ORCHEST_X || echo begun; sleep 60\n"
+            let project = try TestProject(
+                [.init(file: "slow.sh", text: slow)], parameters: ["x": 0], grid: ["pipeline": ["x": [0, 1]]])
+            let create = [
+                "job", "create", "main.orchest", "--name", project.name, "--cron", "@yearly", "--max-parallel", "1",
+            ]
+            #expect(try Cloche.start(create, in: project.path).wait(timeout: 60).status == 0)
+            let driver = try Cloche.start(["job", "trigger", project.name], in: project.path)
+            defer { driver.signal(SIGKILL) }
+            try #require(
+                eventually(within: 20) {
+                    (try? Cloche.run("logs", "\(project.name)/0").output.contains("begun")) == true
+                })
+            driver.signal(SIGINT)
+            let ended = driver.wait(timeout: 60)
+            #expect(ended.status == 130 && ended.errors.contains("the schedule goes on"), "\(ended.errors)")
+            let document = try Self.document(project.name)
+            #expect(try document.value("job", "state") as? String == "pending")
+            #expect(try document.value("job", "next") is String)
+            #expect(try Self.runs(project.name).map { $0["state"] as? String } == ["cancelled", "cancelled"])
+            #expect(try Cloche.run("rm", project.name, "--yes").status == 0)
+
+            let failing = try TestProject(
+                [.init(file: "odd.py", text: "import orchest, sys\nsys.exit(orchest.get_pipeline_param('x'))\n")],
+                parameters: ["x": 0], grid: ["pipeline": ["x": [1, 0]]])
+            let kept = try failing.cloche(
+                "job", "create", "main.orchest", "--name", failing.name, "--cron", "@yearly", "--keep", "1",
+                "--max-parallel", "1")
+            #expect(kept.status == 0, "\(kept.errors)")
+            #expect(try Cloche.run("job", "trigger", failing.name).status == 3)
+            #expect(try Self.runs(failing.name).map { $0["index"] as? Int } == [1])
+            #expect(try Cloche.run("job", "edit", failing.name, "--policy", "strict").status == 0)
+            #expect(try Cloche.run("job", "trigger", failing.name).status == 3)
+            let job = try #require(try Self.document(failing.name).value("job", "uuid") as? String)
+            let spec = try String(contentsOfFile: Cloche.home.get() + "/runs/\(job)/3/spec.json", encoding: .utf8)
+            #expect(spec.contains("\"strict\""))
+            #expect(try Cloche.run("rm", failing.name, "--yes").status == 0)
+        }
+
         @Test("wishes of many commands at once are all kept")
         func concurrentWishes() throws {
             let project = try TestProject(

@@ -6,7 +6,7 @@ import Testing
 /// Against a slow walk over every minute of years in which clocks are changed, by another implementation of time zones.
 @Suite("Schedules where clocks are changed") struct CronTimesTests {
     static let zones = [
-        "UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Europe/Dublin",
+        "UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/Santiago", "Europe/Dublin",
         "Africa/Casablanca", "Asia/Kathmandu", "Africa/Cairo", "America/Havana",
     ]
     static let expressions = [
@@ -26,8 +26,13 @@ import Testing
         init(_ name: String, year: Int64) throws {
             let zone = try #require(TimeZone(identifier: name))
             let start = Timestamp.days(year: year, month: 1, day: 1) * 86_400
-            let offsets = stride(from: start, to: start + 366 * 86_400, by: 1800).map { instant in
-                (instant, Int64(zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(instant)))))
+            func offset(_ instant: Int64) -> Int64 {
+                Int64(zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(instant))))
+            }
+            var offsets: [(Int64, Int64)] = []
+            for instant in stride(from: start, to: start + 366 * 86_400, by: 3600) {
+                let (first, last) = (offset(instant), offset(instant + 3599))
+                offsets += [(instant, first), (instant + 1800, first == last ? first : offset(instant + 1800))]
             }
             var middles = [start + 5 * 86_400, start + 362 * 86_400]
             for (before, after) in zip(offsets, offsets.dropFirst()) where before.1 != after.1 {

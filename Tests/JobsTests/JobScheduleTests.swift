@@ -57,6 +57,41 @@ import Testing
                 == #"{"catch_up":"all","cron":"0 2 * * MON","overlap":"queue","time_zone":"Europe/Berlin"}"#)
     }
 
+    @Test func `a document keeps the schedule and what it has done, and one from before has all its runs`() throws {
+        var document = try Samples.document()
+        #expect(document.runCount == 4)
+        document.schedule = JobSchedule(.recurring(try CronExpression("@daily")), zone: "Europe/Berlin")
+        document.batches = JobBatches(made: 3, next: Samples.time(9), decided: Samples.time(8))
+        document.options.retryOn = [.exit, .timeout]
+        #expect(try JobDocument(bytes: document.bytes()) == document && document.runCount == 12)
+        let text = String(decoding: try document.bytes(), as: UTF8.self)
+        for line in [
+            #""cron" : "@daily","#, #""time_zone" : "Europe/Berlin""#, #""catch_up" : "one","#, #""made" : 3,"#,
+        ] {
+            #expect(text.contains(line), "\(line)")
+        }
+        for (old, new, reason) in [
+            ("@daily", "0 25 * * *", "hour: `25` is not 0 to 23"), ("\"made\" : 3", "\"made\" : -1", "`batches.made`"),
+            ("\"exit\"", "\"succeeded\"", "`retry_on`"),
+        ] {
+            let wrong = text.replacing(old, with: new)
+            let error = #expect(throws: JobDocumentError.self) { try JobDocument(bytes: Array(wrong.utf8)) }
+            #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
+        }
+    }
+
+    @Test func `what may be changed of a job depends on where it is in its life`() {
+        func allowed(_ state: JobState, _ awaits: Bool) -> [JobPart] {
+            JobPart.allCases.filter { (try? $0.checkChange(in: state, awaitsBatches: awaits)) != nil }
+        }
+        #expect(allowed(.draft, false) == JobPart.allCases)
+        for state in [JobState.pending, .running, .paused] {
+            #expect(allowed(state, true) == [.name, .limits, .policy, .schedule])
+            #expect(allowed(state, false) == [.name, .limits])
+        }
+        for state in [JobState.succeeded, .failed, .cancelled] { #expect(allowed(state, false) == [.name]) }
+    }
+
     @Test func `a job with times to come does not end, and one that is cancelled does`() throws {
         var (job, run) = (JobLifecycle(state: .pending, counts: .init(), awaitsBatches: true), RunLifecycle())
         try job.add(1, awaitsMore: true)
