@@ -73,8 +73,9 @@ struct ListCommand: ParsableCommand {
             return try context.print(Documents.object([("runs", .array(documents))]))
         }
         try context.print(RunTable(store, job).table(runs))
-        if runs.count < job.counts.total, state == nil {
-            context.say("\(runs.count) of \(job.counts.total) runs; --limit 0 shows all")
+        let present = job.counts.total - job.removed
+        if runs.count < present, state == nil {
+            context.say("\(runs.count) of \(present) runs; --limit 0 shows all")
         }
     }
 

@@ -238,7 +238,9 @@ extension JobCreateCommand {
     private func tellLater(_ context: CommandContext, _ store: Store, _ job: JobRecord) throws {
         if output.json { try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
         let runs = counted(job.batchSize ?? 0, "run")
-        context.say("job \(job.name): " + (draft ? "a draft of \(runs)" : "\(runs) each time"))
+        context.say(
+            "job \(job.name): "
+                + (draft ? "a draft of \(runs)" : job.schedule?.isRecurring == true ? "\(runs) each time" : runs))
         if draft {
             context.say("start it by `cloche job start \(job.name)`, change it by `cloche job edit \(job.name)`")
         }

@@ -26,7 +26,7 @@ struct ScheduleDescription {
     /// One line for a list; nil for a job that waits for no time.
     func line() -> String? {
         guard let schedule = job.schedule, let next = job.next, job.state != .paused else { return nil }
-        return "next \(shown(next, in: schedule))"
+        return "next \(shown(next, in: schedule, briefly: true))"
     }
 
     /// Tells when the runs of the job are made, and the service that there is something to wait for.
@@ -66,14 +66,14 @@ struct ScheduleDescription {
         return [next] + schedule.times(after: next, count: 4, in: rules)
     }
 
-    private func shown(_ time: Timestamp, in schedule: JobSchedule) -> String {
+    private func shown(_ time: Timestamp, in schedule: JobSchedule, briefly: Bool = false) -> String {
         let seconds = time.milliseconds / 1000
         guard schedule.zone != "UTC", let rules = try? TimeZoneDirectory().rules(schedule.zone) else {
             return Self.minutes(time) + " UTC"
         }
         let offset = rules.period(at: seconds).offset
         let local = Timestamp(milliseconds: (seconds + offset) * 1000)
-        return "\(Self.minutes(local)) \(schedule.zone) (\(Self.minutes(time).suffix(5)) UTC)"
+        return "\(Self.minutes(local)) \(schedule.zone)" + (briefly ? "" : " (\(Self.minutes(time).dropFirst(11)) UTC)")
     }
 
     private static func minutes(_ time: Timestamp) -> String {

@@ -13,14 +13,16 @@ extension Store {
     ///
     /// The document first, the rows last: whoever is interrupted leaves rows that the next call takes up.
     func removeRunsBeyondKeep(of job: JobID) throws {
-        guard try !database.runsBeyondKeep(of: job).isEmpty else { return }
-        try change(job) { document in
-            let old = try database.runsBeyondKeep(of: job).map { try database.run($0) }
-            for run in old { document.will.remove(RunNumbers([run.address.number]), endedAs: run.state) }
-            try write(document)
-            for run in old {
-                try removeTree(String(run.address.number), in: runsDirectory(job))
-                try database.delete(run.address)
+        // A few at a time: who else wants to change the job need not wait for all of them.
+        while try !database.runsBeyondKeep(of: job).isEmpty {
+            try change(job) { document in
+                let old = try database.runsBeyondKeep(of: job).prefix(20).map { try database.run($0) }
+                for run in old { document.will.remove(RunNumbers([run.address.number]), endedAs: run.state) }
+                if !old.isEmpty { try write(document) }
+                for run in old {
+                    try removeTree(String(run.address.number), in: runsDirectory(job))
+                    try database.delete(run.address)
+                }
             }
         }
     }

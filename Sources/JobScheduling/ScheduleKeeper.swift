@@ -40,21 +40,24 @@ package struct ScheduleKeeper {
     }
 
     private func advance(_ document: inout JobDocument, at now: Timestamp) throws {
-        let will = document.will
-        guard let schedule = document.schedule, let next = document.batches.next, will.confirmed != nil,
-            will.paused == nil, will.cancelled == nil
-        else { return }
-        let rules = try zones.rules(schedule.zone)
         let batches = BatchMaking(store, at: now)
-        if schedule.isRecurring, let decided = document.batches.decided,
+        let record = try store.database.job(document.uuid)
+        if document.batches.made > record.batches {
+            // Whoever made the last batch was interrupted before the database knew of it.
+            return try batches.move(&document, next: document.batches.next)
+        }
+        // The database is never behind in anything else: who was interrupted had changed it and not yet the document.
+        guard let schedule = document.schedule, let next = record.next, record.state != .paused else { return }
+        document.will.confirmed = document.will.confirmed ?? now
+        document.will.paused = nil
+        document.batches.next = next
+        let rules = try zones.rules(schedule.zone)
+        if schedule.isRecurring, let decided = record.nextDecided,
             decided.milliseconds > now.milliseconds + Self.setBack
         {
             return try batches.move(&document, next: schedule.next(after: now, in: rules))
         }
-        guard next <= now else {
-            // The database lags behind the document: its writer was interrupted.
-            return try batches.move(&document, next: next)
-        }
+        guard next <= now else { return }
         let due = schedule.due(from: next, at: now, in: rules)
         for index in due.batches.indices {
             if schedule.overlap == .skip, try isBusy(document.uuid) { break }

@@ -151,6 +151,38 @@ func time(_ text: String) throws -> Timestamp { try #require(Timestamp(text)) }
         #expect(try trial.store.database.job(job).batches == 2 && trial.store.document(job).batches.made == 2)
     }
 
+    @Test func `whoever was interrupted at a single time, or between pausing and resuming, is completed too`() throws {
+        let trial = try TrialStore()
+        let once = try trial.add(JobSchedule(.once(time("2026-01-01T01:00:00Z"))), from: "2026-01-01T00:00:00Z")
+        var document = try trial.store.document(once)
+        document.batches = JobBatches(made: 1)
+        try trial.store.write(document)
+        let paused = try trial.add(cron("0 * * * *"), from: "2026-01-01T00:30:00Z", named: "paused")
+        document = try trial.store.document(paused)
+        document.will.paused = try time("2026-01-01T00:31:00Z")
+        try trial.store.write(document)
+        let next = try ScheduleKeeper(trial.store).advance(at: time("2026-01-01T01:00:00Z"))
+        #expect(try next == time("2026-01-01T02:00:00Z"))
+        #expect(try trial.store.database.runs(of: once).count == 2 && trial.store.database.job(once).next == nil)
+        #expect(try trial.store.database.job(paused).batches == 1 && trial.store.document(paused).will.paused == nil)
+    }
+
+    @Test func `a paused job is left alone, and goes on with the first time after it is resumed`() throws {
+        let trial = try TrialStore()
+        let job = try trial.add(cron("0 * * * *", .all), from: "2026-01-01T00:30:00Z")
+        let keeper = ScheduleKeeper(trial.store)
+        try trial.store.change(job) { document in
+            try trial.store.database.apply(.pause, to: job, at: time("2026-01-01T00:31:00Z"))
+            document.will.paused = try time("2026-01-01T00:31:00Z")
+        }
+        #expect(try keeper.advance(at: time("2026-01-01T05:10:00Z")) == nil)
+        try trial.store.resume(job, at: time("2026-01-01T05:20:00Z"))
+        #expect(try keeper.advance(at: time("2026-01-01T05:30:00Z")) == time("2026-01-01T06:00:00Z"))
+        #expect(try trial.store.database.job(job).batches == 0 && trial.store.document(job).will.paused == nil)
+        #expect(try trial.store.trigger(job, at: time("2026-01-01T05:40:00Z")) == 0..<2)
+        #expect(try trial.store.database.job(job).next == time("2026-01-01T06:00:00Z"))
+    }
+
     @Test func `many callers at once make each batch once`() async throws {
         let trial = try TrialStore()
         let job = try trial.add(cron("* * * * *", .all), from: "2026-01-01T00:00:00Z")
