@@ -261,25 +261,5 @@ extension EndToEnd {
             #expect(try other.value("runs", 0, "attempt") as? Int == 1)
             #expect(try Cloche.run("rm", project.name, "--yes").status == 0)
         }
-
-        @Test("Ctrl-C in a triggered batch ends its runs, and the schedule goes on")
-        func interruptedBatch() throws {
-            let project = try TestProject([.init(file: "one.sh", text: "sleep 60\n")])
-            let created = try project.cloche(
-                "job", "create", "main.orchest", "--name", project.name, "--cron", "@yearly")
-            #expect(created.status == 0, "\(created.errors)")
-            let trigger = try Cloche.start(["job", "trigger", project.name])
-            let deadline = Date(timeIntervalSinceNow: 30)
-            while try Self.runs(project.name).first?["state"] as? String != "running", Date() < deadline {
-                Thread.sleep(forTimeInterval: 0.1)
-            }
-            trigger.signal(SIGINT)
-            #expect(trigger.wait(timeout: 30).status == 130)
-            #expect(try Self.runs(project.name).map { $0["state"] as? String } == ["cancelled"])
-            let job = try Self.document(project.name)
-            #expect(try job.value("job", "state") as? String == "pending")
-            #expect(try job.value("job", "next") is String)
-            #expect(try Cloche.run("rm", project.name, "--yes").status == 0)
-        }
     }
 }
