@@ -45,13 +45,25 @@ struct EnvironmentCheck {
         if provider.baseNames.contains(what) { return [try provider.checkBase(what)] }
         let project = FilePath(what)
         let uuids = ProjectFiles(layers: [project]).listing().environments.keys.sorted()
-        guard !uuids.isEmpty else {
-            throw CommandFailure(
-                .notFound, "check `\(printable(what))`: it is no base, and no project with environments",
-                hint: "bases are " + provider.baseNames.joined(separator: ", "))
-        }
+        guard !uuids.isEmpty else { throw provider.nothingToBuild(what) }
         return try uuids.compactMap { uuid in
             try provider.projectEnvironment(uuid, project: project).map { try provider.check($0, project: project) }
         }
+    }
+}
+
+extension EnvironmentProvider {
+    /// Why a name has no recipe and no set-up script: it was imported, or it is nothing.
+    func nothingToBuild(_ what: String) -> CommandFailure {
+        let name = printable(what)
+        guard let record = EnvironmentName(what).flatMap({ try? current($0) }), let image = record.image else {
+            return CommandFailure(
+                .notFound, "build `\(name)`: it is no base, and no project with environments",
+                hint: "bases are " + baseNames.joined(separator: ", "))
+        }
+        let again = "`cloche env import \(name) \(printable(image.source, limit: 4096))` imports it again"
+        return CommandFailure(
+            .wrongState, "build `\(name)`: it was imported and has no recipe",
+            hint: again + (image.pin.map { ", `cloche env import \(name) \($0)` the very same image" } ?? ""))
     }
 }

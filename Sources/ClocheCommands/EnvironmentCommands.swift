@@ -77,11 +77,7 @@ struct EnvironmentBuildCommand: ParsableCommand {
         } else {
             let project = FilePath(what)
             let listing = ProjectFiles(layers: [project]).listing()
-            guard !listing.environments.isEmpty else {
-                throw CommandFailure(
-                    .notFound, "build `\(what)`: it is no base, and no project with environments",
-                    hint: "bases are " + provider.baseNames.joined(separator: ", "))
-            }
+            guard !listing.environments.isEmpty else { throw provider.nothingToBuild(what) }
             // As for a job: what the setup script sees belongs to the ids inside, whoever owns the project.
             let (_, tree, lease) = try JobMaking(context, store).capture(project)
             defer { lease.end() }
@@ -149,7 +145,8 @@ struct EnvironmentShowCommand: ParsableCommand {
     }
 
     private func text(of image: ImageOrigin) -> String {
-        var lines = ["image        \(image.kind) \(image.digest)"]
+        var lines = ["image        \(image.kind) \(image.digest)", "source       \(printable(image.source))"]
+        if let pin = image.pin { lines.append("pinned       \(pin)") }
         if let user = image.user { lines.append("user         \(printable(user)) in the image; steps run as 1000") }
         if let directory = image.workingDirectory { lines.append("directory    \(printable(directory))") }
         let command = (image.entrypoint + image.command).joined(separator: " ")

@@ -10,12 +10,17 @@ struct EnvironmentImportCommand: ParsableCommand {
         commandName: "import", abstract: "Make an environment of an image or a directory.",
         discussion: """
             SOURCE is a directory, a tar archive (plain, gzip, xz, zstd, bzip2), an OCI image layout as a directory or an
-            archive, or what `docker save` writes. Jobs and projects use it by its name, as `base_image` and with
+            archive, what `docker save` writes, or an image in a registry: docker://HOST[:PORT]/REPOSITORY with :TAG or
+            @sha256:DIGEST, on Docker Hub without a host. Jobs and projects use it by its name, as `base_image` and with
             `cloche exec --environment NAME`.
 
+            Registries are asked as the image's reader: with the names and passwords that `docker login` or `skopeo login`
+            have written, over HTTPS, and over HTTP only on this machine or with --insecure. What is pulled again and has
+            not changed is not fetched again; a pull that was cut off goes on where it ended.
+
             Examples:
+              cloche env import python-3.13 docker://python:3.13-slim
               cloche env import ubuntu rootfs.tar.xz
-              skopeo copy docker://python:3.13 oci:image && cloche env import python-3.13 image
               docker save mine:latest -o mine.tar && cloche env import mine mine.tar --replaces mine
             """)
     @Argument(help: "The name of the environment.") var name: String
@@ -26,6 +31,7 @@ struct EnvironmentImportCommand: ParsableCommand {
     @Option(help: "How much it may unpack to, such as 64G.") var maxSize: String = "32G"
     @Option(help: "How many files it may unpack to.") var maxFiles: Int = UnpackLimits.standard.entries
     @Flag(help: "Import even where the image in force is the same.") var refresh = false
+    @Flag(help: "Ask the registry over HTTP where it has no HTTPS, also over the network.") var insecure = false
     @OptionGroup var output: OutputOptions
 
     func run() throws {
@@ -44,6 +50,9 @@ struct EnvironmentImportCommand: ParsableCommand {
         }
         for note in result.notes { context.say("note: \(note)") }
         let record = result.record
+        if result.isUnchanged {
+            context.say("`\(printable(name))` is up to date: \(record.image?.digest ?? record.id)")
+        }
         if output.json { return try context.print(Documents.object([("environment", Documents.value(record))])) }
         try context.print("\(printable(name)): build \(record.id), \(humanBytes(record.size))")
         if let system = record.image?.system { try context.print("system    \(printable(system))") }
@@ -60,7 +69,7 @@ struct EnvironmentImportCommand: ParsableCommand {
         guard maxFiles > 0, maxFiles <= 100_000_000 else {
             throw ValidationError("--max-files is a number from 1 to 100000000")
         }
-        var request = ImportRequest(name: environment, source: FilePath(source))
+        var request = ImportRequest(name: environment, source: try place())
         request.tag = tag
         request.refresh = refresh
         request.limits = UnpackLimits(bytes: bytes, entries: maxFiles)
@@ -71,6 +80,20 @@ struct EnvironmentImportCommand: ParsableCommand {
             request.replaces.append(image)
         }
         return request
+    }
+
+    private func place() throws -> ImportPlace {
+        guard ImageReference.isMeant(by: source) else {
+            guard !insecure else { throw ValidationError("--insecure is for images in registries (docker://…)") }
+            return .path(FilePath(source))
+        }
+        guard tag == nil else { throw ValidationError("the tag of an image in a registry is a part of its name") }
+        guard let reference = ImageReference(source) else {
+            throw ValidationError(
+                "`\(printable(source))` is not the name of an image: docker://HOST[:PORT]/REPOSITORY in lower-case letters,"
+                    + " then :TAG or @sha256:DIGEST")
+        }
+        return .registry(reference, allowsPlain: insecure)
     }
 
     /// A number of bytes, with a unit of powers of 1024.

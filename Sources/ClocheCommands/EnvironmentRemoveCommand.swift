@@ -33,7 +33,8 @@ struct EnvironmentRemoveCommand: ParsableCommand {
         } else {
             removal = try provider.unusedBuilds()
         }
-        let abandoned = unused ? try provider.removeAbandoned() : 0
+        let abandoned =
+            unused ? try provider.removeAbandoned() + provider.environments.removeDownloads(olderThan: 0) : 0
         // Only for the sizes: what is left of a removed build has no record.
         let records = removal.builds.compactMap { try? provider.environments.record($0) }
         var bytes = records.reduce(0) { $0 + $1.size }

@@ -133,6 +133,8 @@ enum Failures {
             case .invalid: .invalidData
             case .tooLarge: .quotaExceeded
             case .taken: .alreadyExists
+            case .unreachable: .serviceUnavailable
+            case .denied: .permissionDenied
             case .host: .hostUnsupported
             }
         return CommandFailure(code, error.description, hint: error.hint)

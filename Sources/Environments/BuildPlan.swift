@@ -12,6 +12,10 @@ package struct BuildPlan: Sendable, Hashable {
         case script(String)
         /// A project's set-up script runs.
         case setup
+        /// A registry is asked what a name means.
+        case ask(String)
+        /// A part of an image is fetched from a registry.
+        case download(String)
         /// An archive is looked into.
         case read
         /// An archive is unpacked.
@@ -30,6 +34,8 @@ package struct BuildPlan: Sendable, Hashable {
             case .configure: "configure packages"
             case .script(let name): "run \(name)"
             case .setup: "run setup_script.sh"
+            case .ask(let host): "ask \(printable(host))"
+            case .download(let what): "fetch \(what)"
             case .read: "look into the archive"
             case .unpack(let what): "unpack \(what)"
             case .complete: "complete the image"

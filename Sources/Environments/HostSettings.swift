@@ -19,6 +19,9 @@ package struct HostSettings: Sendable, Hashable {
     /// Proxy variables, in upper and lower case as they were.
     package var proxies: [String: String] = [:]
 
+    /// The caller's environment, for programs and files of the host.
+    package var variables: [String: String] = [:]
+
     /// No settings.
     package init() {}
 
@@ -37,6 +40,7 @@ package struct HostSettings: Sendable, Hashable {
                 if name.hasSuffix(".list") { sources += ArchiveSource.parse(list: text) }
             }
         }
+        self.variables = variables
         suite = HostSettings.suite(host.text("/etc/os-release") ?? host.text("/usr/lib/os-release") ?? "")
         readApt(host, etc)
         readPip(host, variables)

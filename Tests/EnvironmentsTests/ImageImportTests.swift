@@ -68,7 +68,7 @@ import Testing
         _ source: FilePath, in scratch: FilePath, tag: String? = nil, limits: UnpackLimits = .standard
     ) throws -> (EnvironmentBuilder, ImportResult) {
         let builder = try EnvironmentBuilderTests.builder(scratch, FakeExecutor())
-        var request = ImportRequest(name: try #require(EnvironmentName("image")), source: source)
+        var request = ImportRequest(name: try #require(EnvironmentName("image")), source: .path(source))
         request.tag = tag
         request.limits = limits
         let result = try builder.importImage(request, isCancelled: { false }, report: { _ in })

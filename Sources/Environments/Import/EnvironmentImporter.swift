@@ -15,8 +15,15 @@ extension EnvironmentBuilder {
     package func importImage(
         _ request: ImportRequest, isCancelled: @escaping () -> Bool, report: @escaping (BuildEvent) -> Void
     ) throws(BuildError) -> ImportResult {
-        let source: ImportSource
-        do throws(ImportError) { source = try ImportSource.open(request.source) } catch { throw .image(error) }
+        var source: ImportSource?
+        var client: RegistryClient?
+        switch request.source {
+        case .path(let path):
+            do throws(ImportError) { source = try ImportSource.open(path) } catch { throw .image(error) }
+        case .registry(let reference, let allowsPlain):
+            client = registryClient(reference, allowsPlain: allowsPlain, isCancelled: isCancelled)
+            _ = try? store.removeDownloads(olderThan: Self.downloadLife)
+        }
         let lock = try stored { () throws(StoreError) in
             try store.lock(request.name, isCancelled: isCancelled) { report(.waiting) }
         }
@@ -30,14 +37,15 @@ extension EnvironmentBuilder {
             let file = try create(staged.log)
             let work = ImportWork(
                 builder: self, request: request, paths: staged.paths, current: request.refresh ? nil : current,
-                log: BuildLog(file.number, secrets: []), isCancelled: isCancelled, report: report)
+                log: BuildLog(file.number, secrets: Set(client?.credentials?.secrets ?? [])), isCancelled: isCancelled,
+                report: report)
             // The log is open as long as its writer works.
             defer { _ = file.number }
-            guard let record = try work.run(source) else {
+            guard let record = try work.run(source, client) else {
                 try discard(directory)
                 report(.unchanged)
                 guard let current else { throw BuildError.cancelled }
-                return ImportResult(record: current, notes: [])
+                return ImportResult(record: current, isUnchanged: true, notes: [])
             }
             var finished = record
             let time = now()
@@ -46,12 +54,24 @@ extension EnvironmentBuilder {
             finished.created = Date(timeIntervalSince1970: Double(time)).formatted(.iso8601)
             try clear(staged.paths)
             try store(staged, finished, request.name)
-            return ImportResult(record: finished, notes: work.notes)
+            return ImportResult(record: finished, isUnchanged: false, notes: work.notes)
         } catch {
             let failure = keepingLog(error, request.name, directory)
             // What cannot be removed now is found again by `removeAbandoned`.
             try? discard(directory)
             throw isCancelled() ? .cancelled : failure
         }
+    }
+
+    /// How long what a pull left that was cut off is kept for the next one, in seconds.
+    private static let downloadLife: Int64 = 7 * 86400
+
+    private func registryClient(
+        _ reference: ImageReference, allowsPlain: Bool, isCancelled: @escaping () -> Bool
+    ) -> RegistryClient {
+        RegistryClient(
+            reference, allowsPlain: allowsPlain,
+            credentials: RegistryCredentials.find(reference.host, files: host, variables: settings.variables),
+            transfer: WebTransfer(variables: settings.variables), isCancelled: isCancelled)
     }
 }

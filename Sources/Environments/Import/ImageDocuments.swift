@@ -106,12 +106,14 @@ enum ImageDocument {
 
 /// Where an imported environment came from: part of its record.
 package struct ImageOrigin: Sendable, Hashable, Codable {
-    /// What the source was: `directory`, `tar`, `oci-layout` or `docker-archive`.
+    /// What the source was: `directory`, `tar`, `oci-layout`, `docker-archive` or `registry`.
     package var kind: String
     /// Where it was.
     package var source: String
     /// What identifies it: the digest of the image's manifest or configuration, or of the archive's files.
     package var digest: String
+    /// What names it in its registry, where that is not the digest above: the digest of a list for several machines.
+    package var list: String?
     /// The names by which projects may ask for it beside its own, as `base_image`.
     package var replaces: [String] = []
     /// What the image would run, and as whom; steps run their own files, as the user 1000.
@@ -120,8 +122,14 @@ package struct ImageOrigin: Sendable, Hashable, Codable {
     /// What the system in it calls itself, and the suite of a Debian one.
     package var system: String?, suite: String?
 
+    /// The name in its registry that means this image for ever.
+    package var pin: String? {
+        guard kind == "registry" else { return nil }
+        return ImageReference(source)?.pinned(to: list ?? digest).description
+    }
+
     package enum CodingKeys: String, CodingKey {
-        case kind, source, digest, replaces, user, entrypoint, command, system, suite
+        case kind, source, digest, list, replaces, user, entrypoint, command, system, suite
         case workingDirectory = "working_directory"
     }
 

@@ -133,7 +133,7 @@ extension [ImageDocument.Descriptor] {
     }
 
     /// The one for this host, or the only one.
-    fileprivate func forThisHost() throws(ImportError) -> ImageDocument.Descriptor {
+    func forThisHost() throws(ImportError) -> ImageDocument.Descriptor {
         guard count <= ImageDocument.imageLimit else {
             throw ImportError(.invalid, "read the image: its index has \(count) images")
         }
@@ -155,7 +155,7 @@ extension [ImageDocument.Descriptor] {
 
 extension ImageDocument.Descriptor {
     /// The digest, where it is one that can be verified.
-    fileprivate func verifiable() throws(ImportError) -> ImageDigest {
+    func verifiable() throws(ImportError) -> ImageDigest {
         guard let digest = ImageDigest(digest) else {
             throw ImportError(
                 .invalid, "verify `\(printable(digest))`: it is no SHA-256 digest",

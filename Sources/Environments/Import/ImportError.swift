@@ -14,6 +14,10 @@ package struct ImportError: Error, Sendable, Hashable, CustomStringConvertible {
         case tooLarge
         /// A name belongs to something else.
         case taken
+        /// A registry does not answer.
+        case unreachable
+        /// A registry, or a rule of ours for registries, refuses it.
+        case denied
         /// The host lacks a program, or room.
         case host
     }

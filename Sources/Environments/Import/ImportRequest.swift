@@ -1,11 +1,28 @@
+import LinuxSystem
 package import SystemPackage
+
+/// Where what is imported is.
+package enum ImportPlace: Sendable, Hashable, CustomStringConvertible {
+    /// A directory, a tar archive in any compression, an OCI layout, or an archive of `docker save`.
+    case path(FilePath)
+    /// An image in a registry; whether it may be asked over HTTP and over the network too.
+    case registry(ImageReference, allowsPlain: Bool)
+
+    /// Its name, safe to show.
+    package var description: String {
+        switch self {
+        case .path(let path): printable(path.string, limit: 4096)
+        case .registry(let reference, _): reference.description
+        }
+    }
+}
 
 /// What is to be imported as which environment.
 package struct ImportRequest: Sendable, Hashable {
     /// The environment's name.
     package var name: EnvironmentName
-    /// A directory, a tar archive in any compression, an OCI layout, or an archive of `docker save`.
-    package var source: FilePath
+    /// Where it is.
+    package var source: ImportPlace
     /// Which image of several.
     package var tag: String?
     /// Names by which projects may ask for it.
@@ -16,7 +33,7 @@ package struct ImportRequest: Sendable, Hashable {
     package var refresh = false
 
     /// Asks for an import.
-    package init(name: EnvironmentName, source: FilePath) {
+    package init(name: EnvironmentName, source: ImportPlace) {
         self.name = name
         self.source = source
     }
@@ -36,6 +53,8 @@ package struct UnpackCommand: Sendable, Hashable {
 package struct ImportResult: Sendable {
     /// The build that is in force.
     package let record: BuildRecord
+    /// Whether it was in force already.
+    package let isUnchanged: Bool
     /// What was left out or changed, one line each; safe to show.
     package let notes: [String]
 }

@@ -12,12 +12,12 @@ final class ImportWork {
     let request: ImportRequest
     let paths: BuildPaths
     /// The build in force, unless an equal one is to be made again.
-    private let current: BuildRecord?
+    let current: BuildRecord?
     private var log: BuildLog
     let isCancelled: () -> Bool
-    private let report: (BuildEvent) -> Void
+    let report: (BuildEvent) -> Void
     private var unpacked = UnpackReport()
-    private var stages = 3, stage = 0
+    var stages = 3, stage = 0
     var notes: [String] = []
 
     init(
@@ -34,9 +34,14 @@ final class ImportWork {
     }
 
     /// The record of what was imported but for its identity; nil where it is in force already.
-    func run(_ source: ImportSource) throws(BuildError) -> BuildRecord? {
+    func run(_ source: ImportSource?, _ client: RegistryClient?) throws(BuildError) -> BuildRecord? {
+        if let client { return try pull(client.reference, client) }
+        return try source.flatMap { source throws(BuildError) in try run(source) }
+    }
+
+    private func run(_ source: ImportSource) throws(BuildError) -> BuildRecord? {
         switch source {
-        case .image(let files): return try image(files)
+        case .image(let files): return try image(files, from: nil)
         case .archive(let file, let compression):
             let content = try unpack(file, compression, as: "the archive", isLayer: false).content
             return try complete(origin("tar", content), nil)
@@ -47,11 +52,13 @@ final class ImportWork {
         }
     }
 
-    private func image(_ files: ImageFiles) throws(BuildError) -> BuildRecord? {
+    /// Unpacks an image, which was found in a registry or not.
+    func image(_ files: ImageFiles, from found: FoundImage?) throws(BuildError) -> BuildRecord? {
         let manifest = try imported { () throws(ImportError) in try ImageManifest.read(files, tag: request.tag) }
-        var origin = origin(manifest.kind, manifest.digest)
+        var origin = origin(found == nil ? manifest.kind : Self.registryKind, manifest.digest)
+        if let found, found.named != found.manifest { origin.list = found.named.text }
         if let current, current.inputs == draft(origin).inputs { return nil }
-        stages = manifest.layers.count + 2
+        stages = stage + manifest.layers.count + 2
         for (index, layer) in manifest.layers.enumerated() {
             let file = try imported { () throws(ImportError) in try files.open(layer.file) }
             let name = "layer \(index + 1) of \(manifest.layers.count)"
@@ -74,8 +81,8 @@ final class ImportWork {
         return try complete(origin, defaults)
     }
 
-    private func origin(_ kind: String, _ digest: String) -> ImageOrigin {
-        var origin = ImageOrigin(kind: kind, source: printable(request.source.string, limit: 4096), digest: digest)
+    func origin(_ kind: String, _ digest: String) -> ImageOrigin {
+        var origin = ImageOrigin(kind: kind, source: request.source.description, digest: digest)
         origin.replaces = request.replaces.map(\.text)
         return origin
     }
@@ -183,7 +190,7 @@ extension ImportWork {
     private func look(into file: ImageFile, _ compression: Compression) throws(BuildError) -> ImportSource {
         begin(.read)
         struct Enough: Error {}
-        let what = "`\(printable(request.source.string, limit: 4096))`"
+        let what = "`\(request.source)`"
         var first: [UInt8] = []
         try executing { () throws in
             var copy = file
@@ -230,54 +237,30 @@ extension ImportWork {
     private func copy(_ directory: FilePath) throws(BuildError) -> String {
         begin(.unpack("the directory"))
         return try unpack(as: "the directory", isLayer: false, isHostTree: true) { write in
-            let output = try Syscall.pipe()
-            let errors = try Syscall.pipe()
-            let number = try HostProcess.spawn(
-                "/usr/bin/tar",
-                [
+            let program = ChildProgram(
+                path: "/usr/bin/tar",
+                arguments: [
                     "tar", "--create", "--format=pax", "--xattrs", "--sparse", "--numeric-owner", "--one-file-system",
                     "--sort=name", "--directory", directory.string, "--", ".",
-                ], descriptors: [(output.writing.number, 1), (errors.writing.number, 2)], variables: ["LC_ALL=C"])
-            let process = try ProcessHandle(opening: number)
-            let reading = output.takeReading()
-            let saying = errors.takeReading()
+                ])
+            var done: Int64 = 0
+            let status: Int32
             do {
-                try self.pump(reading.number, saying.number, write)
-            } catch {
-                try? process.signal(SIGKILL)
-                _ = try? process.wait()
-                throw error
+                status = try program.run(isCancelled: self.isCancelled, errors: { _ = self.write($0) }) { part in
+                    try write(part)
+                    done += Int64(part.count)
+                    self.report(.progress(done: done, of: nil))
+                }
+            } catch is ChildProgram.Stopped {
+                throw BuildError.cancelled
             }
-            guard case .exited(let status)? = try process.wait()?.end, status != 0 else { return }
+            guard status != 0 else { return }
             throw ImportError(
                 .invalid,
                 "read the directory: "
                     + printable(trimmed(String(decoding: self.log.tail, as: UTF8.self)), limit: 500),
                 hint: status == 1
                     ? "it changed meanwhile: import it again" : "see whether all of it may be read")
-        }
-    }
-
-    private func pump(_ reading: CInt, _ saying: CInt, _ write: ([UInt8]) throws -> Void) throws {
-        var open: Set<CInt> = [reading, saying]
-        var done: Int64 = 0
-        while open.contains(reading) {
-            if isCancelled() { throw BuildError.cancelled }
-            for ready in try Syscall.poll(Array(open), milliseconds: 200) {
-                let part = try Syscall.read(ready.number, upTo: 256 << 10)
-                if part.isEmpty {
-                    open.remove(ready.number)
-                } else if ready.number == saying {
-                    _ = self.write(part)
-                } else {
-                    try write(part)
-                    done += Int64(part.count)
-                    report(.progress(done: done, of: nil))
-                }
-            }
-        }
-        while open.contains(saying), case let part = try Syscall.read(saying, upTo: 65536), !part.isEmpty {
-            _ = self.write(part)
         }
     }
 }
