@@ -9,7 +9,7 @@ package import SystemPackage
 package struct Base: Sendable, Hashable {
     /// The recipe.
     package let recipe: Recipe
-    /// Every file of the recipe's folder by name, the recipe itself too.
+    /// Every file of the recipe's folder by name, the recipe itself and what all bases share too.
     package let files: [String: [UInt8]]
 
     /// The recipe's file in its folder.
@@ -24,8 +24,10 @@ package struct Base: Sendable, Hashable {
     }
 
     /// Reads a folder with a recipe; its name must be the recipe's.
-    package init(folder: FilePath) throws(BaseError) {
-        let files = try Base.files(in: folder)
+    ///
+    /// `common` are files that all bases have beside their recipes; the folder's own file of such a name goes before.
+    package init(folder: FilePath, common: [String: [UInt8]] = [:]) throws(BaseError) {
+        let files = try Base.files(in: folder).merging(common) { own, _ in own }
         let path = folder.appending(Base.recipeFile)
         guard let text = files[Base.recipeFile] else { throw .unusable(folder, "it has no `\(Base.recipeFile)`") }
         let recipe: Recipe
@@ -43,7 +45,7 @@ package struct Base: Sendable, Hashable {
         self.init(recipe: recipe, files: files)
     }
 
-    private static func files(in folder: FilePath) throws(BaseError) -> [String: [UInt8]] {
+    static func files(in folder: FilePath) throws(BaseError) -> [String: [UInt8]] {
         do throws(SyscallError) {
             let directory = try Syscall.open(folder, O_RDONLY | O_DIRECTORY)
             let entries = try Syscall.directoryEntries(directory.number)
@@ -90,9 +92,18 @@ package enum BaseError: Error, Sendable, Hashable, CustomStringConvertible {
         case .unusable: "a base is a folder with `environment.yaml` and the scripts that it names"
         case .unknown(let name, let near):
             (near.map { "did you mean `\($0)`? " } ?? "")
-                + "`cloche env ls` lists what there is; an image can be had by "
-                + "`cloche env import NAME SOURCE --replaces \(printable(name))`"
+                + "`cloche env ls` lists what there is; " + importHint(name)
         case .system: nil
         }
+    }
+
+    /// How an image of a project's can be had: from the registry that its name is of, where it is such a name.
+    private func importHint(_ name: String) -> String {
+        guard let image = ImageReference(name) else {
+            return "an image can be had by `cloche env import NAME SOURCE --replaces \(printable(name))`"
+        }
+        let last = image.repository.split(separator: "/").last.map(String.init) ?? "NAME"
+        return
+            "`cloche env import \(last) \(ImageReference.prefix)\(name) --replaces \(name)` asks \(image.host) for the image"
     }
 }

@@ -15,11 +15,18 @@ package struct BaseCatalogue: Sendable, Hashable {
         self.bases = bases.sorted { $0.recipe.name < $1.recipe.name }
     }
 
+    /// The folder of what all bases share.
+    static let commonFolder = "common"
+
     /// Reads every folder in `directory` that holds a recipe; one that is wrong spoils the catalogue.
+    ///
+    /// The files of its folder `common`, where there is one, lie beside every recipe.
     package init(directory path: FilePath) throws(BaseError) {
+        let shared = path.appending(Self.commonFolder)
+        let common = Syscall.exists(shared) ? try Base.files(in: shared) : [:]
         var bases: [Base] = []
         for name in try BaseCatalogue.folders(in: path) {
-            bases.append(try Base(folder: path.appending(name)))
+            bases.append(try Base(folder: path.appending(name), common: common))
         }
         self.init(bases)
         var claimed: [ImageName: EnvironmentName] = [:]

@@ -54,7 +54,9 @@ extension EndToEnd {
             let setting = try Setting()
             let unknown = try setting.project.cloche("run", "main.orchest")
             #expect(
-                unknown.status == 5 && unknown.errors.contains("cloche env import NAME SOURCE"), "\(unknown.errors)")
+                unknown.status == 5 && unknown.errors.contains("`cloche env import ")
+                    && unknown.errors.contains(" --replaces "),
+                "\(unknown.errors)")
             let first = try setting.importIt()
             let job = setting.project.name
             let run = try setting.project.cloche("job", "create", "main.orchest", "--name", job)

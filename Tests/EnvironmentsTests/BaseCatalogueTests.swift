@@ -50,6 +50,32 @@ import Testing
         }
     }
 
+    @Test func `what all bases share lies beside every recipe, counts as its input, and gives way to its own file`()
+        throws
+    {
+        try withScratch { directory in
+            try write("a/environment.yaml", "name: a\ndescription: x\nsuite: bookworm\nscripts: [s.sh]\n", directory)
+            try write("b/environment.yaml", "name: b\ndescription: x\nsuite: bookworm\nscripts: [s.sh]\n", directory)
+            try write("b/s.sh", "own\n", directory)
+            try write("common/s.sh", "one\n", directory)
+            let first = try BaseCatalogue(directory: directory).bases
+            #expect(first.map { $0.files["s.sh"] } == [Array("one\n".utf8), Array("own\n".utf8)])
+            try write("common/s.sh", "two\n", directory)
+            let second = try BaseCatalogue(directory: directory).bases
+            #expect(BuildInputs.base(first[0]).bytes != BuildInputs.base(second[0]).bytes)
+            #expect(BuildInputs.base(first[1]).bytes == BuildInputs.base(second[1]).bytes)
+        }
+    }
+
+    @Test func `an unknown image says how it is imported`() {
+        let known = BaseError.unknown("ghcr.io/team/tools:3", nearest: nil).hint
+        #expect(
+            known?.contains("env import tools docker://ghcr.io/team/tools:3 --replaces ghcr.io/team/tools:3`") == true)
+        let hub = BaseError.unknown("rocker/r-ver", nearest: "base-kernel-r").hint
+        #expect(hub?.contains("did you mean `base-kernel-r`?") == true && hub?.contains("registry-1.docker.io") == true)
+        #expect(BaseError.unknown("No Name", nearest: nil).hint?.contains("env import NAME SOURCE") == true)
+    }
+
     @Test(
         arguments: [
             ("name: b\ndescription: x\nsuite: bookworm\n", "its recipe is named `b`"),
