@@ -102,10 +102,12 @@ package struct BuildPaths: Sendable, Hashable {
     /// The paths below a staging directory.
     package init(staging: FilePath) {
         tree = staging.appending(BuildPaths.treeName)
-        work = staging.appending("work")
+        work = staging.appending(BuildPaths.workName)
         configuration = staging.appending("configuration")
         recipe = staging.appending("recipe")
     }
 
     static let treeName = "tree"
+    /// The name of overlayfs's own directory, beside that of the tree.
+    package static let workName = "work"
 }

@@ -80,7 +80,7 @@ package struct SandboxBuildExecutor: BuildExecutor {
     private func root(_ root: SandboxCommand.Root) throws -> (lowers: [String], upper: FilePath, work: FilePath) {
         switch root {
         case .tree(let tree):
-            let work = tree.removingLastComponent().appending("overlay-work")
+            let work = tree.removingLastComponent().appending(BuildPaths.workName)
             try make(work)
             return ([], tree, work)
         case .layers(let layers, let upper, let work):
