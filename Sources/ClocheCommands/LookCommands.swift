@@ -115,6 +115,7 @@ struct ShowCommand: ParsableCommand {
             return try context.print(
                 Documents.object([
                     ("job", Documents.job(job, in: store)), ("snapshot", .string(document.snapshot)),
+                    ("pinned_policy", Documents.value(PinnedPolicy(of: document))),
                     ("environments", Documents.value(document.environments)),
                     ("runs", .array(runs.map { Documents.run($0, job, metrics: RunTable.metrics(store, $0.address)) })),
                 ]))
@@ -124,7 +125,7 @@ struct ShowCommand: ParsableCommand {
             ("job", styling.apply(.bold, to: printable(job.name.description))), ("id", job.uuid.description),
             ("state", styling.state(job.state.rawValue)),
             ("pipeline", "\(printable(job.pipelinePath)) in \(printable(job.project.path))"),
-            ("snapshot", String(document.snapshot.prefix(16))), ("policy", job.policyName),
+            ("snapshot", String(document.snapshot.prefix(16))), ("policy", PinnedPolicy(of: document).text),
             ("created", job.created.description),
         ]
         facts += ScheduleDescription(job).facts()

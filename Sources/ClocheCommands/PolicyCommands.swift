@@ -54,32 +54,6 @@ struct PolicyListCommand: ParsableCommand {
     }
 }
 
-struct PolicyShowCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show a policy.")
-    @Argument(help: "Its name.") var name: String
-    @OptionGroup var output: OutputOptions
-
-    func run() throws {
-        let context = CommandContext()
-        let policy = try CommandContext.policy(name)
-        if output.json { return try context.print(Documents.object([("policy", Documents.value(policy))])) }
-        var lines = [
-            "network  \(policy.network.rawValue)", "data     \(policy.data.rawValue)",
-            "runs as  \(policy.identity.rawValue)",
-        ]
-        for limit in LimitName.allCases {
-            if let value = policy.limits.value(of: limit) {
-                lines.append("limit    \(limit.rawValue) \(RunTable.number(value)) (\(limit.unit))")
-            }
-        }
-        for group in policy.seccomp.groups.values.sorted(by: { $0.id.rawValue < $1.id.rawValue }) {
-            lines.append("refuses  \(group.id.rawValue): \(policy.seccomp.calls(refusedBy: group.id).count) calls")
-        }
-        lines += (policy.clipped ?? []).map { "clipped  \(printable($0))" }
-        try context.print(lines.joined(separator: "\n"))
-    }
-}
-
 struct PolicyValidateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "validate", abstract: "Read policy documents, and tell everything that is wrong with them.")
@@ -106,26 +80,5 @@ struct PolicyValidateCommand: ParsableCommand {
             }
         }
         if code != 0 { throw ExitCode(code) }
-    }
-}
-
-struct PolicyExplainCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "explain",
-        abstract: "Print what a sandbox under a policy would be, whole: mounts, ids, limits, system calls.")
-    @Argument(help: "Its name.") var name: String
-    @OptionGroup var output: OutputOptions
-
-    func run() throws {
-        let context = CommandContext()
-        let policy = try CommandContext.policy(name)
-        let store = try SandboxStore(try CommandContext.storePath())
-        var wishes = SandboxWishes()
-        // Where the policy wants the data of a project, the one that this is called in is as good as any.
-        if policy.dataScope == .project { wishes.project = "." }
-        let environment =
-            try store.environment(wishes.environment) ?? SandboxStore.Environment(layers: [], variables: [:])
-        let explanation = try wishes.request(["COMMAND"], under: policy, in: environment, of: store).explanation()
-        try output.json ? context.print(json: explanation) : context.print(SandboxDescription(explanation).text)
     }
 }

@@ -14,7 +14,8 @@ extension PolicyCatalogue {
     package static func standard(store: FilePath) throws(PolicyError) -> PolicyCatalogue {
         PolicyCatalogue(
             layers: [
-                layer(systemDirectory, belongsToRoot: true), layer(store.appending("policies"), belongsToRoot: false),
+                layer(.system, systemDirectory, belongsToRoot: true),
+                layer(.store, store.appending("policies"), belongsToRoot: false),
             ], ceiling: try ceiling())
     }
 
@@ -29,9 +30,9 @@ extension PolicyCatalogue {
         return try bytes.map { bytes throws(PolicyError) in try PolicyCeiling(reading: bytes, file: file) }
     }
 
-    private static func layer(_ directory: FilePath, belongsToRoot: Bool) -> Layer {
+    private static func layer(_ kind: PolicyLayer, _ directory: FilePath, belongsToRoot: Bool) -> Layer {
         Layer(
-            directory: directory.string,
+            kind, directory: directory.string,
             fileNames: {
                 // A directory that cannot be read has no policies that anybody could use.
                 guard let opened = try? Syscall.open(directory, O_RDONLY | O_DIRECTORY),

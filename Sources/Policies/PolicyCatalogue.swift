@@ -4,6 +4,8 @@ package import Isolation
 package struct PolicyCatalogue: Sendable {
     /// A directory of policy documents.
     package struct Layer: Sendable {
+        /// What its documents are, among everything that makes a policy.
+        let kind: PolicyLayer
         /// The directory, for messages.
         let directory: String
         let fileNames: @Sendable () -> [String]
@@ -12,14 +14,16 @@ package struct PolicyCatalogue: Sendable {
         /// Describes a directory.
         ///
         /// - Parameters:
+        ///   - kind: Whose documents it has.
         ///   - directory: Its path, for messages.
         ///   - fileNames: Lists what is in it; nothing, where it is not there.
         ///   - read: Reads the file of that name, at least the first `PolicyDocument.sizeLimit` + 1 bytes; nil where
         ///     there is none. The name never has a slash.
         package init(
-            directory: String, fileNames: @escaping @Sendable () -> [String],
+            _ kind: PolicyLayer = .store, directory: String, fileNames: @escaping @Sendable () -> [String],
             read: @escaping @Sendable (String) throws -> [UInt8]?
         ) {
+            self.kind = kind
             self.directory = directory
             self.fileNames = fileNames
             self.read = read
@@ -74,13 +78,23 @@ package struct PolicyCatalogue: Sendable {
     /// The policy that a document would be, wherever it lies; what it extends is looked for here.
     package func resolve(reading bytes: [UInt8], name: String, file: String) throws(PolicyError) -> ResolvedPolicy {
         var chain = PolicyChain()
-        return try resolve(.document(bytes, name: name, file: file), &chain)
+        return try resolve(.document(bytes, name: name, file: file, .file), &chain)
+    }
+
+    /// The document of that name as it stands in its file, and where that is; nil for a built-in policy.
+    package func document(_ name: String) throws(PolicyError) -> (bytes: [UInt8], file: String, layer: PolicyLayer)? {
+        var chain = PolicyChain()
+        switch try find(name, &chain) {
+        case .document(let bytes, _, let file, let layer): return (bytes, file, layer)
+        case .builtIn: return nil
+        case nil: throw .notFound(name, nearest: nearest(to: name, among: names))
+        }
     }
 
     /// Where a policy comes from.
     private enum Source {
         case builtIn(SandboxPolicy)
-        case document([UInt8], name: String, file: String)
+        case document([UInt8], name: String, file: String, PolicyLayer)
     }
 
     private func resolve(_ first: Source, _ chain: inout PolicyChain) throws(PolicyError) -> ResolvedPolicy {
@@ -91,8 +105,8 @@ package struct PolicyCatalogue: Sendable {
                 var resolved = try chain.resolved(on: policy)
                 if let ceiling { resolved.clip(by: ceiling) }
                 return resolved
-            case .document(let bytes, let name, let file):
-                let isReadable = chain.add(bytes, name: name, file: file)
+            case .document(let bytes, let name, let file, let layer):
+                let isReadable = chain.add(bytes, name: name, file: file, layer)
                 guard isReadable, let base = try base(of: &chain) else { throw chain.error }
                 source = base
             }
@@ -121,7 +135,7 @@ package struct PolicyCatalogue: Sendable {
     /// Looks for a policy in all layers, also where the first that has it is to be taken.
     private func find(_ name: String, _ chain: inout PolicyChain) throws(PolicyError) -> Source? {
         guard PolicyName.isWellFormed(name) else { return nil }
-        var found: (bytes: [UInt8], file: String)?
+        var found: (bytes: [UInt8], file: String, layer: PolicyLayer)?
         let builtIn = BuiltInPolicies.named(name)
         for layer in layers {
             let file = layer.path(of: name)
@@ -135,11 +149,11 @@ package struct PolicyCatalogue: Sendable {
                 let other = printable(first.file, limit: 4096)
                 chain.report(PolicyProblem("\(other) has this name already, with another content", file: file))
             } else {
-                found = (bytes, file)
+                found = (bytes, file, layer.kind)
             }
         }
         if let builtIn { return .builtIn(builtIn) }
-        return found.map { .document($0.bytes, name: name, file: $0.file) }
+        return found.map { .document($0.bytes, name: name, file: $0.file, $0.layer) }
     }
 
     private static func policyName(ofFile file: String) -> String? {

@@ -52,9 +52,19 @@ package struct PolicyCeiling: Sendable, Hashable {
         return problems
     }
 
+    /// Something that was taken from a policy.
+    package struct Clip: Sendable, Hashable {
+        /// The key that it is about, as in ``ResolvedPolicy/origins``.
+        package var key: String
+        /// What was taken, in words.
+        var text: String
+        /// Where the ceiling says so.
+        package var place: PolicyPlace
+    }
+
     /// Takes from a policy what exceeds the ceiling, and notes each in ``SandboxPolicy/clipped``.
-    package func clip(_ policy: inout SandboxPolicy) {
-        var clips: [String] = []
+    @discardableResult package func clip(_ policy: inout SandboxPolicy) -> [Clip] {
+        var clips: [Clip] = []
         clip(&policy.network, document.network, "network", [.none, .outbound, .host], &clips)
         clip(&policy.data, document.data, "data", [.none, .readOnly, .readWrite], &clips)
         if policy.data != .none {
@@ -62,25 +72,29 @@ package struct PolicyCeiling: Sendable, Hashable {
         }
         if let needsRange = document.needsRange, !policy.needsRange {
             policy.needsRange = true
-            clips.append("identity any to range, by \(needsRange.place)")
+            clips.append(Clip(key: "identity", text: "identity any to range", place: needsRange.place))
         }
         clipLimits(of: &policy, &clips)
         clipCalls(of: &policy.seccomp, &clips)
-        if !clips.isEmpty { policy.clipped = (policy.clipped ?? []) + clips }
+        if !clips.isEmpty {
+            policy.clipped = (policy.clipped ?? []) + clips.map { "\($0.text), by \($0.place)" }
+        }
+        return clips
     }
 
     private func clip<Value: RawRepresentable<String> & Hashable & Sendable>(
         _ value: inout Value, _ most: PolicyDocument.Placed<Value>?, _ key: String, _ order: [Value],
-        _ clips: inout [String]
+        _ clips: inout [Clip]
     ) {
         guard let most, let wanted = order.firstIndex(of: value), let allowed = order.firstIndex(of: most.value),
             wanted > allowed
         else { return }
-        clips.append("\(key) \(value.rawValue) to \(most.value.rawValue), by \(most.place)")
+        clips.append(
+            Clip(key: key, text: "\(key) \(value.rawValue) to \(most.value.rawValue)", place: most.place))
         value = most.value
     }
 
-    private func clipLimits(of policy: inout SandboxPolicy, _ clips: inout [String]) {
+    private func clipLimits(of policy: inout SandboxPolicy, _ clips: inout [Clip]) {
         for name in LimitName.allCases {
             guard let setting = document.limits[name], case .value(let most) = setting.value else { continue }
             let before = policy.limits.value(of: name)
@@ -88,23 +102,27 @@ package struct PolicyCeiling: Sendable, Hashable {
             clipped.set(name, to: most)
             if let most = clipped.value(of: name), before ?? .infinity > most {
                 policy.limits = clipped
-                let wanted = before.map(name.text(of:)) ?? "unlimited"
-                clips.append("limits.\(name.rawValue) \(wanted) to \(name.text(of: most)), by \(setting.place)")
+                let (key, wanted) = ("limits.\(name.rawValue)", before.map(name.text(of:)) ?? "unlimited")
+                clips.append(
+                    Clip(key: key, text: "\(key) \(wanted) to \(name.text(of: most))", place: setting.place))
             }
             if let hard = document.hardLimits[name], hard.value, policy.hardLimits.insert(name).inserted {
-                clips.append("limits.\(name.rawValue) to one that the kernel holds, by \(hard.place)")
+                let key = "limits.\(name.rawValue)"
+                clips.append(
+                    Clip(key: key + ".enforce", text: "\(key) to one that the kernel holds", place: hard.place))
             }
         }
     }
 
-    private func clipCalls(of seccomp: inout SeccompPolicy, _ clips: inout [String]) {
+    private func clipCalls(of seccomp: inout SeccompPolicy, _ clips: inout [Clip]) {
         for call in document.denied {
             guard let rule = seccomp.rules[call.value], rule.verdicts.contains(.allow) else { continue }
             seccomp.add(group: SeccompNames.denied)
             let refusal = SeccompRefusal(.notPermitted, .notify, group: SeccompNames.denied.id)
             // The reader knows the call: it is one of some machine.
             guard (try? seccomp.refuse(call: call.value, refusal)) != nil else { continue }
-            clips.append("the system call \(call.value), by \(call.place)")
+            clips.append(
+                Clip(key: "seccomp.deny.\(call.value)", text: "the system call \(call.value)", place: call.place))
         }
     }
 }

@@ -4,16 +4,18 @@ import Isolation
 struct PolicyChain {
     private(set) var documents: [PolicyDocument] = []
     private var files: [String] = []
+    private var layers: [String: PolicyLayer] = [:]
     private var problems: [PolicyProblem] = []
     private var hint: String?
 
     /// Adds the document that the last one extends.
     ///
     /// - Returns: Whether it could be read at all.
-    mutating func add(_ bytes: [UInt8], name: String, file: String) -> Bool {
+    mutating func add(_ bytes: [UInt8], name: String, file: String, _ layer: PolicyLayer) -> Bool {
         var reader = PolicyReader(name: name, file: file)
         let isReadable = reader.read(bytes)
         files.append(file)
+        layers[file] = layer
         documents.append(reader.document)
         problems += reader.problems
         if hint == nil { hint = reader.hint }
@@ -31,7 +33,7 @@ struct PolicyChain {
 
     /// What the documents make of `policy`, the one that the last of them extends.
     mutating func resolved(on policy: SandboxPolicy) throws(PolicyError) -> ResolvedPolicy {
-        var resolved = ResolvedPolicy(builtIn: policy)
+        var resolved = ResolvedPolicy(builtIn: policy, layers: layers)
         for document in documents.reversed() { problems += resolved.apply(document) }
         guard problems.isEmpty else { throw error }
         return resolved

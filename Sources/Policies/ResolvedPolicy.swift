@@ -12,10 +12,13 @@ package struct ResolvedPolicy: Sendable, Hashable {
     /// Keys are written as in `limits.memory`, `limits.memory.enforce` and `seccomp.deny.flock`; `data` and `limits.*`
     /// stand for the access and the value.
     package private(set) var origins: [String: PolicyPlace] = [:]
+    /// What each document is, by its file.
+    private(set) var layers: [String: PolicyLayer]
 
     /// A built-in policy.
-    init(builtIn policy: SandboxPolicy) {
+    init(builtIn policy: SandboxPolicy, layers: [String: PolicyLayer] = [:]) {
         self.policy = policy
+        self.layers = layers
         lineage = [policy.name]
     }
 
@@ -33,7 +36,12 @@ package struct ResolvedPolicy: Sendable, Hashable {
     }
 
     /// Takes from the policy what exceeds a ceiling.
-    mutating func clip(by ceiling: PolicyCeiling) { ceiling.clip(&policy) }
+    mutating func clip(by ceiling: PolicyCeiling) {
+        for clip in ceiling.clip(&policy) {
+            origins[clip.key] = clip.place
+            layers[clip.place.file] = .ceiling
+        }
+    }
 
     private mutating func set<Value>(
         _ placed: PolicyDocument.Placed<Value>?, _ path: WritableKeyPath<SandboxPolicy, Value>, _ key: String

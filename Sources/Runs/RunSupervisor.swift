@@ -266,11 +266,7 @@ final class RunSupervisor {
     }
 
     private func write(_ denials: [Denial], of step: RunSpec.Step) {
-        struct Line: Encodable {
-            var step: String
-            var denial: Denial
-        }
-        let lines = denials.compactMap { JSONFile.encode(Line(step: step.uuid, denial: $0)) }.flatMap { $0 }
+        let lines = denials.compactMap { JSONFile.encode(StepDenial(step: step.uuid, denial: $0)) }.flatMap { $0 }
         // The verdict carries the first ones as well.
         if let file = try? Syscall.open(
             "denials.jsonl", at: directory.number, O_WRONLY | O_CREAT | O_APPEND, mode: 0o644)

@@ -1,0 +1,189 @@
+import Isolation
+import JobScheduling
+import JobStorage
+import Jobs
+import Policies
+import Runs
+import SandboxRuntime
+import TerminalOutput
+
+/// What a run was allowed, what was refused to it, and what would allow that.
+struct RunExplanation: Encodable {
+    /// Something that a step wanted and did not get.
+    struct Refusal: Encodable {
+        /// The title of the step.
+        var step: String
+        /// What it did, and what came of it, in a sentence.
+        var summary: String
+        /// How often at least.
+        var count: Int
+        /// The rule that refused it: a group of refusals, or a key of the policy.
+        var rule: String
+        var reason: String
+        /// Where a document says so, as `file:line:column`; nil for what is built in.
+        var place: String?
+        /// A document that would allow it; nil where none can.
+        var edit: String?
+        /// Why no document can allow it, or why this one would not help now.
+        var obstacle: String?
+    }
+
+    var run: String
+    var attempt: Int
+    var policy: PinnedPolicy
+    var sentences: [String]
+    var refusals: [Refusal]
+    /// One document that allows everything that a document can.
+    var edit: String?
+
+    /// Explains a run, or one step of it.
+    init(
+        _ run: RunRecord, of job: JobRecord, step: StepRecord?, in store: Store, _ catalogue: PolicyCatalogue
+    ) throws {
+        let document = try store.document(job.uuid)
+        let directory = store.runDirectory(run.address)
+        // A run that has not started has the policy of its job.
+        let pinned = try (try? directory.spec().policy) ?? store.policy(of: document)
+        self.run = "\(job.name)/\(run.address.number)"
+        attempt = run.attempt
+        policy = PinnedPolicy(of: document)
+        sentences = pinned.sentences
+        let finder = RefusalFinder(pinned, catalogue, isCurrent: policy.state == .current)
+        let denials = run.attempt > 0 ? directory.attempt(run.attempt).denials() : []
+        let steps = try store.database.steps(of: run.address).filter { step == nil || $0.uuid == step?.uuid }
+        var whole = PolicyEdit(base: pinned.name)
+        refusals = []
+        for step in steps {
+            let title = step.title.isEmpty ? step.uuid : step.title
+            var found = denials.filter { $0.step == step.uuid }.map { finder.refusal($0.denial, step: title) }
+            if let verdict = step.verdict { found += finder.refusals(verdict, step: title) }
+            for (refusal, edit) in found {
+                refusals.append(refusal)
+                if let edit, refusal.obstacle == nil { whole.add(edit) }
+            }
+        }
+        edit = whole.isEmpty ? nil : whole.yaml
+    }
+
+    /// The same for people.
+    var text: String {
+        var lines = ["policy \(policy.text), as it was pinned by \(printable(run)):"]
+        lines += sentences.map { "- \($0)" }
+        lines.append("")
+        guard !refusals.isEmpty else {
+            return (lines + ["nothing that is known was refused in attempt \(attempt)"]).joined(separator: "\n")
+        }
+        lines.append("refused in attempt \(attempt), at least:")
+        for refusal in refusals {
+            lines.append("- \(printable(refusal.step)): \(printable(refusal.summary))")
+            let place = refusal.place.map { ", at \(printable($0))" } ?? ""
+            lines.append("  rule `\(printable(refusal.rule))`\(place): \(printable(refusal.reason))")
+            if let obstacle = refusal.obstacle { lines.append("  \(printable(obstacle))") }
+            if let edit = refusal.edit, refusal.obstacle == nil {
+                lines.append("  allowed by: " + edit.split(separator: "\n").dropFirst().joined(separator: "; "))
+            }
+        }
+        if let edit {
+            lines += ["", "a policy that allows it, for policies/NAME.yaml in the store:", ""]
+            lines += edit.split(separator: "\n").map(String.init)
+        }
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// Finds what refused something under a policy, and what would allow it.
+private struct RefusalFinder {
+    private let policy: SandboxPolicy
+    private let catalogue: PolicyCatalogue
+    /// The policy of that name, where it still is the one that was pinned.
+    private let current: ResolvedPolicy?
+
+    init(_ policy: SandboxPolicy, _ catalogue: PolicyCatalogue, isCurrent: Bool) {
+        self.policy = policy
+        self.catalogue = catalogue
+        current = isCurrent ? try? catalogue.resolve(policy.name) : nil
+    }
+
+    typealias Found = (refusal: RunExplanation.Refusal, edit: PolicyEdit?)
+
+    /// What a refused system call comes to.
+    func refusal(_ denial: Denial, step: String) -> Found {
+        let call = String(denial.attempt.prefix { $0 != "(" })
+        let edit = PolicyEdit(opening: call, refusedBy: denial.rule, in: policy)
+        let key = "seccomp.deny.\(call)"
+        let place = current?.origin(of: key)
+        var refusal = RunExplanation.Refusal(
+            step: step, summary: denial.summary(), count: denial.count, rule: denial.rule, reason: denial.reason,
+            place: place?.description)
+        if edit == nil {
+            if current?.isClipped(key) ?? false {
+                refusal.obstacle = "no policy can allow it: the administrator's ceiling denies it"
+            } else if let place {
+                refusal.obstacle = "take `\(call)` out of `seccomp.deny` at \(place) to allow it"
+            } else if denial.rule == "policy" {
+                refusal.obstacle = "take `\(call)` out of `seccomp.deny` of policy `\(policy.name)` to allow it"
+            } else {
+                refusal.obstacle = "no policy can allow it"
+            }
+        }
+        return finish(refusal, edit, key: key)
+    }
+
+    /// What a step's end says of networks and limits.
+    func refusals(_ verdict: Verdict, step: String) -> [Found] {
+        var found: [Found] = []
+        if case .integer(let count)? = verdict.detail["network_attempts"] {
+            var edit = PolicyEdit(base: policy.name)
+            edit.network = "outbound"
+            found.append(
+                finish(
+                    refusal(verdict, step, count: Int(clamping: count), key: "network", "the policy gives no network"),
+                    edit, key: "network"))
+        }
+        if let name = Self.limit(verdict) {
+            let value = policy.limits.value(of: name).map(name.text(of:)) ?? "its value"
+            found.append(
+                finish(
+                    refusal(verdict, step, count: 1, key: "limits.\(name.rawValue)", "it allows \(value)"),
+                    PolicyEdit(raising: name, of: policy), key: "limits.\(name.rawValue)"))
+        }
+        return found
+    }
+
+    private func refusal(
+        _ verdict: Verdict, _ step: String, count: Int, key: String, _ reason: String
+    ) -> RunExplanation.Refusal {
+        RunExplanation.Refusal(
+            step: step, summary: verdict.summary, count: count, rule: key, reason: reason,
+            place: current?.origin(of: key)?.description)
+    }
+
+    /// The limit that a step ended at.
+    private static func limit(_ verdict: Verdict) -> LimitName? {
+        switch verdict.cause {
+        case .outOfMemory: .memory
+        case .timeout: .wallTime
+        case .cpuLimit: .cpuTime
+        case .pidsLimit: .pids
+        case .outputLimit: .output
+        case .diskFull where verdict.detail["full"] != nil: .scratch
+        default: nil
+        }
+    }
+
+    /// Tries the edit: a document that would not be understood, or would be clipped, is no help.
+    private func finish(_ refusal: RunExplanation.Refusal, _ edit: PolicyEdit?, key: String) -> Found {
+        var refusal = refusal
+        guard let edit else { return (refusal, nil) }
+        refusal.edit = edit.yaml
+        do throws(PolicyError) {
+            let tried = try catalogue.resolve(reading: Array(edit.yaml.utf8), name: "edit", file: "the edit")
+            if tried.isClipped(key), let place = tried.origin(of: key) {
+                refusal.obstacle = "the administrator's ceiling takes it away again, by \(place)"
+            }
+        } catch {
+            refusal.obstacle = "no document can extend the policy `\(policy.name)` now: \(error)"
+        }
+        return (refusal, edit)
+    }
+}
