@@ -15,7 +15,7 @@ struct PolicyCommand: ParsableCommand {
         commandName: "policy", abstract: "Look at policies.",
         subcommands: [
             PolicyListCommand.self, PolicyShowCommand.self, PolicyValidateCommand.self, PolicyExplainCommand.self,
-            PolicyDiffCommand.self,
+            PolicyDiffCommand.self, PolicyTestCommand.self, PolicyScoreCommand.self,
         ])
 }
 
@@ -33,6 +33,7 @@ struct PolicyListCommand: ParsableCommand {
         }
         var table = Table([
             Table.Column("POLICY"), Table.Column("NETWORK"), Table.Column("DATA"), Table.Column("RUNS AS"),
+            Table.Column("SCORE", alignment: .trailing, minimum: 3), Table.Column("FOR", priority: 1),
         ])
         var failures: [CommandFailure] = []
         for name in catalogue.names {
@@ -44,8 +45,9 @@ struct PolicyListCommand: ParsableCommand {
                 continue
             }
             table.append([
-                Table.Cell(policy.name), Table.Cell(policy.network.rawValue), Table.Cell(policy.data.rawValue),
-                Table.Cell(policy.identity.rawValue),
+                Table.Cell(policy.name), Table.Cell(policy.networkText), Table.Cell(policy.data.rawValue),
+                Table.Cell(policy.identity.rawValue), Table.Cell("\(PolicyScore(policy).score)"),
+                Table.Cell(PolicyPurpose.of(policy.name)?.title ?? ""),
             ])
         }
         try context.print(table)

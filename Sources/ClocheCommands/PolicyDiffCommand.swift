@@ -51,7 +51,8 @@ struct PolicyDiffCommand: ParsableCommand {
         }
     }
 
-    private static func policy(_ text: String, _ catalogue: PolicyCatalogue) throws -> SandboxPolicy {
+    /// The policy of a name, or that of a document that is named by its path.
+    static func policy(_ text: String, _ catalogue: PolicyCatalogue) throws -> SandboxPolicy {
         guard text.contains("/") || text.hasSuffix(".yaml") else { return try catalogue.policy(named: text) }
         let path = FilePath(text)
         let bytes = try Syscall.readFile(path, limit: PolicyDocument.sizeLimit + 1)

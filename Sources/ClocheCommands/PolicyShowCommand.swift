@@ -32,6 +32,7 @@ struct PolicyShowCommand: ParsableCommand {
             try context.print(printableDocument(document.bytes))
             return context.sayClips(of: resolved.policy)
         }
+        if let purpose = PolicyPurpose.of(name) { try context.print(purpose.text + "\n") }
         try context.print(table(resolved.values))
         var lines = ["runs as  \(resolved.policy.identity.rawValue)"]
         for group in resolved.policy.seccomp.groups.values.sorted(by: { $0.id.rawValue < $1.id.rawValue }) {
@@ -75,6 +76,8 @@ struct PolicyShowCommand: ParsableCommand {
         /// Its own name, that of what it extends, and so on.
         var lineage: [String]
         var values: [PolicyValue]
+        /// For whom a built-in policy is.
+        var purpose: PolicyPurpose?
         /// What was written; nil for a built-in policy.
         var document: Source?
 
@@ -82,6 +85,7 @@ struct PolicyShowCommand: ParsableCommand {
             policy = resolved.policy
             lineage = resolved.lineage
             values = resolved.values
+            purpose = PolicyPurpose.of(resolved.policy.name)
             self.document = document.map {
                 Source(file: $0.file, layer: $0.layer, text: String(decoding: $0.bytes, as: UTF8.self))
             }

@@ -42,7 +42,8 @@ struct ProbeSandbox {
         return try execute(request, programs.appending("cloche-supervisor"))
     }
 
-    private static func execute(_ request: OneSandbox, _ program: FilePath) throws -> Outcome {
+    /// Runs what a request names, with the supervisor at `program`, and gathers what it writes.
+    static func execute(_ request: OneSandbox, _ program: FilePath) throws -> Outcome {
         let bytes = JSONFile.encode(request) ?? []
         let memory = try Syscall.sealedMemory(name: "request", bytes: bytes, executable: false)
         _ = lseek(memory.number, 0, SEEK_SET)

@@ -10,12 +10,12 @@ package enum BuiltInPolicies {
     package static let online = SandboxPolicy(
         name: "online", network: .outbound, data: .readWrite, identity: .user, limits: limits, seccomp: .steps())
 
-    /// For code of strangers: no network, no `/data`, no filters of its own, no file locks between runs.
+    /// For code of strangers: no network, no `/data`, no filters of its own, no file locks between runs, small limits.
     ///
     /// It runs nowhere where the steps would share the supervisor's id, or the kernel does not hold memory and processes.
     package static let strict = {
         var policy = SandboxPolicy(
-            name: "strict", network: .none, data: .none, identity: .user, limits: limits,
+            name: "strict", network: .none, data: .none, identity: .user, limits: smallLimits,
             seccomp: .strict(.withoutFileLocks))
         policy.needsRange = true
         policy.hardLimits = [.memory, .pids]
@@ -47,6 +47,11 @@ package enum BuiltInPolicies {
         default: nil
         }
     }
+
+    /// What the answer to an exercise needs, on one processor.
+    private static let smallLimits = ResourceLimits(
+        memory: .mebibytes(1024), pids: 128, cpus: 1, wallTime: .seconds(600), cpuTime: .seconds(600), openFiles: 1024,
+        scratch: .mebibytes(256), output: .mebibytes(16))
 
     private static let limits = ResourceLimits(
         memory: .mebibytes(4096), pids: 1024, wallTime: .seconds(6 * 3600), openFiles: 65536, scratch: .mebibytes(2048),

@@ -143,7 +143,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         return ResourceView(limits: limits, host: .probe(for: limits), seed: name)
     }
 
-    private var skeleton: Skeleton {
+    var skeleton: Skeleton {
         let targets = sandbox.mounts.map { mount in
             var directory = true
             if case .bind(let index) = mount.source, stage.binds.indices.contains(index) {

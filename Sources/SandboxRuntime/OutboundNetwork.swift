@@ -1,3 +1,4 @@
+import Isolation
 import LinuxSystem
 import SandboxLaunch
 import SystemPackage
@@ -29,10 +30,7 @@ package enum OutboundNetwork {
     package static let resolverFile = "nameserver \(gateway)\n"
 
     /// What no sandbox reaches: this host, private, shared, link-local, test, multicast and reserved networks.
-    private static let closed = [
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
-        "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
-    ]
+    private static let closed = ClosedNetworks.ranges
 
     /// Root's part, before its user namespace: a tun device that the namespace's root may open.
     static func prepareDevice() throws(SyscallError) {

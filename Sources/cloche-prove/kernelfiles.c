@@ -124,9 +124,14 @@ static void directories(void) {
             judgeOpening(paths[index], -1);
             continue;
         }
+        // A file system of the root's own is no sysfs: there are the few files that tell of a limit on processors.
+        struct stat root, own;
+        int isPlanned = stat("/", &root) == 0 && fstat(dirfd(directory), &own) == 0 && root.st_dev == own.st_dev;
         struct dirent *entry;
         while ((entry = readdir(directory)) && entry->d_name[0] == '.') {}
-        if (entry)
+        if (entry && isPlanned)
+            differs("%s has %s, of the root", paths[index], entry->d_name);
+        else if (entry)
             reached("%s shows %s", paths[index], entry->d_name);
         else
             refused("empty");

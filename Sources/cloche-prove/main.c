@@ -7,6 +7,7 @@
 //   cloche-prove NAME...                   some tests
 //   cloche-prove resource.NAME [NUMBER]    one way to use up the machine; ends with 3 when a limit refused it
 //   cloche-prove list                      a line for each: name, tab, what is tried
+//   cloche-prove ask QUESTION...           what a policy allows; see questions.c
 //
 // A line for each test: `held`, `open` or `skipped`, tab, name, tab, detail. Ends with 0 when nothing is open, with 1
 // when something is, with 64 for a wrong use, with 70 outside of a sandbox.
@@ -147,6 +148,7 @@ int main(int argc, char **argv) {
         return outside;
     }
     if (strcmp(argv[1], "all") == 0) return runAll(argv + 2);
+    if (strcmp(argv[1], "ask") == 0) return ask(argv + 2);
     const struct Exhauster *exhauster = findExhauster(argv[1]);
     if (exhauster) return argc <= 3 ? exhaust(exhauster, argv[2]) : wrong("too many arguments", "");
     return runSome(argv + 1);

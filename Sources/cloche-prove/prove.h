@@ -76,6 +76,9 @@ ssize_t readText(const char *path, char *buffer, size_t size);
 // The number behind `field` ("Seccomp:") in a status file of /proc, in `base`; -1 where there is none.
 long long statusField(const char *path, const char *field, int base);
 
+// Does what each question asks for and prints what came of it.
+int ask(char **questions);
+
 // Runs one test and prints its line; true when it is open.
 int runTest(const struct Test *test);
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 enum { patience = 400 };
@@ -141,6 +142,20 @@ static void abstractSockets(void) {
     }
 }
 
+// Where a run with another network has such a socket, it can hand a connection over (threats.md, 6).
+static void sharedSockets(void) {
+    struct stat root, own;
+    if (stat("/", &root) < 0 || stat("/data", &own) < 0 || root.st_dev == own.st_dev || access("/data", W_OK) < 0)
+        return untried("no /data that is shared and can be written");
+    int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "/data/.cloche-prove-%d", getpid());
+    long result = made < 0 ? -1 : bind(made, (struct sockaddr *)&address, sizeof address);
+    expect("a socket in /data", result, EACCES);
+    if (result == 0) unlink(address.sun_path);
+    if (made >= 0) close(made);
+}
+
 static void hostSockets(void) {
     const char *paths[] = {
         "/run/docker.sock",        "/var/run/docker.sock", "/run/containerd/containerd.sock", "/run/podman/podman.sock",
@@ -206,6 +221,7 @@ const struct Test reachTests[] = {
     {"network.host-loopback", "reach services on the loopback of the host", hostLoopback},
     {"network.abstract", "see abstract sockets of others, such as X11 and D-Bus of the host", abstractSockets},
     {"network.host-sockets", "connect to sockets of services of the host by their paths", hostSockets},
+    {"network.shared-sockets", "make a socket in /data, where runs with another network find it", sharedSockets},
     {"network.configure", "change interfaces by ioctl and netlink", configuring},
     {NULL, NULL, NULL},
 };

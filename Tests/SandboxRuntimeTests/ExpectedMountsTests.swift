@@ -43,7 +43,12 @@ struct ExpectedMountsTests {
         }
         let readOnly = Set(sample.audited.filter { $0.flags.contains(.readOnly) && $0.extent == .one }.map(\.target))
         let data: Set = sample.policy.data == .readOnly ? ["/data"] : []
-        #expect(readOnly == data.union(["/dev", "/proc/acpi", "/proc/sys", "/proc/sysrq-trigger", "/proc/meminfo"]))
+        let processors: Set = sample.policy.limits.cpus == nil ? [] : ["/proc/cpuinfo"]
+        #expect(
+            readOnly
+                == data.union(processors).union([
+                    "/dev", "/proc/acpi", "/proc/sys", "/proc/sysrq-trigger", "/proc/meminfo",
+                ]))
     }
 
     @Test("mounts of unknown number are those below directories of the host", arguments: PlanSample.all)

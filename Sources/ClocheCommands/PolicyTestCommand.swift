@@ -1,0 +1,101 @@
+import ArgumentParser
+import Isolation
+import JobScheduling
+import Policies
+import SandboxRuntime
+import SystemPackage
+import TerminalOutput
+
+struct PolicyTestCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "test", abstract: "Ask whether a policy allows something, or run a command under it.",
+        discussion: """
+            Questions: `connect HOST:PORT`, `read PATH`, `write PATH`, `exec PATH`, `syscall NAME [ARGUMENT...]`.
+            They are answered from the plan of a sandbox that is not started. With --prove one is, and does each.
+            Exit code 0: all is allowed; 1: something is refused, or cannot be told.
+
+            After `--` a command is run under the policy, and what was refused to it is told at its end; exit code 0 when
+            it succeeded and nothing was refused.
+
+            Examples:
+              cloche policy test lab --can 'connect pypi.org:443' --can 'write /data/x'
+              cloche policy test strict --can 'syscall socket 40 1 0' --prove
+              cloche policy test ./lab.yaml -- python3 train.py
+            """)
+    @Argument(help: "A policy's name, or a document: a path with a `/` or with `.yaml` at its end.") var policy: String
+    @Option(name: .customLong("can"), help: "A question; may be given several times.") var questions: [String] = []
+    @Flag(help: "Also do what is asked for, in a sandbox.") var prove = false
+    @Option(help: "The environment: a base, or the uuid of one of a project's.") var environment = "python"
+    @Option(help: "A directory that is shown, with throw-away changes, at /project-dir.") var project: String?
+    @OptionGroup var output: OutputOptions
+    @Argument(parsing: .postTerminator, help: "A command and its arguments, after `--`.") var command: [String] = []
+
+    func validate() throws {
+        if questions.isEmpty == command.isEmpty {
+            throw ValidationError("ask something by --can, or name a command after `--`")
+        }
+        if prove, !command.isEmpty { throw ValidationError("--prove is for questions: a command is run anyway") }
+    }
+
+    func run() throws {
+        let context = CommandContext()
+        let policy = try PolicyDiffCommand.policy(policy, CommandContext.policies())
+        let store = try SandboxStore(try CommandContext.storePath())
+        guard let record = try store.environment(environment) else {
+            throw CommandFailure(
+                .notFound, "find the environment `\(environment)`: it has not been built",
+                hint: "build it with `cloche env build \(environment)`")
+        }
+        var shown = policy
+        if policy.data != .none, policy.dataScope == .job {
+            context.say("note: there is no job here, so /data is that of scope `shared`")
+            shown.dataScope = .shared
+        }
+        var options = try SandboxOptions.parse([])
+        options.project = project
+        guard command.isEmpty else {
+            let request = try options.request(command, under: shown, in: record, of: store)
+            try PolicyTrial(request, store: store, context: context, json: output.json).run()
+        }
+        let asked = try questions.map { text in
+            do throws(PolicyQuestionError) {
+                return try PolicyQuestion(parsing: text)
+            } catch {
+                throw CommandFailure(.usage, error.description, hint: error.hint)
+            }
+        }
+        let request = try options.request(["COMMAND"], under: shown, in: record, of: store)
+        var inquiry = PolicyInquiry(asked, of: request)
+        if prove { try inquiry.prove() }
+        try tell(inquiry, context)
+        if !inquiry.allAllowed { throw ExitCode(1) }
+    }
+
+    private func tell(_ inquiry: PolicyInquiry, _ context: CommandContext) throws {
+        if output.json {
+            struct Document: Encodable {
+                var policy: String
+                var answers: [PolicyInquiry.Answer]
+            }
+            try context.print(json: Document(policy: inquiry.policy.name, answers: inquiry.answers))
+        } else {
+            let styling = context.streams.output.styling
+            for answer in inquiry.answers {
+                let style: Style = answer.answer == .allowed ? .green : .red
+                let proof = answer.proof.map { "; done: \($0.rawValue), \(printable(answer.outcome ?? ""))" } ?? ""
+                try context.print(
+                    styling.apply(style, to: answer.answer.rawValue.padding(to: 8)) + " \(printable(answer.question)): "
+                        + "\(printable(answer.reason)) (by `\(printable(answer.rule))`)\(proof)")
+            }
+        }
+        for answer in inquiry.answers where answer.isContradicted {
+            context.say(
+                "warning: \(printable(answer.question)) was expected to be \(answer.answer.rawValue): "
+                    + "report it with `cloche policy test --json`")
+        }
+    }
+}
+
+extension String {
+    fileprivate func padding(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+}
