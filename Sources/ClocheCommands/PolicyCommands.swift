@@ -12,10 +12,12 @@ import TerminalOutput
 
 struct PolicyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "policy", abstract: "Look at policies.",
+        commandName: "policy", abstract: "Look at policies, ask them, and change them.",
         subcommands: [
             PolicyListCommand.self, PolicyShowCommand.self, PolicyValidateCommand.self, PolicyExplainCommand.self,
             PolicyDiffCommand.self, PolicyTestCommand.self, PolicyScoreCommand.self,
+            PolicyKeysCommand.self, PolicySchemaCommand.self, PolicyApplyCommand.self, PolicyRollbackCommand.self,
+            PolicyRemoveCommand.self, PolicyLogCommand.self,
         ])
 }
 
@@ -53,34 +55,5 @@ struct PolicyListCommand: ParsableCommand {
         try context.print(table)
         for failure in failures { context.say(failure.description) }
         if let failure = failures.first { throw ExitCode(failure.exitCode) }
-    }
-}
-
-struct PolicyValidateCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "validate", abstract: "Read policy documents, and tell everything that is wrong with them.")
-    @Argument(help: "Files; what they extend is looked for among the policies that there are.") var files: [String]
-
-    func run() throws {
-        let context = CommandContext()
-        let catalogue = try CommandContext.policies()
-        var code: Int32 = 0
-        for file in files {
-            let path = FilePath(file)
-            do {
-                let bytes = try Syscall.readFile(path, limit: PolicyDocument.sizeLimit + 1)
-                if path.lastComponent?.string == PolicyCeiling.fileName {
-                    _ = try PolicyCeiling(reading: bytes, file: file)
-                } else {
-                    _ = try catalogue.resolve(reading: bytes, name: path.lastComponent?.stem ?? "", file: file)
-                }
-                context.say("\(printable(file)): valid")
-            } catch {
-                guard let failure = Failures.failure(error) else { throw error }
-                context.say(failure.description)
-                code = failure.exitCode
-            }
-        }
-        if code != 0 { throw ExitCode(code) }
     }
 }

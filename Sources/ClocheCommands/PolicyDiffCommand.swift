@@ -29,18 +29,23 @@ struct PolicyDiffCommand: ParsableCommand {
             struct Document: Encodable { var differences: [PolicyDifference] }
             try context.print(json: Document(differences: differences))
         } else {
-            for effect in PolicyDifference.Effect.allCases {
-                let these = differences.filter { $0.effect == effect }
-                guard !these.isEmpty else { continue }
-                try context.print(context.streams.output.styling.apply(.bold, to: Self.title(effect)))
-                for difference in these {
-                    try context.print("  \(difference.key): \(difference.before) -> \(difference.after)")
-                    if !difference.calls.isEmpty { try context.print("    " + difference.calls.joined(separator: " ")) }
-                }
-            }
+            try Self.print(differences, context)
             if differences.isEmpty { context.say("no differences") }
         }
         if !differences.isEmpty { throw ExitCode(1) }
+    }
+
+    /// Tells differences, with what is allowed more before the rest.
+    static func print(_ differences: [PolicyDifference], _ context: CommandContext) throws {
+        for effect in PolicyDifference.Effect.allCases {
+            let these = differences.filter { $0.effect == effect }
+            guard !these.isEmpty else { continue }
+            try context.print(context.streams.output.styling.apply(.bold, to: Self.title(effect)))
+            for difference in these {
+                try context.print("  \(difference.key): \(difference.before) -> \(difference.after)")
+                if !difference.calls.isEmpty { try context.print("    " + difference.calls.joined(separator: " ")) }
+            }
+        }
     }
 
     private static func title(_ effect: PolicyDifference.Effect) -> String {

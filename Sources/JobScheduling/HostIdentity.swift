@@ -66,7 +66,7 @@ package enum HostIdentity {
     }
 
     /// The name of a user in /etc/passwd itself: the program is linked statically, without name services.
-    private static func userName(_ user: UInt32) -> String? {
+    static func userName(_ user: UInt32) -> String? {
         guard let bytes = try? Syscall.readFile("/etc/passwd", limit: 16 << 20) else { return nil }
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
             let fields = line.split(separator: ":", omittingEmptySubsequences: false)

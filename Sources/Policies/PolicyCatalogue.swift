@@ -81,6 +81,19 @@ package struct PolicyCatalogue: Sendable {
         return try resolve(.document(bytes, name: name, file: file, .file), &chain)
     }
 
+    /// The same policies, but that one layer has another document of that name, or none where `bytes` is nil.
+    package func replacing(_ name: String, with bytes: [UInt8]?, in kind: PolicyLayer) -> PolicyCatalogue {
+        let file = name + PolicyName.suffix
+        let changed = layers.map { layer in
+            guard layer.kind == kind else { return layer }
+            return Layer(
+                kind, directory: layer.directory,
+                fileNames: { layer.fileNames().filter { $0 != file } + (bytes == nil ? [] : [file]) },
+                read: { try $0 == file ? bytes : layer.read($0) })
+        }
+        return PolicyCatalogue(layers: changed, ceiling: ceiling)
+    }
+
     /// The document of that name as it stands in its file, and where that is; nil for a built-in policy.
     package func document(_ name: String) throws(PolicyError) -> (bytes: [UInt8], file: String, layer: PolicyLayer)? {
         var chain = PolicyChain()

@@ -12,6 +12,8 @@ package struct ResolvedPolicy: Sendable, Hashable {
     /// Keys are written as in `limits.memory`, `limits.memory.enforce` and `seccomp.deny.flock`; `data` and `limits.*`
     /// stand for the access and the value.
     package private(set) var origins: [String: PolicyPlace] = [:]
+    /// What documents say that changes nothing, and hides nothing either.
+    package private(set) var warnings: [PolicyProblem] = []
     /// What each document is, by its file.
     private(set) var layers: [String: PolicyLayer]
 
@@ -83,9 +85,11 @@ package struct ResolvedPolicy: Sendable, Hashable {
         guard !document.allowed.isEmpty || !document.denied.isEmpty else { return [] }
         var seccomp = policy.seccomp
         seccomp.name = document.name
-        var problems: [PolicyProblem] = []
+        var problems = refuseDeadGroups(document, seccomp)
         for entry in document.allowed {
             do throws(SeccompPolicyError) {
+                let before = seccomp.rules
+                defer { warn(of: entry, unless: seccomp.rules != before) }
                 if SystemCallTable.knows(entry.value) {
                     try seccomp.allow(call: entry.value)
                 } else {
@@ -108,6 +112,24 @@ package struct ResolvedPolicy: Sendable, Hashable {
         }
         policy.seccomp = seccomp
         return problems
+    }
+
+    /// What is allowed already needs no rule; whoever reads one takes the base for narrower than it is.
+    private mutating func warn(of entry: PolicyDocument.Placed<String>, unless hasEffect: Bool) {
+        guard !hasEffect else { return }
+        let message = "`\(entry.value)` has no effect: `\(lineage.last ?? "")`, or a rule before it, allows it already"
+        warnings.append(PolicyProblem(message, at: entry.place))
+    }
+
+    /// A group of which every call is denied as well can never open anything.
+    private func refuseDeadGroups(_ document: PolicyDocument, _ seccomp: SeccompPolicy) -> [PolicyProblem] {
+        let denied = Set(document.denied.map(\.value))
+        return document.allowed.compactMap { entry in
+            guard !SystemCallTable.knows(entry.value) else { return nil }
+            let calls = seccomp.calls(refusedBy: SeccompGroup.ID(rawValue: entry.value))
+            guard !calls.isEmpty, denied.isSuperset(of: calls) else { return nil }
+            return PolicyProblem("`\(entry.value)` is allowed, and each of its calls is denied", at: entry.place)
+        }
     }
 
     /// How a denied call is refused: with EPERM and reported, or as before where it always was.

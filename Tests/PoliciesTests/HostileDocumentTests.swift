@@ -166,7 +166,7 @@ import Testing
 }
 
 /// Random numbers that are the same in each run: SplitMix64.
-private struct SeededGenerator: RandomNumberGenerator {
+struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 
     init(seed: UInt64) { state = seed }
