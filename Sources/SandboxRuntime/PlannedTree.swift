@@ -130,7 +130,8 @@ struct PlannedTree {
         case .file(let file):
             guard rest.isEmpty else { throw .notDirectory }
             return try host { () throws(SyscallError) in
-                self.node(try Syscall.fstat(try Syscall.openLocation(FilePath(file)).number), link: nil)
+                let location = try Syscall.openLocation(FilePath(file))
+                return self.node(try Syscall.fstat(location.number), link: nil)
             }
         case .layers(let layers):
             if rest.isEmpty, let top = place.ownTop { return top }
