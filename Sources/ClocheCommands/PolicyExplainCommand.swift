@@ -28,17 +28,17 @@ struct PolicyExplainCommand: ParsableCommand {
         guard !name.contains("/") else { return try explainRun(context) }
         let policy = try CommandContext.policy(name)
         let store = try SandboxStore(try CommandContext.storePath())
-        var options = try SandboxOptions.parse([])
+        var wishes = SandboxWishes()
         // Where the policy wants the data of a project, the one that this is called in is as good as any.
-        if policy.dataScope == .project { options.project = "." }
+        if policy.dataScope == .project { wishes.project = "." }
         var shown = policy
         if policy.data != .none, policy.dataScope == .job {
             context.say("note: there is no job here, so the mount of /data below is that of scope `shared`")
             shown.dataScope = .shared
         }
         let environment =
-            try store.environment(options.environment) ?? SandboxStore.Environment(layers: [], variables: [:])
-        let explanation = try options.request(["COMMAND"], under: shown, in: environment, of: store).explanation()
+            try store.environment(wishes.environment) ?? SandboxStore.Environment(layers: [], variables: [:])
+        let explanation = try wishes.request(["COMMAND"], under: shown, in: environment, of: store).explanation()
         guard output.json else {
             try context.print(policy.sentences.map { "- \($0)" }.joined(separator: "\n") + "\n")
             return try context.print(SandboxDescription(explanation).text)

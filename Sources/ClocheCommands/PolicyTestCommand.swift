@@ -51,10 +51,10 @@ struct PolicyTestCommand: ParsableCommand {
             context.say("note: there is no job here, so /data is that of scope `shared`")
             shown.dataScope = .shared
         }
-        var options = try SandboxOptions.parse([])
-        options.project = project
+        var wishes = SandboxWishes()
+        wishes.project = project
         guard command.isEmpty else {
-            let request = try options.request(command, under: shown, in: record, of: store)
+            let request = try wishes.request(command, under: shown, in: record, of: store)
             try PolicyTrial(request, store: store, context: context, json: output.json).run()
         }
         let asked = try questions.map { text in
@@ -64,7 +64,7 @@ struct PolicyTestCommand: ParsableCommand {
                 throw CommandFailure(.usage, error.description, hint: error.hint)
             }
         }
-        let request = try options.request(["COMMAND"], under: shown, in: record, of: store)
+        let request = try wishes.request(["COMMAND"], under: shown, in: record, of: store)
         var inquiry = PolicyInquiry(asked, of: request)
         if prove { try inquiry.prove() }
         try tell(inquiry, context)
