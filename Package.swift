@@ -124,7 +124,10 @@ let package = Package(
         .testTarget(
             name: "CgroupsTests", dependencies: ["Cgroups", "Isolation", "LinuxSystem", system], swiftSettings: strict),
         .testTarget(name: "JobsTests", dependencies: ["Jobs", "Isolation", "Pipelines"], swiftSettings: strict),
-        .testTarget(name: "JobStorageTests", dependencies: ["JobStorage", "Jobs", "Isolation"], swiftSettings: strict),
+        .testTarget(
+            name: "JobStorageTests",
+            dependencies: ["JobStorage", "Jobs", "Isolation", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: strict),
         .testTarget(
             name: "JobSchedulingTests",
             dependencies: ["JobScheduling", "JobStorage", "Jobs", "Isolation", "LinuxSystem", "Snapshots", system],

@@ -104,7 +104,8 @@ struct ClocheCommand: ParsableCommand {
         version: "cloche 0.1",
         subcommands: [
             RunCommand.self, ExecCommand.self, ListCommand.self, ShowCommand.self, LogsCommand.self, WatchCommand.self,
-            CancelCommand.self, RetryCommand.self, RemoveCommand.self, DiffCommand.self, JobCommand.self,
+            CompareCommand.self, CancelCommand.self, RetryCommand.self, RemoveCommand.self, DiffCommand.self,
+            JobCommand.self,
             PipelineCommand.self,
             EnvironmentCommand.self,
             SnapshotCommand.self, PolicyCommand.self, ServeCommand.self, SystemCommand.self,

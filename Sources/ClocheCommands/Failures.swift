@@ -36,6 +36,7 @@ enum Failures {
         case let error as ProjectEnvironmentError: CommandFailure(.invalidData, "\(error)", hint: error.hint)
         case let error as SnapshotError: snapshot(error)
         case let error as InvalidRunReference: CommandFailure(.usage, "\(error)", hint: error.hint)
+        case let error as InvalidRunExpression: CommandFailure(.usage, "\(error)", hint: error.hint)
         case let error as InvalidJobName: CommandFailure(.usage, "\(error)", hint: error.hint)
         case let error as PolicyError: policy(error)
         case let error as LaunchError:

@@ -134,7 +134,7 @@ struct JobEnding {
             try context.print(
                 Documents.object([
                     ("job", Documents.job(job, in: store)),
-                    ("runs", .array(runs.map { Documents.run($0, job, metrics: RunTable.metrics(store, $0.address)) })),
+                    ("runs", .array(runs.map { Documents.run($0, job, metrics: RunTable.metrics(store, $0)) })),
                 ]))
             return
         }

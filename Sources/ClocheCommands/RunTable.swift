@@ -7,8 +7,17 @@ import Pipelines
 import Runs
 import TerminalOutput
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// The table of a job's runs: parameters that vary, state, time, metrics.
 struct RunTable {
+    /// So many runs are shown where nobody asked for a number of them.
+    static let mostRows = 50
+
+    private static let mostMetrics = 6
+
     private let store: Store
     private let job: JobRecord
 
@@ -17,42 +26,59 @@ struct RunTable {
         self.job = job
     }
 
-    static func metrics(_ store: Store, _ run: RunAddress) -> [(name: String, value: Double)] {
-        store.runDirectory(run).latestAttempt()?.metrics() ?? []
+    /// The metrics of a run: those that it ended with, or those that it has logged so far.
+    static func metrics(_ store: Store, _ run: RunRecord) -> [(name: String, value: Double)] {
+        if let text = run.metrics, run.state.isFinal {
+            return (try? JSONValue(parsing: text))?.objectValue?.compactMap { entry in
+                guard case .number(let value) = entry.value else { return nil }
+                return (entry.key, value.doubleValue)
+            } ?? []
+        }
+        return run.attempt == 0 ? [] : store.runDirectory(run.address).latestAttempt()?.metrics() ?? []
     }
 
     func table(_ runs: [RunRecord]) -> Table {
-        let parameters = runs.map { Self.flat($0.parameters.json) }
-        var names: [String] = []
-        for row in parameters { for (name, _) in row where !names.contains(name) { names.append(name) } }
-        let varying = names.filter { name in Set(parameters.map { $0.first { $0.0 == name }?.1 ?? "" }).count > 1 }
-        let titles = stepTitles(runs)
-        let metrics = runs.map { Self.metrics(store, $0.address) }
-        var metricNames: [String] = []
-        for row in metrics {
-            for metric in row where !metricNames.contains(metric.name) { metricNames.append(metric.name) }
-        }
+        let sheet = RunSheet(
+            runs.map { run in
+                var outline = RunOutline(run)
+                if !run.state.isFinal || run.metrics == nil {
+                    outline.metrics =
+                        run.attempt == 0 ? nil : store.runDirectory(run.address).latestAttempt()?.metricsText()
+                }
+                return outline
+            }, titles: StepTitles.of(job, in: store), now: Timestamp(seconds: Syscall.wallClockSeconds()))
+        let varying = sheet.varying(in: sheet.rows)
+        let metrics = sheet.metrics.prefix(Self.mostMetrics)
+        let hasFailed = runs.contains { $0.state == .failed }
         var columns = [Table.Column("RUN", alignment: .trailing, minimum: 3)]
         if job.schedule != nil { columns.append(Table.Column("BATCH", alignment: .trailing, minimum: 5)) }
-        columns += varying.map { Table.Column(Self.title($0, titles), priority: 1) }
+        columns += varying.map { Table.Column(sheet.name($0).uppercased(), priority: 1) }
         columns += [Table.Column("STATE"), Table.Column("TIME", alignment: .trailing, minimum: 4)]
-        columns += metricNames.prefix(6).map { Table.Column($0.uppercased(), alignment: .trailing) }
-        if runs.contains(where: { $0.state == .failed }) { columns.append(Table.Column("CAUSE", priority: 2)) }
+        columns += metrics.map { Table.Column(sheet.name($0).uppercased(), alignment: .trailing) }
+        if hasFailed { columns.append(Table.Column("CAUSE", priority: 2)) }
         var table = Table(columns)
-        for (index, run) in runs.enumerated() {
-            var row = [Table.Cell(String(run.address.number))]
-            if job.schedule != nil { row.append(Table.Cell(String(job.place(ofRun: run.address.number).batch))) }
-            row += varying.map { name in Table.Cell(parameters[index].first { $0.0 == name }?.1 ?? "") }
-            row += [.state(run.state.rawValue), Self.time(run.started, run.finished)]
-            row += metricNames.prefix(6).map { name in
-                Table.Cell(metrics[index].first { $0.name == name }.map { Self.number($0.value) } ?? "")
-            }
-            if runs.contains(where: { $0.state == .failed }) {
-                row.append(Table.Cell(run.state == .failed ? run.verdict?.summary ?? "" : ""))
-            }
-            table.append(row)
+        for (run, row) in zip(runs, sheet.rows) {
+            var cells = [Table.Cell(String(run.address.number))]
+            if job.schedule != nil { cells.append(Table.Cell(String(job.place(ofRun: run.address.number).batch))) }
+            cells += varying.map { Self.cell(sheet.value($0, of: row)) }
+            cells += [.state(run.state.rawValue), Self.time(run.started, run.finished)]
+            cells += metrics.map { Self.cell(sheet.value($0, of: row)) }
+            if hasFailed { cells.append(Table.Cell(run.state == .failed ? run.verdict?.summary ?? "" : "")) }
+            table.append(cells)
         }
         return table
+    }
+
+    /// A parameter's or a metric's value; a number that was measured with many digits is shortened for a person.
+    static func cell(_ value: JSONValue?, mark: String = "") -> Table.Cell {
+        switch value {
+        case nil: return Table.Cell("")
+        case .number(let number)? where number.intValue == nil:
+            return Table.Cell(Self.number(number.doubleValue) + mark, exact: number.literal)
+        case let value?:
+            return Table.Cell(
+                Pipelines.RunParameters.shown(value) + mark, exact: Pipelines.RunParameters.shown(value, limit: 1000))
+        }
     }
 
     /// Elapsed time of something that has started.
@@ -63,33 +89,22 @@ struct RunTable {
         return Table.Cell(humanDuration(.seconds(seconds)), exact: String((seconds * 1000).rounded() / 1000))
     }
 
+    /// A number with four digits behind the point; of small ones, with four digits that count.
     static func number(_ value: Double) -> String {
         if value == value.rounded(), abs(value) < 1e9 { return String(Int64(value)) }
-        let scaled = (value * 10_000).rounded() / 10_000
-        return String(scaled)
+        let digits = abs(value) < 0.1 ? 3 - Int(log10(abs(value)).rounded(.down)) : 4
+        // Powers of ten beyond these are no doubles.
+        guard abs(value) < 1e9, digits < 300 else { return value.description }
+        let scale = pow(10, Double(digits))
+        return ((value * scale).rounded() / scale).description
     }
+}
 
-    private static func title(_ name: String, _ titles: [String: String]) -> String {
-        guard let dot = name.firstIndex(of: "\u{0}") else { return name.uppercased() }
-        let uuid = String(name[..<dot])
-        return "\(titles[uuid] ?? uuid).\(name[name.index(after: dot)...])".uppercased()
-    }
-
-    private func stepTitles(_ runs: [RunRecord]) -> [String: String] {
-        guard let first = runs.first(where: { $0.started != nil }),
-            let steps = try? store.database.steps(of: first.address)
-        else { return [:] }
-        return Dictionary(steps.map { ($0.uuid, $0.title) }) { first, _ in first }
-    }
-
-    private static func flat(_ json: String) -> [(String, String)] {
-        guard let value = try? JSONValue(parsing: json), let run = try? Pipelines.RunParameters(json: value) else {
-            return []
-        }
-        var result = run.pipeline.map { ($0.key, Pipelines.RunParameters.shown($0.value)) }
-        for (uuid, parameters) in run.steps.sorted(by: { $0.key < $1.key }) {
-            result += parameters.map { ("\(uuid)\u{0}\($0.key)", Pipelines.RunParameters.shown($0.value)) }
-        }
-        return result
+extension RunOutline {
+    /// The outline of a run.
+    init(_ run: RunRecord) {
+        self.init(
+            number: run.address.number, state: run.state, attempt: run.attempt, parameters: run.parameters.json,
+            metrics: run.metrics, cause: run.verdict?.cause.rawValue, started: run.started, finished: run.finished)
     }
 }

@@ -63,7 +63,9 @@ package enum Recovery {
     ) throws -> RunRecord {
         if number > attempt { try store.database.beginAttempt(number, of: run) }
         return try store.database.finish(
-            run, attempt: max(number, attempt), verdict: verdict, at: Timestamp(seconds: Syscall.wallClockSeconds()))
+            run, attempt: max(number, attempt), verdict: verdict,
+            metrics: number > 0 ? store.runDirectory(run).attempt(number).metricsText() : nil,
+            at: Timestamp(seconds: Syscall.wallClockSeconds()))
     }
 
     /// Writes what an attempt's events tell of its steps.

@@ -1,9 +1,9 @@
 import Environments
 import Isolation
 import JobStorage
-import Jobs
+package import Jobs
 import LinuxSystem
-import Pipelines
+package import Pipelines
 import Policies
 import Runs
 import Snapshots
@@ -83,6 +83,16 @@ struct RunPreparation {
                     environment: step.environment ?? PinnedEnvironments.standard, parents: step.incomingConnections)
             },
             parallelSteps: pipeline.settings.maxStepsParallelism ?? 0)
+    }
+}
+
+extension Store {
+    /// The pipeline of a job, as its snapshot has it.
+    package func pipeline(of document: JobDocument) throws -> Pipeline {
+        guard let identity = SnapshotIdentity(document.snapshot) else {
+            throw StoreError(message: "read the job's snapshot: `\(document.snapshot)` is no identity", hint: nil)
+        }
+        return try ProjectFiles(layers: try snapshots.snapshot(identity).layers).pipeline(document.pipeline.path)
     }
 }
 

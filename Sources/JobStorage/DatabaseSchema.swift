@@ -4,7 +4,7 @@ enum DatabaseSchema {
     static let applicationID = 0x436C_6F63
 
     /// The texts that lead from each format to the next; the format of a database is how many were executed.
-    static let migrations = [first, schedules]
+    static let migrations = [first, schedules, metrics]
 
     /// The newest format.
     static var format: Int { migrations.count }
@@ -24,6 +24,10 @@ enum DatabaseSchema {
         CREATE INDEX jobs_with_schedule ON jobs (next_ms) WHERE next_ms IS NOT NULL;
         CREATE INDEX runs_to_retry ON runs (not_before_ms) WHERE not_before_ms IS NOT NULL AND state = 'pending';
         """
+
+    /// What runs measured, so that lists do not read a file a run.
+    private static let metrics =
+        "ALTER TABLE runs ADD COLUMN metrics TEXT CHECK (metrics IS NULL OR json_valid(metrics));"
 
     private static let first = """
         CREATE TABLE jobs (

@@ -1,4 +1,5 @@
 import GRDB
+import Glibc
 
 extension JobDatabase {
     /// Refuses a file that is not ours, or of a newer format, without touching it.
@@ -10,12 +11,56 @@ extension JobDatabase {
     func migrate() throws(JobStorageError) {
         let isCurrent = try reading { database in try format(database) == DatabaseSchema.format }
         if isCurrent { return }
+        try keepCopy()
         try writing(.synced) { database in
             let found = try format(database)
             for text in DatabaseSchema.migrations.dropFirst(found) { try database.execute(sql: text) }
             try database.execute(sql: "PRAGMA application_id = \(DatabaseSchema.applicationID)")
             try database.execute(sql: "PRAGMA user_version = \(DatabaseSchema.format)")
         }
+    }
+
+    /// Copies a database of an older format to `cloche.db.before-N`, N being the format that it is brought to.
+    ///
+    /// A copy from before is replaced. Nothing is copied where there is nothing yet.
+    private func keepCopy() throws(JobStorageError) {
+        let found = try reading { database in try format(database) }
+        if found == 0 { return }
+        let draft = "\(path).copying-\(getpid())"
+        unlink(draft)
+        defer { unlink(draft) }
+        do throws(JobStorageError) {
+            try copy(to: draft)
+        } catch .full {
+            throw .full(path: draft)
+        }
+        // Another process may have been faster: then the copy is of the new format already.
+        guard try Self.format(ofFile: draft) == found else { return }
+        guard Glibc.rename(draft, "\(path).before-\(DatabaseSchema.format)") == 0 else {
+            throw .unusable(path: draft, detail: String(cString: strerror(errno)))
+        }
+    }
+
+    /// Writes a copy of the database, in one consistent state and without holes, to a file that must not exist.
+    package func copy(to file: String) throws(JobStorageError) {
+        // VACUUM is no part of a transaction, and waits for nobody who reads or writes.
+        try outsideTransaction { try $0.execute(sql: "VACUUM INTO ?", arguments: [file]) }
+        let descriptor = open(file, O_RDWR | O_CLOEXEC)
+        defer { if descriptor >= 0 { Glibc.close(descriptor) } }
+        guard descriptor >= 0, fsync(descriptor) == 0, fchmod(descriptor, 0o600) == 0 else {
+            throw .unusable(path: file, detail: String(cString: strerror(errno)))
+        }
+    }
+
+    /// The format that the header of a database file tells: a number of four bytes, the highest first.
+    private static func format(ofFile path: String) throws(JobStorageError) -> Int {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        defer { if descriptor >= 0 { Glibc.close(descriptor) } }
+        var bytes: [UInt8] = [0, 0, 0, 0]
+        guard descriptor >= 0, pread(descriptor, &bytes, 4, 60) == 4 else {
+            throw .unusable(path: path, detail: "it cannot be read")
+        }
+        return bytes.reduce(0) { $0 << 8 | Int($1) }
     }
 
     /// Looks at every page of the file.

@@ -91,7 +91,7 @@ extension JobDatabase {
     }
 
     /// `AND column IN (…)`, or nothing for no values; the values are raw values of our own enums.
-    private static func condition(on column: String, _ values: [String]) -> String {
+    static func condition(on column: String, _ values: [String]) -> String {
         if values.isEmpty { return "" }
         return "AND \(column) IN (" + values.sorted().map { "'\($0)'" }.joined(separator: ", ") + ")"
     }

@@ -83,6 +83,8 @@ extension JobDatabase {
 
     /// Ends an attempt with its verdict, and gives the run as it is then: ended, or pending for another attempt.
     ///
+    /// `metrics` is JSON text of what the attempt measured; nil where that is not known.
+    ///
     /// - Throws: `notFound`, `noSuchRun`, `staleAttempt` when a newer attempt has begun, or `refused` when the run is
     ///   not running.
     @discardableResult
@@ -90,6 +92,7 @@ extension JobDatabase {
         _ run: RunAddress,
         attempt: Int,
         verdict: Verdict,
+        metrics: String? = nil,
         at time: Timestamp
     ) throws(JobStorageError) -> RunRecord {
         try writing { database in
@@ -97,7 +100,10 @@ extension JobDatabase {
             guard attempt == newest else {
                 throw JobStorageError.staleAttempt(run, attempt: attempt, newest: newest)
             }
-            return try Self.apply(.end(verdict.cause), verdict: verdict, to: run, at: time, in: database)
+            var record = try Self.apply(.end(verdict.cause), verdict: verdict, to: run, at: time, in: database)
+            record.metrics = metrics
+            try Self.write(metrics: metrics, ofRow: try Self.rowOfRun(run, in: database), in: database)
+            return record
         }
     }
 

@@ -92,6 +92,12 @@ package final class JobDatabase: Sendable {
         }
     }
 
+    /// Does what cannot be part of a transaction.
+    func outsideTransaction(_ body: (Database) throws -> Void) throws(JobStorageError) {
+        try checkOpen()
+        try Self.waiting(path: path) { try queue.writeWithoutTransaction(body) }
+    }
+
     private static var configuration: Configuration {
         var configuration = Configuration()
         configuration.busyMode = .timeout(10)

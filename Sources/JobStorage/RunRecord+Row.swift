@@ -8,6 +8,7 @@ extension RunRecord {
         runs.id AS id, (SELECT jobs.uuid FROM jobs WHERE jobs.id = runs.job) AS job_uuid, runs.number AS number,
         runs.state AS state, runs.is_cancelled AS is_cancelled, runs.attempt AS attempt, runs.failures AS failures,
         runs.losses AS losses, runs.label AS label, runs.parameters AS parameters, runs.verdict AS verdict,
+        runs.metrics AS metrics,
         runs.started_ms AS started_ms, runs.finished_ms AS finished_ms, runs.not_before_ms AS not_before_ms
         """
 
@@ -25,6 +26,7 @@ extension RunRecord {
         )
         attempt = try row.value("attempt")
         verdict = try row.json("verdict")
+        metrics = try row.optional("metrics")
         started = try row.timestamp("started_ms")
         finished = try row.timestamp("finished_ms")
         notBefore = try row.timestamp("not_before_ms")

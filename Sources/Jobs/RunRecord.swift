@@ -26,6 +26,8 @@ package struct RunRecord: Sendable, Hashable {
     package var attempt: Int
     /// With what it ended; nil before its end.
     package var verdict: Verdict?
+    /// JSON text of the metrics that it ended with; nil where they are only in its directory.
+    package var metrics: String?
     /// When its newest attempt began.
     package var started: Timestamp?
     /// When it ended; set exactly in the end states.

@@ -1,6 +1,7 @@
 import FoundationEssentials
 package import Isolation
 package import LinuxSystem
+import Pipelines
 package import SystemPackage
 
 #if canImport(Glibc)
@@ -193,6 +194,13 @@ package struct AttemptDirectory: Sendable {
             }
         }
         return result
+    }
+
+    /// The metrics as one line of JSON.
+    package func metricsText() -> String {
+        var object = JSONObject()
+        for metric in metrics() { object[metric.name] = JSONNumber(metric.value).map(JSONValue.number) }
+        return JSONValue.object(object).text()
     }
 }
 

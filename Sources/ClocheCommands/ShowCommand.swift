@@ -1,0 +1,161 @@
+import ArgumentParser
+import Isolation
+import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
+import Pipelines
+import Runs
+import SandboxRuntime
+import SystemPackage
+import TerminalOutput
+
+struct ShowCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show a job, a run or a step: what it is, how it went, and why.",
+        aliases: ["inspect"])
+
+    @Argument(help: "JOB, JOB/7 or JOB/7/train.") var reference: String
+    @Option(help: "Of a job, show at most so many runs; 0 is all.") var limit = 50
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        let store = try context.openStore()
+        let target = try Target(reference, in: store)
+        if let run = target.run, let step = target.step { return try show(context, store, target.job, run, step) }
+        if let run = target.run { return try show(context, store, target.job, run) }
+        try show(context, store, target.job)
+    }
+
+    private func show(_ context: CommandContext, _ store: Store, _ job: JobRecord) throws {
+        let runs = try store.database.runs(of: job.uuid, limit: limit <= 0 ? .max : limit)
+        let document = try store.document(job.uuid)
+        if output.json {
+            return try context.print(
+                Documents.object([
+                    ("job", Documents.job(job, in: store)), ("snapshot", .string(document.snapshot)),
+                    ("pinned_policy", Documents.value(PinnedPolicy(of: document))),
+                    ("environments", Documents.value(document.environments)),
+                    ("runs", .array(runs.map { Documents.run($0, job, metrics: RunTable.metrics(store, $0)) })),
+                ]))
+        }
+        let styling = context.streams.output.styling
+        let summary = try JobSummary(store, job)
+        var facts = [
+            ("job", styling.apply(.bold, to: printable(job.name.description))), ("id", job.uuid.description),
+            ("state", styling.state(job.state.rawValue)), ("runs", summary.counts),
+        ]
+        if let estimate = try summary.estimate() {
+            facts.append(
+                (
+                    "left",
+                    "about \(elapsedTime(.seconds(estimate.remaining))), at \(humanDuration(.seconds(estimate.median))) a run"
+                ))
+        }
+        facts += [
+            ("pipeline", "\(printable(job.pipelinePath)) in \(printable(job.project.path))"),
+            ("snapshot", String(document.snapshot.prefix(16))), ("policy", PinnedPolicy(of: document).text),
+            ("created", job.created.description),
+        ]
+        facts += ScheduleDescription(job).facts()
+        if let keep = job.options.keep { facts.append(("keeps", counted(keep, "ended run"))) }
+        for (_, environment) in document.environments.sorted(by: { $0.key < $1.key }) {
+            facts.append(("environment", "\(printable(environment.name)) (build \(environment.build))"))
+        }
+        try context.print(lines(facts) + "\n")
+        let failures = try summary.failures(styling: styling)
+        if !failures.isEmpty { try context.print(failures) }
+        try context.print(RunTable(store, job).table(runs))
+        let all = job.counts.total - job.removed
+        if runs.count < all {
+            context.say(
+                "\(runs.count) of \(counted(all, "run")); --limit 0 shows all, `cloche ls \(job.name) --where` chooses")
+        }
+    }
+
+    private func show(_ context: CommandContext, _ store: Store, _ job: JobRecord, _ run: RunRecord) throws {
+        let steps = try store.database.steps(of: run.address)
+        let metrics = RunTable.metrics(store, run)
+        if output.json {
+            return try context.print(
+                Documents.object([
+                    ("run", Documents.run(run, job, metrics: metrics)), ("steps", .array(steps.map(Documents.step))),
+                ]))
+        }
+        let styling = context.streams.output.styling
+        var facts = [
+            ("run", styling.apply(.bold, to: "\(printable(job.name.description))/\(run.address.number)")),
+            ("state", styling.state(run.state.rawValue)),
+        ]
+        let place = job.place(ofRun: run.address.number)
+        if job.schedule != nil { facts.append(("batch", "\(place.batch), run \(place.index) of it")) }
+        if let time = run.notBefore { facts.append(("next attempt", time.description)) }
+        if let verdict = run.verdict { facts.append(("verdict", printable(verdict.summary))) }
+        if let remedy = run.verdict?.remedy { facts.append(("remedy", printable(remedy))) }
+        if !run.parameters.label.isEmpty { facts.append(("parameters", printable(run.parameters.label))) }
+        for metric in metrics {
+            facts.append(("metric", "\(printable(metric.name)) = \(RunTable.number(metric.value))"))
+        }
+        // A run that has not started has no specification; its job has told of the policy.
+        for clip in (try? store.runDirectory(run.address).spec())?.policy.clipped ?? [] {
+            facts.append(("clipped", printable(clip)))
+        }
+        if let usage = store.runDirectory(run.address).latestAttempt()?.usage() {
+            facts.append(("limits", usage.limits.map(\.description).joined(separator: ", ")))
+            let open = usage.limits.filter { $0.enforcement == .none }.map(\.name.rawValue)
+            for weakness in usage.weaknesses ?? [] { facts.append(("weaker", printable(weakness))) }
+            if !open.isEmpty {
+                facts.append(("not limited", open.joined(separator: ", ") + ": see `cloche system doctor`"))
+            }
+        }
+        for number in store.runDirectory(run.address).attempts().dropLast() {
+            let verdict = store.runDirectory(run.address).attempt(number).verdict()
+            facts.append(("attempt \(number)", printable(verdict?.summary ?? "no verdict")))
+        }
+        if run.attempt > 0 {
+            facts.append(("directory", store.runDirectory(run.address).attempt(run.attempt).path.string))
+        }
+        try context.print(lines(facts) + "\n")
+        let parents = (try? store.runDirectory(run.address).spec())?.steps.map { ($0.uuid, $0.parents) } ?? []
+        let tree = StepTree(
+            steps, parents: Dictionary(parents) { first, _ in first }, unicode: styling.unicode)
+        try context.print(tree.table())
+        let tail = JobSummary.lastLines(of: run.address, in: store, count: 10, styling: styling)
+        if !tail.isEmpty { try context.print("\n" + tail.dropLast()) }
+        try tellDenials(context, steps)
+    }
+
+    private func show(
+        _ context: CommandContext, _ store: Store, _ job: JobRecord, _ run: RunRecord, _ step: StepRecord
+    ) throws {
+        if output.json { return try context.print(Documents.object([("step", Documents.step(step))])) }
+        let styling = context.streams.output.styling
+        var facts = [
+            ("step", styling.apply(.bold, to: printable(step.title))), ("uuid", printable(step.uuid)),
+            ("state", styling.state(step.state.rawValue)),
+        ]
+        if let verdict = step.verdict {
+            facts.append(("verdict", printable(verdict.summary)))
+            if let remedy = verdict.remedy { facts.append(("remedy", printable(remedy))) }
+        }
+        if let attempt = store.runDirectory(run.address).latestAttempt() {
+            facts.append(("log", attempt.logPath(step: step.uuid).string))
+        }
+        try context.print(lines(facts))
+        try tellDenials(context, [step])
+    }
+
+    private func tellDenials(_ context: CommandContext, _ steps: [StepRecord]) throws {
+        for step in steps {
+            guard case .list(let denials)? = step.verdict?.detail["denials"] else { continue }
+            try context.print("\nrefused to `\(printable(step.title))`:")
+            for denial in denials { try context.print("  \(printable(denial))") }
+        }
+    }
+
+    private func lines(_ facts: [(String, String)]) -> String {
+        let width = facts.map(\.0.count).max() ?? 0
+        return facts.map { $0.0 + String(repeating: " ", count: width - $0.0.count + 2) + $0.1 }.joined(separator: "\n")
+    }
+}

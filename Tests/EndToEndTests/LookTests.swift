@@ -1,0 +1,107 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    @Suite("Looking at jobs and runs", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct Looking {
+        private static let train = """
+            import orchest, sys
+            depth = orchest.get_step_param("max depth")
+            model = orchest.get_pipeline_param("model")
+            print("training", model)
+            if model == "svm":
+                print("singular matrix", file=sys.stderr)
+                sys.exit(3)
+            orchest.log_metric("accuracy", 0.5 + depth / 100)
+            orchest.log_metric("loss", 1 / depth)
+            """
+
+        /// A job of six runs, two of which fail.
+        private static func job() throws -> TestProject {
+            let project = try TestProject(
+                [
+                    .init(file: "load.sh", text: "echo load\n"),
+                    .init(file: "train.py", text: train, after: [0], parameters: ["max depth": 1]),
+                ],
+                parameters: ["model": "bayes"],
+                grid: [
+                    "pipeline": ["model": ["=bayes", "svm", "forest"]],
+                    TestProject.uuid(1): ["max depth": [2, 10]],
+                ])
+            let made = try project.cloche("job", "create", "main.orchest", "--name", project.name)
+            #expect(made.status == 3, "\(made.errors)")
+            return project
+        }
+
+        private static func numbers(_ arguments: String...) throws -> [Int] {
+            let result = try Cloche.start(["ls"] + arguments + ["--json"]).wait(timeout: 60)
+            guard result.status == 0 else { throw TestFailure(result.errors) }
+            return (try result.value("runs") as? [[String: Any]] ?? []).compactMap { $0["index"] as? Int }
+        }
+
+        @Test("runs are chosen by state, parameter and metric, and sorted") func choosing() throws {
+            let project = try Self.job()
+            let name = project.name
+            #expect(try Self.numbers(name, "--state", "failed") == [1, 4])
+            #expect(try Self.numbers(name, "--state", "failed,succeeded").count == 6)
+            #expect(try Self.numbers(name, "--where", "model=forest") == [2, 5])
+            #expect(try Self.numbers(name, "--where", "train.max depth>2", "--where", "state!=failed") == [3, 5])
+            #expect(try Self.numbers(name, "--where", "accuracy>=0.6") == [3, 5])
+            #expect(try Self.numbers(name, "--where", "model=svm", "--state", "succeeded") == [])
+            #expect(try Self.numbers(name, "--sort", "-accuracy", "--limit", "2") == [3, 5])
+            #expect(try Self.numbers(name, "--sort", "\"max depth\",-run") == [2, 1, 0, 5, 4, 3])
+
+            let unknown = try Cloche.run("ls", name, "--where", "modle=svm")
+            #expect(unknown.status == 64 && unknown.errors.contains("did you mean `model`?"), "\(unknown.errors)")
+            let wrong = try Cloche.run("ls", name, "--where", "model=>svm")
+            #expect(wrong.status == 64 && wrong.errors.contains("at character 6"), "\(wrong.errors)")
+            let state = try Cloche.run("ls", name, "--state", "fialed")
+            #expect(state.status == 64 && state.errors.contains("did you mean `failed`?"), "\(state.errors)")
+            #expect(try Cloche.run("ls", "--where", "a=1").status == 64)
+            #expect(try Cloche.run("ls", name, "--where", "model=bayes").errors.contains("no run of job"))
+            _ = try Cloche.run("rm", name, "--yes")
+        }
+
+        @Test("a job tells what failed, and what the failures have in common") func summary() throws {
+            let project = try Self.job()
+            let shown = try Cloche.run("show", project.name)
+            #expect(shown.output.contains("6 of 6 ended: 4 succeeded, 2 failed"))
+            #expect(shown.output.contains("2 runs: step `train` ended with exit code 3  (1,4)"), "\(shown.output)")
+            #expect(shown.output.contains("every failed run has model=svm, and no succeeded one"))
+            #expect(shown.output.contains("train | singular matrix"))
+            let part = try Cloche.run("show", project.name, "--limit", "2", "--json")
+            #expect(try (part.value("runs") as? [Any])?.count == 2)
+
+            let run = try Cloche.run("show", "\(project.name)/1")
+            #expect(run.output.contains("\nload\tsucceeded\t"), "\(run.output)")
+            #expect(run.output.contains("train | singular matrix"))
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+
+        @Test("runs are compared by what differs and what was measured; a spreadsheet calculates nothing of it")
+        func comparing() throws {
+            let project = try Self.job()
+            let name = project.name
+            let table = try Cloche.run("compare", name)
+            let lines = table.output.split(separator: "\n").map { $0.split(separator: "\t").map(String.init) }
+            #expect(lines.first == ["RUN", "MODEL", "TRAIN.MAX DEPTH", "STATE", "TIME", "ACCURACY", "LOSS"])
+            #expect(lines.dropFirst().map(\.first) == ["3", "5", "0", "2", "1", "4"], "\(table.output)")
+            #expect(table.errors.contains("accuracy greatest, loss smallest"), "\(table.errors)")
+
+            let csv = try Cloche.run("compare", name, "--csv", "--sort", "run")
+            let rows = csv.output.components(separatedBy: "\r\n")
+            #expect(rows.count == 8 && rows[0] == "job,run,state,seconds,model,train.max depth,accuracy,loss")
+            #expect(rows[1].hasPrefix("\(name),0,succeeded,") && rows[1].hasSuffix(",'=bayes,2,0.52,0.5"), "\(rows)")
+            #expect(rows[2].hasSuffix(",svm,2,,"), "\(rows)")
+
+            let document = try Cloche.run("compare", name, "--json", "--where", "model=forest")
+            #expect(try document.value("parameters") as? [String] == ["train.max depth"])
+            #expect(try document.value("runs", 0, "metrics", "accuracy") as? Double == 0.6)
+            #expect(try Cloche.run("compare", name, "--lower", "acuracy").errors.contains("did you mean `accuracy`?"))
+            #expect(try Cloche.run("compare", name, "--csv", "--json").status == 64)
+
+            let two = try Cloche.run("compare", name, name, "--csv")
+            #expect(two.output.components(separatedBy: "\r\n").count == 14)
+            _ = try Cloche.run("rm", name, "--yes")
+        }
+    }
+}
