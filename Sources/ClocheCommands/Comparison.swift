@@ -13,54 +13,61 @@ struct Comparison {
         var row: RunSheet.Row
     }
 
-    /// The names of parameters, as columns.
-    let parameters: [String]
-    /// The names of metrics, as columns.
-    let metrics: [String]
+    /// A parameter or a metric.
+    struct Column {
+        var name: String
+        /// What has that name in each sheet: steps of two pipelines have their own identities.
+        var fields: [RunSheet.Field?]
+    }
+
     private(set) var rows: [Row]
 
+    private let parameterColumns: [Column]
+    private let metricColumns: [Column]
     private let sheets: [RunSheet]
-    /// The field of a name in each sheet: steps of two pipelines have their own identities.
-    private let fields: [[String: RunSheet.Field]]
     private let hasJobs: Bool
+
+    /// The names of the parameters that are columns.
+    var parameters: [String] { parameterColumns.map(\.name) }
+    /// The names of the metrics.
+    var metrics: [String] { metricColumns.map(\.name) }
 
     /// `all` takes parameters that are the same in all runs as well.
     init(_ jobs: [(job: JobRecord, sheet: RunSheet)], all: Bool) {
-        sheets = jobs.map(\.sheet)
-        hasJobs = jobs.count > 1
-        fields = sheets.map { sheet in
-            Dictionary((sheet.parameters + sheet.metrics).map { (Self.key($0, sheet), $0) }) { first, _ in first }
-        }
-        rows = jobs.enumerated().flatMap { index, entry in
+        let sheets = jobs.map(\.sheet)
+        let rows = jobs.enumerated().flatMap { index, entry in
             entry.sheet.rows.map { Row(job: entry.job, sheet: index, row: $0) }
         }
-        var names: [String] = [], measured: [String] = []
-        for sheet in sheets {
-            for field in sheet.parameters where !names.contains(sheet.name(field)) { names.append(sheet.name(field)) }
-            for field in sheet.metrics where !measured.contains(sheet.name(field)) {
-                measured.append(sheet.name(field))
-            }
-        }
-        metrics = measured
-        let (rows, sheets, fields) = (rows, sheets, fields)
-        parameters = names.filter { name in
+        self.sheets = sheets
+        self.rows = rows
+        hasJobs = jobs.count > 1
+        metricColumns = Self.columns(sheets, \.metrics)
+        parameterColumns = Self.columns(sheets, \.parameters).filter { column in
             func value(_ row: Row) -> JSONValue? {
-                fields[row.sheet]["parameter:" + name].flatMap { sheets[row.sheet].value($0, of: row.row) }
+                column.fields[row.sheet].flatMap { sheets[row.sheet].value($0, of: row.row) }
             }
             guard !all, let first = rows.first.map(value) else { return true }
             return rows.contains { value($0) != first }
         }
     }
 
-    private static func key(_ field: RunSheet.Field, _ sheet: RunSheet) -> String {
-        switch field {
-        case .metric: "metric:" + sheet.name(field)
-        case .parameter, .fact: "parameter:" + sheet.name(field)
+    private static func columns(_ sheets: [RunSheet], _ fields: KeyPath<RunSheet, [RunSheet.Field]>) -> [Column] {
+        var columns: [Column] = []
+        for (index, sheet) in sheets.enumerated() {
+            for field in sheet[keyPath: fields] {
+                let name = sheet.name(field)
+                let place = columns.firstIndex { $0.name == name && $0.fields[index] == nil } ?? columns.count
+                if place == columns.count {
+                    columns.append(Column(name: name, fields: Array(repeating: nil, count: sheets.count)))
+                }
+                columns[place].fields[index] = field
+            }
         }
+        return columns
     }
 
-    private func value(_ kind: String, _ name: String, _ row: Row) -> JSONValue? {
-        fields[row.sheet][kind + name].flatMap { sheets[row.sheet].value($0, of: row.row) }
+    private func value(_ column: Column, _ row: Row) -> JSONValue? {
+        column.fields[row.sheet].flatMap { sheets[row.sheet].value($0, of: row.row) }
     }
 
     /// Sorts all runs; runs that are equal stay in the order of their jobs and numbers.
@@ -87,29 +94,29 @@ struct Comparison {
     /// The table for a person; the best value of each metric among all runs is marked.
     func table(_ better: Better, _ most: Int) -> Table {
         var best: [String: Double] = [:]
-        for metric in metrics {
+        for metric in metricColumns {
             let numbers = rows.compactMap { row -> Double? in
-                if case .number(let number)? = value("metric:", metric, row) { number.doubleValue } else { nil }
+                if case .number(let number)? = value(metric, row) { number.doubleValue } else { nil }
             }
-            best[metric] = better.isLower(metric) ? numbers.min() : numbers.max()
+            best[metric.name] = better.isLower(metric.name) ? numbers.min() : numbers.max()
         }
         var columns = hasJobs ? [Table.Column("JOB")] : []
         columns.append(Table.Column("RUN", alignment: .trailing, minimum: 3))
         columns += parameters.map { Table.Column($0.uppercased(), priority: 1) }
-        columns.append(Table.Column("STATE"))
+        columns.append(Table.Column("STATE", minimum: 11))
         columns.append(Table.Column("TIME", alignment: .trailing, priority: 2, minimum: 4))
         columns += metrics.map { Table.Column($0.uppercased(), alignment: .trailing) }
         var table = Table(columns)
         for row in prefix(most) {
             var cells = hasJobs ? [Table.Cell(row.job.name.description)] : []
             cells.append(Table.Cell(String(row.row.outline.number)))
-            cells += parameters.map { RunTable.cell(value("parameter:", $0, row)) }
+            cells += parameterColumns.map { RunTable.cell(value($0, row)) }
             cells.append(.state(row.row.outline.state.rawValue))
             cells.append(RunTable.time(row.row.outline.started, row.row.outline.finished))
-            cells += metrics.map { metric in
-                let found = value("metric:", metric, row)
+            cells += metricColumns.map { metric in
+                let found = value(metric, row)
                 guard case .number(let number)? = found else { return RunTable.cell(found) }
-                return RunTable.cell(found, mark: number.doubleValue == best[metric] ? "*" : "")
+                return RunTable.cell(found, mark: number.doubleValue == best[metric.name] ? "*" : "")
             }
             table.append(cells)
         }
@@ -120,8 +127,8 @@ struct Comparison {
     func json(_ most: Int) -> JSONValue {
         let documents = prefix(most).map { row in
             var values = JSONObject(), measured = JSONObject()
-            for name in parameters { values[name] = value("parameter:", name, row) }
-            for name in metrics { measured[name] = value("metric:", name, row) }
+            for column in parameterColumns { values[column.name] = value(column, row) }
+            for column in metricColumns { measured[column.name] = value(column, row) }
             return Documents.object([
                 ("job", .string(row.job.name.description)), ("index", Documents.value(row.row.outline.number)),
                 ("state", .string(row.row.outline.state.rawValue)), ("parameters", .object(values)),
@@ -145,8 +152,7 @@ struct Comparison {
             ]
             fields.append(CSV.field(row.row.outline.state.rawValue))
             fields.append(CSV.field(sheets[row.sheet].value(.fact(.time), of: row.row)))
-            fields += parameters.map { CSV.field(value("parameter:", $0, row)) }
-            fields += metrics.map { CSV.field(value("metric:", $0, row)) }
+            fields += (parameterColumns + metricColumns).map { CSV.field(value($0, row)) }
             lines.append(fields.joined(separator: ","))
         }
         return lines.map { $0 + "\r\n" }.joined()

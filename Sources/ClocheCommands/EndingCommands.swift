@@ -79,11 +79,7 @@ struct RemoveCommand: ParsableCommand {
         // Who makes runs of it, or copies it, comes first.
         let lock = try store.lockDocument(target.job.uuid)
         defer { withExtendedLifetime(lock) {} }
-        try store.database.delete(target.job.uuid)
-        let name = target.job.uuid.description
-        try store.removeTree(name, in: store.path.appending("runs"))
-        try store.removeTree(name, in: store.path.appending("data").appending("jobs"))
-        try store.removeTree(name, in: store.path.appending("jobs"))
+        try JobRemoval.remove(target.job.uuid, from: store)
         context.say("removed job \(target.job.name)")
     }
 }

@@ -56,7 +56,8 @@ struct ListCommand: ParsableCommand {
             return context.say("no jobs yet; make one with `cloche run PIPELINE` or `cloche job create PIPELINE`")
         }
         var table = Table([
-            Table.Column("JOB"), Table.Column("STATE"), Table.Column("RUNS", alignment: .trailing, minimum: 4),
+            Table.Column("JOB"), Table.Column("STATE", minimum: 11),
+            Table.Column("RUNS", alignment: .trailing, minimum: 4),
             Table.Column("PIPELINE", priority: 1), Table.Column("CREATED", priority: 2),
         ])
         for job in jobs {

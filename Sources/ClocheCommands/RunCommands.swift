@@ -138,13 +138,21 @@ struct JobEnding {
                 ]))
             return
         }
-        try context.print(RunTable(store, job).table(runs))
+        // All of them would bury what is told below.
+        try context.print(RunTable(store, job).table(Array(runs.prefix(RunTable.mostRows))))
+        if runs.count > RunTable.mostRows {
+            context.say("\(RunTable.mostRows) of \(runs.count) runs; `cloche ls \(job.name) --limit 0` shows all")
+        }
         let failed = runs.first { $0.state == .failed }
         context.say("")
         if let failed {
             if let verdict = failed.verdict, runs.count == 1 {
                 context.say("failed: \(printable(verdict.summary))")
                 if let remedy = verdict.remedy { context.say("hint: \(printable(remedy))") }
+            }
+            if job.counts.total > 1 {
+                let styling = context.streams.error.styling
+                context.say(try JobSummary(store, job).failures(styling: styling))
             }
             let reference = "\(job.name)/\(failed.address.number)"
             context.say(

@@ -53,7 +53,7 @@ struct RunTable {
         var columns = [Table.Column("RUN", alignment: .trailing, minimum: 3)]
         if job.schedule != nil { columns.append(Table.Column("BATCH", alignment: .trailing, minimum: 5)) }
         columns += varying.map { Table.Column(sheet.name($0).uppercased(), priority: 1) }
-        columns += [Table.Column("STATE"), Table.Column("TIME", alignment: .trailing, minimum: 4)]
+        columns += [Table.Column("STATE", minimum: 11), Table.Column("TIME", alignment: .trailing, minimum: 4)]
         columns += metrics.map { Table.Column(sheet.name($0).uppercased(), alignment: .trailing) }
         if hasFailed { columns.append(Table.Column("CAUSE", priority: 2)) }
         var table = Table(columns)

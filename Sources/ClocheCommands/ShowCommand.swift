@@ -139,11 +139,26 @@ struct ShowCommand: ParsableCommand {
             facts.append(("verdict", printable(verdict.summary)))
             if let remedy = verdict.remedy { facts.append(("remedy", printable(remedy))) }
         }
-        if let attempt = store.runDirectory(run.address).latestAttempt() {
+        if let started = step.started {
+            let seconds = max(0, (step.finished?.seconds ?? Syscall.wallClockSeconds()) - started.seconds)
+            facts.append(("started", started.description))
+            facts.append(("time", humanDuration(.seconds(seconds))))
+        }
+        if let usage = step.usage {
+            if let seconds = usage.cpuSeconds { facts.append(("cpu", humanDuration(.seconds(seconds)))) }
+            if let bytes = usage.memoryPeakBytes { facts.append(("memory", humanBytes(bytes))) }
+            if let bytes = usage.outputBytes { facts.append(("output", humanBytes(bytes))) }
+        }
+        let attempt = store.runDirectory(run.address).latestAttempt()
+        if let attempt {
             facts.append(("log", attempt.logPath(step: step.uuid).string))
         }
         try context.print(lines(facts))
         try tellDenials(context, [step])
+        let tail = attempt.map {
+            LogTail.lines($0.logPath(step: step.uuid), count: 10, prefix: "  | ", styling: styling)
+        }
+        if let tail, !tail.isEmpty { try context.print("\n" + tail.dropLast()) }
     }
 
     private func tellDenials(_ context: CommandContext, _ steps: [StepRecord]) throws {

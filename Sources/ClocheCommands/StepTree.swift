@@ -59,7 +59,7 @@ struct StepTree {
     func table() -> Table {
         let joins = lines.contains { !$0.joins.isEmpty }
         var columns = [
-            Table.Column("STEP", minimum: 12), Table.Column("STATE"),
+            Table.Column("STEP", minimum: 12), Table.Column("STATE", minimum: 11),
             Table.Column("TIME", alignment: .trailing, minimum: 4),
             Table.Column("CPU", alignment: .trailing, priority: 2, minimum: 4),
             Table.Column("MEMORY", alignment: .trailing, priority: 3, minimum: 4),

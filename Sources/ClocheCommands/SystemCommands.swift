@@ -5,6 +5,6 @@ struct SystemCommand: ParsableCommand {
         commandName: "system", abstract: "Look after this host and the store.",
         subcommands: [
             DoctorCommand.self, DiskUsageCommand.self, SystemStatusCommand.self, SystemStopCommand.self,
-            SystemUnitCommand.self,
+            SystemUnitCommand.self, ReindexCommand.self,
         ])
 }

@@ -220,6 +220,8 @@ package struct JobCreation {
         document.schedule = request.schedule
         if request.isDraft { document.will = JobWill(confirmed: nil) }
         document.batches = try JobBatches(beginning: document, at: document.created)
+        let making = try JobLock.hold(store, forMaking: document.uuid)
+        defer { withExtendedLifetime(making) {} }
         // The document first: a job in the database always has one; one without a row is found by a rebuild.
         try store.write(document, policy: policyBytes)
         do {

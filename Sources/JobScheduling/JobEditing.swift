@@ -120,6 +120,8 @@ extension Store {
         copy.created = now
         copy.will = JobWill(confirmed: nil)
         copy.batches = JobBatches(made: 0)
+        let making = try JobLock.hold(self, forMaking: copy.uuid)
+        defer { withExtendedLifetime(making) {} }
         try write(copy, policy: policy)
         do {
             try database.insert(copy, runCount: 0) { _ in RunParameters(label: "", json: "{}") }

@@ -28,6 +28,14 @@ package enum JobLock {
         return nil
     }
 
+    /// Makes a new job's directory and takes its lock, to be held until its rows are there.
+    ///
+    /// Without them the job would look like one that a killed command left half-made.
+    static func hold(_ store: Store, forMaking job: JobID) throws -> OwnedFileDescriptor {
+        try Syscall.makeDirectories(store.jobDirectory(job), mode: 0o700)
+        return try take(store, job)
+    }
+
     /// Whether a process drives the job, or is about to.
     package static func isHeld(_ store: Store, _ job: JobID) -> Bool {
         isLocked(store.jobDirectory(job).appending("lock"))

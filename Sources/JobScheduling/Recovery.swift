@@ -101,7 +101,33 @@ package enum Recovery {
                 warnings.append("remove runs that are not kept any more: \(error)")
             }
         }
+        let taken = try takeUp(store)
         try SandboxRegister(store.path).clear()
-        return warnings + [ScratchPlace.sweep(store.path, store.identity)].compactMap { $0 }
+        return warnings + taken + [ScratchPlace.sweep(store.path, store.identity)].compactMap { $0 }
+    }
+
+    /// Finishes what the death of a command left between a job's directory and its rows: takes up a job whose rows were
+    /// not written, and removes what is left of one whose rows are gone.
+    private static func takeUp(_ store: Store) throws -> [String] {
+        let jobs = try StoreFacts.jobs(store.path)
+        let known = try store.database.identities()
+        guard jobs.count != known.count || !known.isSuperset(of: jobs) else { return [] }
+        var told: [String] = []
+        // A job that is just being made is locked; looked at again once it is not, it may have its rows.
+        for job in jobs where !known.contains(job) && !JobLock.isHeld(store, job) {
+            guard (try? store.database.job(job)) == nil else { continue }
+            if JobRemoval.hasBegun(job, in: store.path) {
+                try JobRemoval.removeDirectories(of: job, in: store.path)
+                continue
+            }
+            // A document that cannot be read, or is not there yet, is no reason to refuse every command.
+            guard let document = try? store.document(job) else { continue }
+            let facts = StoreFacts(store.path, store.snapshots)
+            let report = try store.database.take(facts.facts(document), parameters: facts.parameters)
+            guard report.jobs > 0 else { continue }
+            let name = report.renamings.first?.to ?? document.name
+            told.append("job `\(name)` was left half-made by a command that was killed, and is taken up again")
+        }
+        return told
     }
 }

@@ -17,6 +17,8 @@ package struct Store: Sendable {
     /// The database: an index over the directories, and the queue.
     package let database: JobDatabase
     package let snapshots: SnapshotStore
+    /// Keeps the database from being replaced.
+    private let use: StoreUse
 
     /// Opens the store at `path`, made if it is missing; its directory belongs to the caller alone.
     package static func open(_ path: FilePath) throws(StoreError) -> Store {
@@ -29,6 +31,7 @@ package struct Store: Sendable {
             throw StoreError(path, error)
         }
         let identity = try HostIdentity.stored(in: path)
+        let use = try StoreUse.shared(path)
         let database: JobDatabase
         do throws(JobStorageError) {
             database = try JobDatabase(path: path.appending("cloche.db").string)
@@ -36,7 +39,8 @@ package struct Store: Sendable {
             throw StoreError(message: "open the store `\(path)`: \(error)", hint: error.hint)
         }
         do throws(SnapshotError) {
-            return Store(path: path, identity: identity, database: database, snapshots: try SnapshotStore(store: path))
+            return Store(
+                path: path, identity: identity, database: database, snapshots: try SnapshotStore(store: path), use: use)
         } catch {
             throw StoreError(message: "open the store `\(path)`: \(error)", hint: error.hint)
         }
@@ -100,9 +104,13 @@ package struct Store: Sendable {
         do {
             return try JobDocument(bytes: try Syscall.readFile(file, limit: 64 << 20))
         } catch {
-            throw StoreError(
+            var problem = StoreError(
                 message: "read the job's document `\(file)`: \(error)",
-                hint: "restore it from a backup, or remove the job")
+                hint: (error as? JobDocumentError)?.hint ?? "restore it from a backup, or remove the job")
+            if case .otherFormat(let format)? = error as? JobDocumentError, format > JobDocument.format {
+                problem.isNewer = true
+            }
+            throw problem
         }
     }
 
@@ -140,6 +148,8 @@ package struct Store: Sendable {
 package struct StoreError: Error, Sendable, CustomStringConvertible {
     package let message: String
     package let hint: String?
+    /// Whether a newer version wrote what cannot be read.
+    var isNewer = false
 
     /// Records a problem: what, a colon, and why.
     package init(message: String, hint: String?) {

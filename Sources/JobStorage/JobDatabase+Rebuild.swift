@@ -39,6 +39,25 @@ extension JobDatabase {
         for ending in ["", "-wal", "-shm"] { unlink(path + ending) }
     }
 
+    /// Adds a job that has its directories and no row; under another name where its own is taken.
+    package func take(
+        _ facts: JobFacts, parameters: (JobDocument, Int) -> RunParameters
+    ) throws(JobStorageError) -> RebuildReport {
+        var report = RebuildReport()
+        try insert(facts, parameters: parameters, report: &report)
+        return report
+    }
+
+    /// The identities of all jobs.
+    package func identities() throws(JobStorageError) -> Set<JobID> {
+        try reading { database in
+            let texts = try String.fetchCursor(database, sql: "SELECT uuid FROM jobs")
+            var identities: Set<JobID> = []
+            while let text = try texts.next() { if let identity = JobID(text) { identities.insert(identity) } }
+            return identities
+        }
+    }
+
     private func insert(
         _ facts: JobFacts,
         parameters: (JobDocument, Int) -> RunParameters,
@@ -97,14 +116,14 @@ extension JobDatabase {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO runs (job, number, label, parameters, state, is_cancelled, attempt, failures, losses,
-                    verdict, started_ms, finished_ms, not_before_ms)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    verdict, metrics, started_ms, finished_ms, not_before_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         )
         let life = run.lifecycle
         try statement.execute(arguments: [
             job, run.address.number, run.parameters.label, run.parameters.json, life.state.rawValue, life.isCancelled,
-            run.attempt, life.failures, life.losses, try jsonText(run.verdict), run.started?.milliseconds,
+            run.attempt, life.failures, life.losses, try jsonText(run.verdict), run.metrics, run.started?.milliseconds,
             run.finished?.milliseconds, run.notBefore?.milliseconds,
         ])
         let row = database.lastInsertedRowID
@@ -132,6 +151,7 @@ extension RunRecord {
         started = facts?.attempts.last?.started
         if state == .running, started == nil { started = unknown }
         guard state.isFinal else { return }
+        metrics = facts?.metrics
         verdict = Verdict.ofRun(facts?.decisive?.verdict, endedAs: state)
         finished = facts?.decisive?.finished ?? facts?.attempts.last?.finished ?? unknown
     }

@@ -78,6 +78,8 @@ package struct RunFacts: Sendable {
     package var attempts: [Attempt]
     /// The steps of the newest attempt that has any.
     package var steps: [StepRecord]
+    /// JSON text of what the newest attempt measured; nil where that was not read.
+    package var metrics: String?
 
     /// Makes facts.
     package init(number: Int, attempts: [Attempt], steps: [StepRecord] = []) {

@@ -54,12 +54,12 @@ package struct RunSheet: Sendable {
         var found = Collector(), measured = Collector()
         rows = outlines.map { outline in
             let parameters = Self.read(outline.parameters)
-            for name in parameters.pipeline { found.add(.parameter(step: nil, name: name.key)) }
+            found.add(nil, parameters.pipeline) { .parameter(step: nil, name: $0) }
             for (step, object) in parameters.steps.sorted(by: { $0.key < $1.key }) {
-                for name in object { found.add(.parameter(step: step, name: name.key)) }
+                found.add(step, object) { .parameter(step: step, name: $0) }
             }
             let metrics = outline.metrics.flatMap { (try? JSONValue(parsing: $0))?.objectValue } ?? JSONObject()
-            for metric in metrics { measured.add(.metric(metric.key)) }
+            measured.add(nil, metrics) { .metric($0) }
             return Row(outline: outline, parameters: parameters, metrics: metrics)
         }
         parameters =
@@ -216,8 +216,15 @@ package struct RunSheet: Sendable {
 private struct Collector {
     private(set) var fields: [RunSheet.Field] = []
     private var known: Set<RunSheet.Field> = []
+    /// The keys of the object that was met last in each place: those of the next run are the same, as a rule.
+    private var last: [String?: [String]] = [:]
 
-    mutating func add(_ field: RunSheet.Field) {
-        if known.insert(field).inserted { fields.append(field) }
+    mutating func add(_ place: String?, _ object: JSONObject, _ field: (String) -> RunSheet.Field) {
+        if let last = last[place], last.count == object.count, zip(last, object).allSatisfy({ $0 == $1.key }) { return }
+        last[place] = object.keys
+        for entry in object {
+            let field = field(entry.key)
+            if known.insert(field).inserted { fields.append(field) }
+        }
     }
 }

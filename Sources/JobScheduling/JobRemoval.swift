@@ -1,0 +1,50 @@
+import JobStorage
+package import Jobs
+import LinuxSystem
+import Snapshots
+import SystemPackage
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Removes a job for good: its rows, then its directories; what was begun is finished by a later command.
+package enum JobRemoval {
+    private static let marker = FilePath("removing")
+
+    /// Removes a job that has ended, or is a draft.
+    package static func remove(_ job: JobID, from store: Store) throws {
+        // Without the mark, a job whose rows are gone would look like one whose rows are still to be written.
+        let directory = store.jobDirectory(job)
+        if Syscall.exists(directory) {
+            let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+            try Syscall.writeFile(marker, at: opened.number, [])
+        }
+        do {
+            try store.database.delete(job)
+        } catch {
+            try? Syscall.unlink(directory.appending(marker.string))
+            throw error
+        }
+        try removeDirectories(of: job, in: store.path)
+    }
+
+    /// Whether somebody has begun to remove the job.
+    static func hasBegun(_ job: JobID, in store: FilePath) -> Bool {
+        Syscall.exists(store.appending("jobs").appending(job.description).appending(marker.string))
+    }
+
+    /// Removes everything of a job but its rows.
+    static func removeDirectories(of job: JobID, in store: FilePath) throws {
+        let name = job.description
+        try remove(store.appending("runs"), name)
+        try remove(store.appending("data").appending("jobs"), name)
+        try remove(store.appending("jobs"), name)
+    }
+
+    private static func remove(_ parent: FilePath, _ name: String) throws {
+        guard Syscall.exists(parent.appending(name)) else { return }
+        let opened = try Syscall.open(parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        try TreeRemoval.remove(directory: opened.number, name: FilePath(name))
+    }
+}
