@@ -19,6 +19,8 @@ package enum CommandLineMain {
         do {
             if let request = ExecRequest(CommandLine.arguments.dropFirst()) {
                 try request.run()
+            } else if let topic = HelpTopic(arguments: CommandLine.arguments) {
+                try CommandContext().print(topic.text)
             } else {
                 var command = try ClocheCommand.parseAsRoot()
                 try command.run()
@@ -100,6 +102,7 @@ struct ClocheCommand: ParsableCommand {
 
             References: JOB (a name, the beginning of an id, or @last), JOB/7 (a run), JOB/7/train (a step).
             The store is $CLOCHE_HOME; by default /var/lib/cloche for root, ~/.local/share/cloche for others.
+            More: cloche help exit-codes, help formats, help environment; help man (a manual page for `man -l -`).
             """,
         version: "cloche 0.1",
         subcommands: [
@@ -108,6 +111,7 @@ struct ClocheCommand: ParsableCommand {
             JobCommand.self,
             PipelineCommand.self,
             EnvironmentCommand.self,
-            SnapshotCommand.self, PolicyCommand.self, ServeCommand.self, SystemCommand.self,
+            SnapshotCommand.self, PolicyCommand.self, ServeCommand.self, SystemCommand.self, OpenCommand.self,
+            CompletionCommand.self,
         ])
 }

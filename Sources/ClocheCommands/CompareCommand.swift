@@ -23,7 +23,7 @@ struct CompareCommand: ParsableCommand {
               cloche compare sweep --csv > sweep.csv
             """)
 
-    @Argument(help: "Jobs.") var jobs: [String]
+    @Argument(help: "Jobs.", completion: Completion.jobs) var jobs: [String]
     @OptionGroup var choice: RunChoiceOptions
     @Option(parsing: .unconditional, help: "Sort by these: lr, or -accuracy for the greatest first.") var sort: String?
     @Option(help: "A metric of which smaller is better.") var lower: [String] = []

@@ -16,7 +16,7 @@ import TerminalOutput
 struct CancelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "cancel", abstract: "End a job, or one run of it.")
 
-    @Argument(help: "JOB or JOB/7.") var reference: String
+    @Argument(help: "JOB or JOB/7.", completion: Completion.references) var reference: String
     @OptionGroup var output: OutputOptions
 
     func run() throws {
@@ -50,7 +50,7 @@ struct RemoveCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rm", abstract: "Remove a job or a run for good, with its files and logs.", aliases: ["remove"])
 
-    @Argument(help: "JOB or JOB/7.") var reference: String
+    @Argument(help: "JOB or JOB/7.", completion: Completion.references) var reference: String
     @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
 
     func run() throws {

@@ -100,7 +100,7 @@ struct EnvironmentBuildCommand: ParsableCommand {
 
 struct EnvironmentShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "show", abstract: "Show a built environment.")
-    @Argument(help: "Its name, or the identity of a build.") var name: String
+    @Argument(help: "Its name, or the identity of a build.", completion: Completion.environments) var name: String
     @Flag(help: "Print the log of the build instead.") var log = false
     @OptionGroup var output: OutputOptions
 

@@ -17,7 +17,7 @@ struct JobTriggerCommand: ParsableCommand {
         commandName: "trigger", abstract: "Make the runs of a scheduled job now, and follow them to their end.",
         discussion: "Its schedule goes on as if nothing had happened.")
 
-    @Argument(help: "The job.") var job: String
+    @Argument(help: "The job.", completion: Completion.jobs) var job: String
     @Option(help: "How many runs are made at once; the service has its own limit.") var maxParallel: Int?
     @OptionGroup var detaching: DetachOption
     @OptionGroup var output: OutputOptions
@@ -48,7 +48,7 @@ struct JobCopyCommand: ParsableCommand {
         abstract: "Make a draft of the same snapshot, environments, policy, parameters and options.",
         discussion: "Change it by `cloche job edit`, and start it by `cloche job start`.")
 
-    @Argument(help: "The job.") var job: String
+    @Argument(help: "The job.", completion: Completion.jobs) var job: String
     @Option(help: "Name the draft.") var name: String?
     @OptionGroup var output: OutputOptions
 
@@ -80,7 +80,7 @@ struct JobEditCommand: ParsableCommand {
               cloche job edit sweep-2 --parameters other.json --skip 3
             """)
 
-    @Argument(help: "The job.") var job: String
+    @Argument(help: "The job.", completion: Completion.jobs) var job: String
     @Option(help: "Name the job.") var name: String?
     @Option(help: "A parameters file in place of the grid.") var parameters: String?
     @Option(help: "Numbers of runs to leave out: 3,5-7.") var skip: String?

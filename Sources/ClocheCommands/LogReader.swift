@@ -91,6 +91,12 @@ struct LogReader {
     private mutating func show(
         lines bytes: [UInt8], from start: UInt64, _ times: LogTimes?, _ write: ([UInt8]) throws -> Void
     ) throws {
+        // Most pieces of a long log have nothing of what is looked for: their lines need not be told apart.
+        if let text = selection.text, let end = bytes.lastIndex(of: 0x0A), !(rest + bytes[..<end]).contains(bytes: text)
+        {
+            rest = Array(bytes[(end + 1)...])
+            return
+        }
         var output: [UInt8] = []
         var position = start - UInt64(rest.count)
         var remaining = bytes[...]
@@ -110,7 +116,7 @@ struct LogReader {
     }
 
     private func shown(_ line: ArraySlice<UInt8>, ends: Bool, at position: UInt64, _ times: LogTimes?) -> [UInt8] {
-        if let text = selection.text, !line.contains(text) { return [] }
+        if let text = selection.text, !line.contains(bytes: text) { return [] }
         var one = sanitizer
         switch selection.form {
         case .raw: return line + (ends ? [0x0A] : [])
@@ -172,20 +178,6 @@ struct LogReader {
             end = begin
         }
         return 0
-    }
-}
-
-extension ArraySlice<UInt8> {
-    /// Whether these bytes are in it, one behind the other.
-    fileprivate func contains(_ text: [UInt8]) -> Bool {
-        guard let first = text.first else { return true }
-        var rest = self
-        while let index = rest.firstIndex(of: first) {
-            rest = rest[index...]
-            if rest.starts(with: text) { return true }
-            rest = rest.dropFirst()
-        }
-        return false
     }
 }
 

@@ -23,7 +23,8 @@ struct LogsCommand: ParsableCommand {
               cloche logs sweep/3/train --raw > train.log
             """)
 
-    @Argument(help: "JOB/7 or JOB/7/train; JOB means its first run.") var reference: String
+    @Argument(help: "JOB/7 or JOB/7/train; JOB means its first run.", completion: Completion.references) var reference:
+        String
     @Flag(name: .shortAndLong, help: "Go on until the run has ended.") var follow = false
     @Option(help: "Only this step.") var step: String?
     @Option(help: "Of this attempt, from 1 on; by default of the last one.") var attempt: Int?

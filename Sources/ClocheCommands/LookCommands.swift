@@ -26,7 +26,7 @@ struct ListCommand: ParsableCommand {
             parameter has a metric's name, metric:NAME is the metric.
             """, aliases: ["list"])
 
-    @Argument(help: "A job, to list its runs.") var job: String?
+    @Argument(help: "A job, to list its runs.", completion: Completion.jobs) var job: String?
     @OptionGroup var choice: RunChoiceOptions
     @Option(parsing: .unconditional, help: "Sort runs by these: lr, or -accuracy for the greatest first.") var sort:
         String?

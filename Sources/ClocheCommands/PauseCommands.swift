@@ -10,7 +10,7 @@ struct JobPauseCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pause", abstract: "Start no more runs of a job; those that run go on to their end.")
 
-    @Argument(help: "The job.") var job: String
+    @Argument(help: "The job.", completion: Completion.jobs) var job: String
     @OptionGroup var output: OutputOptions
 
     func run() throws {
@@ -36,7 +36,7 @@ struct JobResumeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "resume", abstract: "Go on with a paused job, and follow it to its end.")
 
-    @Argument(help: "The job.") var job: String
+    @Argument(help: "The job.", completion: Completion.jobs) var job: String
     @Option(help: "How many runs are made at once; the service has its own limit.") var maxParallel: Int?
     @OptionGroup var detaching: DetachOption
     @OptionGroup var output: OutputOptions

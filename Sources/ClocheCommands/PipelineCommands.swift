@@ -1,5 +1,8 @@
 import ArgumentParser
 import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
 import Pipelines
 import SystemPackage
 import TerminalOutput
@@ -14,7 +17,7 @@ struct PipelineValidateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "validate", abstract: "Check a pipeline, its parameters file and the files that it names.")
 
-    @Argument(help: "The pipeline's file.") var pipeline: String
+    @Argument(help: "The pipeline's file.", completion: Completion.pipelines) var pipeline: String
     @OptionGroup var output: OutputOptions
 
     func run() throws {
@@ -38,27 +41,54 @@ struct PipelineValidateCommand: ParsableCommand {
 
 struct PipelineGraphCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "graph", abstract: "Draw a pipeline: as text, or in Graphviz's language.")
+        commandName: "graph", abstract: "Draw a pipeline, or that of a run with the states of its steps.",
+        discussion: """
+            Examples:
+              cloche pipeline graph main.orchest
+              cloche pipeline graph main.orchest --svg > main.svg
+              cloche pipeline graph sweep/7 --svg > run.svg
+              cloche pipeline graph main.orchest --dot | dot -Tpng > main.png
+            """)
 
-    @Argument(help: "The pipeline's file.") var pipeline: String
+    @Argument(help: "The pipeline's file, or JOB/7.", completion: Completion.pipelines) var pipeline: String
     @Flag(help: "Print it for `dot`.") var dot = false
+    @Flag(help: "Print a picture: SVG.") var svg = false
     @OptionGroup var output: OutputOptions
 
     func run() throws {
+        if [dot, svg, output.json].count(where: \.self) > 1 {
+            throw ValidationError("--dot, --svg and --json are three forms: name one")
+        }
         let context = CommandContext()
-        let file = FilePath(pipeline)
-        let plan = try JobCreation.plan(JobRequest(pipeline: file, policy: try CommandContext.policy("default")))
-        let drawing = PipelineDrawing(plan.pipeline)
+        let (pipeline, states) = try subject(context)
+        let drawing = PipelineDrawing(pipeline, states: states)
         if output.json {
-            let steps = plan.pipeline.steps.map { step in
+            let steps = pipeline.steps.map { step in
                 Documents.object([
                     ("uuid", .string(step.uuid)), ("title", .string(step.title)),
+                    ("state", states[step.uuid].map { .string($0) } ?? .null),
                     ("parents", .array(step.incomingConnections.map { .string($0) })),
                 ])
             }
             return try context.print(Documents.object([("steps", .array(steps))]))
         }
-        let text = dot ? drawing.dot() : drawing.text(style: context.streams.output.styling.unicode ? .unicode : .ascii)
+        let style: PipelineDrawing.Style = context.streams.output.styling.unicode ? .unicode : .ascii
+        let text = svg ? drawing.svg() : dot ? drawing.dot() : drawing.text(style: style)
         try context.print(String(text.hasSuffix("\n") ? text.dropLast() : text[...]))
+    }
+
+    /// A file where there is one of that name, else the run of a job.
+    private func subject(_ context: CommandContext) throws -> (Pipeline, states: [String: String]) {
+        let file = FilePath(pipeline)
+        guard !Syscall.exists(file), !pipeline.hasSuffix(".orchest"), (try? RunReference(pipeline))?.run != nil else {
+            let request = JobRequest(pipeline: file, policy: try CommandContext.policy("default"))
+            return (try JobCreation.plan(request).pipeline, [:])
+        }
+        let store = try context.openStore()
+        let target = try Target(pipeline, in: store)
+        guard let run = target.run, target.step == nil else { throw ValidationError("name a run: JOB/7") }
+        let pipeline = try store.pipeline(of: store.document(target.job.uuid))
+        let steps = try store.database.steps(of: run.address).map { ($0.uuid, $0.state.rawValue) }
+        return (pipeline, Dictionary(steps) { first, _ in first })
     }
 }

@@ -15,7 +15,7 @@ struct PolicyShowCommand: ParsableCommand {
               cloche policy show lab                the document, as it was written
               cloche policy show lab --origin       each value, and which line of which document says so
             """)
-    @Argument(help: "Its name.") var name: String
+    @Argument(help: "Its name.", completion: Completion.policies) var name: String
     @Flag(help: "Every value, also those that it inherits.") var effective = false
     @Flag(help: "Every value, and where it comes from.") var origin = false
     @OptionGroup var output: OutputOptions

@@ -19,7 +19,7 @@ struct RetryCommand: ParsableCommand {
               cloche retry sweep --all    and those that were cancelled or skipped
             """)
 
-    @Argument(help: "JOB or JOB/7.") var reference: String
+    @Argument(help: "JOB or JOB/7.", completion: Completion.references) var reference: String
     @Flag(help: "Of a job, runs that were cancelled or skipped as well.") var all = false
     @Option(help: "How many runs are made at once; the service has its own limit.") var maxParallel: Int?
     @OptionGroup var detaching: DetachOption

@@ -13,7 +13,7 @@ struct JobSettings: ParsableArguments {
     @Option(name: .customLong("env-var"), help: "Set a variable of every step: NAME=VALUE.")
     var variables: [String] = []
 
-    @Option(help: "What the sandboxes may do: the name of a policy.")
+    @Option(help: "What the sandboxes may do: the name of a policy.", completion: Completion.policies)
     var policy = "default"
 
     @Option(help: "End a step after this time: 90s, 15m, 2h.")
@@ -68,7 +68,7 @@ struct RunCommand: ParsableCommand {
               cloche run main.orchest --policy online --env-var STAGE=test
             """)
 
-    @Argument(help: "The pipeline's file.") var pipeline: String
+    @Argument(help: "The pipeline's file.", completion: Completion.pipelines) var pipeline: String
     @Option(name: .shortAndLong, help: "Set a pipeline parameter: NAME=JSON.") var parameter: [String] = []
     @Option(name: .customLong("step-param"), help: "Set a step's parameter: STEP.NAME=JSON.") var stepParameter:
         [String] = []
@@ -176,7 +176,7 @@ struct JobCommand: ParsableCommand {
 
 /// Which runs of the grid a job is to have.
 struct GridOptions: ParsableArguments {
-    @Argument(help: "The pipeline's file.") var pipeline: String
+    @Argument(help: "The pipeline's file.", completion: Completion.pipelines) var pipeline: String
     @Option(help: "A parameters file instead of the one beside the pipeline.") var parameters: String?
     @Option(help: "Numbers of runs to leave out: 3,5-7.") var skip: String?
     @Option(help: "Numbers of the only runs to make: 3,5-7.") var only: String?
@@ -316,7 +316,7 @@ struct JobStartCommand: ParsableCommand {
         commandName: "start", abstract: "Go on with the pending runs of a job, and follow it to its end.",
         discussion: "Runs that a service left running when it ended are adopted.")
 
-    @Argument(help: "The job.") var job: String
+    @Argument(help: "The job.", completion: Completion.jobs) var job: String
     @Option(help: "How many runs are made at once; the service has its own limit.") var maxParallel: Int?
     @OptionGroup var detaching: DetachOption
     @OptionGroup var output: OutputOptions

@@ -18,8 +18,9 @@ struct SandboxWishes: Hashable {
 
 /// The options for it.
 struct SandboxOptions: ParsableArguments {
-    @Option(help: "What the sandbox may do: the name of a policy.") var policy = SandboxWishes().policy
-    @Option(help: "The environment: a base, or the uuid of one of the project's.")
+    @Option(help: "What the sandbox may do: the name of a policy.", completion: Completion.policies) var policy =
+        SandboxWishes().policy
+    @Option(help: "The environment: a base, or the uuid of one of the project's.", completion: Completion.environments)
     var environment = SandboxWishes().environment
     @Option(help: "A directory that is shown, with throw-away changes, at /project-dir.") var project: String?
     @Option(name: .customLong("bind-ro"), help: "Show a file or directory of the host, read-only: PATH or PATH:INSIDE.")

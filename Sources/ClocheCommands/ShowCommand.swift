@@ -15,7 +15,7 @@ struct ShowCommand: ParsableCommand {
         commandName: "show", abstract: "Show a job, a run or a step: what it is, how it went, and why.",
         aliases: ["inspect"])
 
-    @Argument(help: "JOB, JOB/7 or JOB/7/train.") var reference: String
+    @Argument(help: "JOB, JOB/7 or JOB/7/train.", completion: Completion.references) var reference: String
     @Option(help: "Of a job, show at most so many runs; 0 is all.") var limit = 50
     @OptionGroup var output: OutputOptions
 

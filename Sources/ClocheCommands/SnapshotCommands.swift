@@ -251,7 +251,7 @@ struct SnapshotListCommand: ParsableCommand {
 struct SnapshotShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show a snapshot: how it came about, and everything that is in it.")
-    @Argument(help: "The beginning of its identity, or a job.") var reference: String
+    @Argument(help: "The beginning of its identity, or a job.", completion: Completion.snapshots) var reference: String
     @Argument(help: "List only this path, and what is below it.") var path: String?
     @OptionGroup var output: OutputOptions
 

@@ -11,7 +11,7 @@ struct WatchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "watch", abstract: "Follow a job, or a run, that another process drives; ends with its result.")
 
-    @Argument(help: "JOB or JOB/7.") var reference: String
+    @Argument(help: "JOB or JOB/7.", completion: Completion.references) var reference: String
 
     func run() throws {
         let context = CommandContext()

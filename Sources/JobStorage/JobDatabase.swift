@@ -44,6 +44,16 @@ package final class JobDatabase: Sendable {
         if check == .everyPage { try checkEveryPage() }
     }
 
+    /// Opens the database at `path` for reading alone: nothing of it is made, migrated or written.
+    package init(reading path: String) throws(JobStorageError) {
+        self.path = path
+        var configuration = Self.configuration
+        configuration.readonly = true
+        let settings = configuration
+        queue = try Self.waiting(path: path) { try DatabaseQueue(path: path, configuration: settings) }
+        try checkFormat()
+    }
+
     /// Closes the database; every use of it from then on fails.
     package func close() throws(JobStorageError) {
         isClosed.store(true, ordering: .sequentiallyConsistent)

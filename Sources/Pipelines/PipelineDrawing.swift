@@ -1,9 +1,11 @@
 /// Pictures of a pipeline's steps and connections.
 package struct PipelineDrawing: Sendable {
-    private let pipeline: Pipeline
-    private let graph: StepGraph
+    let pipeline: Pipeline
+    let graph: StepGraph
     /// What each step is called, escaped; titles that several steps have are told apart.
-    private let names: [String: String]
+    let names: [String: String]
+    /// The words of the steps' states in a run, by identity.
+    let states: [String: String]
 
     /// Which characters a drawing may use.
     package enum Style: Sendable, Hashable {
@@ -13,9 +15,10 @@ package struct PipelineDrawing: Sendable {
         case unicode
     }
 
-    /// Pictures of `pipeline`.
-    package init(_ pipeline: Pipeline) {
+    /// Pictures of `pipeline`; with `states`, the words of its steps' states by identity, of a run of it.
+    package init(_ pipeline: Pipeline, states: [String: String] = [:]) {
         self.pipeline = pipeline
+        self.states = states
         graph = StepGraph(pipeline)
         var uses: [ExactText: Int] = [:]
         for step in pipeline.steps { uses[ExactText(step.displayName), default: 0] += 1 }
@@ -49,6 +52,7 @@ package struct PipelineDrawing: Sendable {
         if let step = pipeline.step(uuid: uuid), step.resolvedFile.path != names[uuid] {
             line += "  (\(printable(step.resolvedFile.path, limit: 120)))"
         }
+        if let state = states[uuid] { line += "  \(state)" }
         let parents = graph.parents(of: uuid)
         if !parents.isEmpty {
             let shown = parents.prefix(8).map { names[$0] ?? $0 }.joined(separator: ", ")

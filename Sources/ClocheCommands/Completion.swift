@@ -1,0 +1,103 @@
+import ArgumentParser
+import JobScheduling
+import JobStorage
+import Jobs
+import LinuxSystem
+import Policies
+import SystemPackage
+import TerminalOutput
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+struct CompletionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "completion",
+        abstract: "Print a script by which a shell completes commands, jobs, runs and names.",
+        discussion: """
+            Examples:
+              cloche completion bash > /etc/bash_completion.d/cloche          (or source <(cloche completion bash))
+              cloche completion zsh > "${fpath[1]}/_cloche"
+              cloche completion fish > ~/.config/fish/completions/cloche.fish
+            """)
+
+    @Argument(help: "bash, zsh or fish.") var shell: String
+
+    func run() throws {
+        guard let known = CompletionShell.allCases.first(where: { $0.rawValue == shell }) else {
+            throw ValidationError("there is no completion for `\(printable(shell))`, only for bash, zsh and fish")
+        }
+        try CommandContext().print(ClocheCommand.completionScript(for: known))
+    }
+}
+
+/// What a shell proposes while a name is being typed.
+///
+/// It never makes a store, changes nothing, and says nothing of errors: a proposal that cannot be made is none.
+enum Completion {
+    /// So many names are proposed.
+    private static let most = 500
+
+    /// Jobs; behind `JOB/` the numbers of its runs, behind `JOB/7/` its steps.
+    static let references = CompletionKind.custom { _, _, word in references(word) }
+    /// Jobs alone.
+    static let jobs = CompletionKind.custom { _, _, word in references(String(word.prefix { $0 != "/" })) }
+    /// Policies.
+    static let policies = CompletionKind.custom { _, _, _ in
+        (try? CommandContext.policies().names) ?? []
+    }
+    /// Environments that have been built.
+    static let environments = CompletionKind.custom { _, _, _ in names(in: "environments/names") }
+    /// Snapshots, by the beginnings of their identities.
+    static let snapshots = CompletionKind.custom { _, _, _ in
+        names(in: "snapshots").filter { $0.utf8.count == 64 }.map { String($0.prefix(16)) }
+    }
+    /// Pipelines and directories on the way to them.
+    static let pipelines = CompletionKind.file(extensions: ["orchest"])
+
+    private static func database() -> JobDatabase? {
+        guard let path = try? CommandContext.storePath().appending("cloche.db"), Syscall.exists(path) else {
+            return nil
+        }
+        return try? JobDatabase(reading: path.string)
+    }
+
+    private static func references(_ word: String) -> [String] {
+        guard let database = database() else { return [] }
+        let parts = word.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
+        guard parts.count > 1 else {
+            let jobs = (try? database.jobs(limit: most)) ?? []
+            return (["@last"] + jobs.map(\.name.description)).filter { $0.hasPrefix(word) && isPlain($0) }
+        }
+        guard let reference = try? RunReference(parts[0]).job, let job = try? database.job(matching: reference) else {
+            return []
+        }
+        guard parts.count > 2 else {
+            let outlines = (try? database.outlines(of: job.uuid, limit: 10_000)) ?? []
+            return outlines.lazy.map { "\(parts[0])/\($0.number)" }.filter { $0.hasPrefix(word) }.prefix(most)
+                .map { $0 }
+        }
+        guard let number = Int(parts[1]), let run = try? database.run(number, of: job),
+            let steps = try? database.steps(of: run.address)
+        else { return [] }
+        return steps.map { "\(parts[0])/\(parts[1])/\($0.title)" }.filter { $0.hasPrefix(word) && isPlain($0) }
+    }
+
+    private static func names(in directory: String) -> [String] {
+        guard let path = try? CommandContext.storePath().appending(directory),
+            let opened = try? Syscall.open(path, O_RDONLY | O_DIRECTORY),
+            let entries = try? Syscall.directoryEntries(opened.number)
+        else { return [] }
+        return entries.map { String(decoding: $0.name, as: UTF8.self) }.filter(isPlain).sorted()
+    }
+
+    /// A name that a shell's script passes on as it is: whoever named a job or a step must not reach a command line.
+    private static func isPlain(_ name: String) -> Bool {
+        !name.isEmpty
+            && name.unicodeScalars.allSatisfy { scalar in
+                scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)
+                    || "@-_.+/".unicodeScalars.contains(scalar)
+            }
+    }
+}

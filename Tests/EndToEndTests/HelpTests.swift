@@ -1,0 +1,86 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    @Suite("Help, completion and pictures", .enabled(if: Cloche.isBuilt, "the programs are not built"))
+    struct Helping {
+        @Test("exit codes, formats and variables are told, and a manual page is made of the commands") func topics()
+            throws
+        {
+            let codes = try Cloche.run("help", "exit-codes")
+            #expect(codes.status == 0 && codes.output.contains("\n  3  Some runs of the grid failed"))
+            #expect(try Cloche.run("help", "formats").output.contains("RFC 4180"))
+            #expect(try Cloche.run("help", "environment").output.contains("CLOCHE_HOME"))
+            #expect(try Cloche.run("help", "ls").output.contains("--where"))
+            let page = try Cloche.run("help", "man").output
+            #expect(page.hasPrefix(".TH CLOCHE 1") && page.contains(#".SS "cloche compare""#))
+            #expect(page.contains(#"\fB\-\-where\fR"#) && page.contains(".SH \"EXIT STATUS\""))
+        }
+
+        @Test(
+            "a shell gets a script, and proposals of jobs, runs and steps that it can pass on",
+            arguments: ["bash", "zsh", "fish"])
+        func completion(shell: String) throws {
+            let script = try Cloche.run("completion", shell)
+            #expect(script.status == 0 && script.output.contains("---completion"), "\(script.errors)")
+        }
+
+        @Test("proposals are what there is, and nothing that a shell would obey") func proposals() throws {
+            let project = try TestProject([.init(file: "load.sh", text: "true\n")], parameters: ["a": 0])
+            let hostile = project.name + " $(touch x)"
+            for name in [project.name, hostile] {
+                #expect(try project.cloche("run", "main.orchest", "--name", name).status == 0)
+            }
+            func proposed(_ word: String) throws -> [String] {
+                let index = "2"
+                return try Cloche.start(
+                    [
+                        "---completion", "show", "--", "positional@0", index, String(word.utf8.count), "cloche", "show",
+                        word,
+                    ],
+                    environment: ["SAP_SHELL": "bash"]
+                ).wait(timeout: 30).output.split(separator: "\n").map(String.init)
+            }
+            #expect(try proposed(project.name) == [project.name])
+            #expect(try proposed(project.name + "/") == [project.name + "/0"])
+            #expect(try proposed(project.name + "/0/") == [project.name + "/0/load"])
+            #expect(try proposed("no-such-job/") == [])
+            for name in [project.name, hostile] { _ = try Cloche.run("rm", name, "--yes") }
+        }
+
+        @Test("a pipeline is drawn with the states of a run") func picture() throws {
+            let project = try TestProject([
+                .init(file: "load.sh", text: "true\n"), .init(file: "train.sh", text: "exit 3\n", after: [0]),
+            ])
+            #expect(try project.cloche("run", "main.orchest", "--name", project.name).status == 1)
+            let drawn = try Cloche.run("pipeline", "graph", "\(project.name)/0", "--svg")
+            #expect(
+                drawn.output.contains("succeeded \u{B7} load.sh") && drawn.output.contains("failed \u{B7} train.sh"))
+            #expect(try Cloche.run("pipeline", "graph", "\(project.name)/0").output.contains("  failed"))
+            #expect(try project.cloche("pipeline", "graph", "main.orchest", "--svg").output.hasPrefix("<svg"))
+            #expect(try project.cloche("pipeline", "graph", "main.orchest", "--svg", "--dot").status == 64)
+            #expect(try Cloche.run("pipeline", "graph", "no-such-job/0").status == 5)
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+
+        @Test("a notebook is not opened where there is none, nowhere to show it, or nothing to make a page with")
+        func opening() throws {
+            let notebook =
+                #"{"cells":[],"metadata":{"kernelspec":{"name":"python3","language":"python"}},"nbformat":4,"nbformat_minor":5}"#
+            let project = try TestProject([
+                .init(file: "book.ipynb", text: notebook), .init(file: "load.sh", text: "true\n"),
+            ])
+            _ = try project.cloche("run", "main.orchest", "--name", project.name)
+            let nowhere = try Cloche.run("open", "\(project.name)/0/book")
+            #expect(nowhere.status == 64 && nowhere.errors.contains("--output"), "\(nowhere.errors)")
+            let script = try Cloche.run("open", "\(project.name)/0/load", "--output", "-")
+            #expect(script.status == 6 && script.errors.contains("cloche logs"), "\(script.errors)")
+            let bare = try Cloche.run("open", "\(project.name)/0", "--output", "-")
+            #expect(bare.status == 1 && bare.errors.contains("has no nbconvert"), "\(bare.errors)")
+            #expect(bare.errors.contains("setup script") && bare.output.isEmpty)
+            #expect(try Cloche.run("open", project.name, "--output", "-").status == 64)
+            #expect(try Cloche.run("open", "\(project.name)/0", "--attempt", "7", "--output", "-").status == 5)
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+    }
+}
