@@ -123,6 +123,7 @@ let package = Package(
             name: "PoliciesTests", dependencies: ["Policies", "Isolation", system], swiftSettings: strict),
         .testTarget(
             name: "CgroupsTests", dependencies: ["Cgroups", "Isolation", "LinuxSystem", system], swiftSettings: strict),
+        .testTarget(name: "RunsTests", dependencies: ["Runs", "Isolation"], swiftSettings: strict),
         .testTarget(name: "JobsTests", dependencies: ["Jobs", "Isolation", "Pipelines"], swiftSettings: strict),
         .testTarget(
             name: "JobStorageTests",

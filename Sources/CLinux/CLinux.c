@@ -90,6 +90,8 @@ int CLinux_setresuid(uid_t real, uid_t effective, uid_t saved) {
 int CLinux_setresgid(gid_t real, gid_t effective, gid_t saved) {
     return (int)syscall(SYS_setresgid, real, effective, saved);
 }
+int CLinux_setfsuid(uid_t user) { return (int)syscall(SYS_setfsuid, user); }
+int CLinux_setfsgid(gid_t group) { return (int)syscall(SYS_setfsgid, group); }
 int CLinux_setgroups(size_t count, const gid_t *groups) { return (int)syscall(SYS_setgroups, count, groups); }
 int CLinux_fcntl(int descriptor, int command, long argument) { return fcntl(descriptor, command, argument); }
 int CLinux_ioctl(int descriptor, unsigned long request, void *argument) { return ioctl(descriptor, request, argument); }

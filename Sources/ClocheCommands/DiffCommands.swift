@@ -109,10 +109,11 @@ struct DiffCommand: ParsableCommand {
     }
 }
 
-/// What a run made of its project: the snapshot, and on top of it the changes of its latest attempt.
+/// What a run made of its project: the snapshot, and on top of it what its latest attempt has and what that kept of earlier ones.
 private struct RunResult {
     let snapshot: SnapshotIdentity
-    private let upper: FilePath
+    private let directory: RunDirectory
+    private let attempt: Int
     private let name: String
 
     init(_ target: Target, _ text: String, in store: Store) throws {
@@ -124,28 +125,33 @@ private struct RunResult {
         guard let identity = SnapshotIdentity(try store.document(target.job.uuid).snapshot) else {
             throw CommandFailure(.invalidData, "compare `\(printable(text))`: its job names no snapshot")
         }
-        guard let attempt = store.runDirectory(run.address).latestAttempt() else {
+        directory = store.runDirectory(run.address)
+        guard let attempt = directory.attempts().last else {
             throw CommandFailure(
                 .wrongState, "compare `\(printable(text))`: it has not started", hint: "`cloche show` tells its state")
         }
         snapshot = identity
-        upper = attempt.path.appending("project")
+        self.attempt = attempt
         name = text
     }
 
     /// What the run's view of its project holds.
     func manifest(_ context: CommandContext, _ store: Store) throws -> Manifest {
-        let base = try store.snapshots.manifest(of: snapshot)
-        guard Syscall.exists(upper) else { return base }
-        let opened = try Syscall.open(upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        let number = opened.number
-        let tree = try SnapshotProgress(context, "reading \(printable(name))").show {
-            try UpperTree(reading: number, progress: $0)
+        var manifest = try store.snapshots.manifest(of: snapshot)
+        for layer in directory.projectLayers(of: attempt) {
+            guard let opened = try directory.open(layer: layer) else { continue }
+            let number = opened.number
+            let tree = try SnapshotProgress(context, "reading \(printable(name))").show {
+                try UpperTree(reading: number, progress: $0)
+            }
+            // What `number` refers to.
+            _ = opened.number
+            for note in tree.special {
+                let paths = note.examples.prefix(3).map { displayName($0) }.joined(separator: ", ")
+                context.say("note: not compared (\(note.kind.rawValue)): \(paths)")
+            }
+            manifest = tree.merged(over: manifest)
         }
-        for note in tree.special {
-            let paths = note.examples.prefix(3).map { displayName($0) }.joined(separator: ", ")
-            context.say("note: not compared (\(note.kind.rawValue)): \(paths)")
-        }
-        return tree.merged(over: base)
+        return manifest
     }
 }

@@ -35,11 +35,19 @@ enum Documents {
         ])
     }
 
-    static func step(_ step: StepRecord) -> JSONValue {
-        object([
+    /// `origin` tells, of later attempts, whether the step was kept or why it ran.
+    static func step(_ step: StepRecord, _ origin: StepOrigin?) -> JSONValue {
+        var (from, reason): (Int?, String?) = (nil, nil)
+        switch origin {
+        case .kept(let attempt): from = attempt
+        case .runs(let because): reason = because
+        case nil: break
+        }
+        return object([
             ("uuid", .string(step.uuid)), ("title", .string(step.title)), ("state", .string(step.state.rawValue)),
             ("verdict", value(step.verdict)), ("started", value(step.started)), ("finished", value(step.finished)),
-            ("usage", value(step.usage)),
+            ("usage", value(step.usage)), ("attempt", value(from ?? step.attempt)), ("kept_from_attempt", value(from)),
+            ("reason", value(reason)),
         ])
     }
 

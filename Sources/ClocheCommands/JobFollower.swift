@@ -157,7 +157,10 @@ final class JobFollower {
             let state = RunState(after: verdict.cause).rawValue
             let time = usage?.wallSeconds.map { "  " + humanDuration(.seconds($0)) } ?? ""
             display.log("\(context.streams.error.styling.state(state))  \(titles[uuid] ?? uuid)\(time)\n")
-        case .runStarted, .runEnded: break
+        case .keeping(.kept(let kept)):
+            guard job.counts.total == 1 || showsOutput else { return }
+            display.log("kept  \(printable(titles[kept.step] ?? kept.step))  (attempt \(kept.attempt))\n")
+        case .keeping, .runStarted, .runEnded: break
         }
     }
 

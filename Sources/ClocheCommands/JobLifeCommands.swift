@@ -149,7 +149,7 @@ struct JobEditCommand: ParsableCommand {
 
 /// Which failures are followed by another attempt, and when.
 struct RetryOptions: ParsableArguments {
-    @Option(help: "Make a run that failed so many times more, from its beginning.")
+    @Option(help: "Make a run that failed so many times more; steps that finished are kept.")
     var retries: Int?
     @Option(help: "Wait so long before the first retry: 30s; twice as long before each further one, an hour at most.")
     var retryDelay: String?

@@ -27,7 +27,8 @@ struct LogsCommand: ParsableCommand {
         String
     @Flag(name: .shortAndLong, help: "Go on until the run has ended.") var follow = false
     @Option(help: "Only this step.") var step: String?
-    @Option(help: "Of this attempt, from 1 on; by default of the last one.") var attempt: Int?
+    @Option(help: "Of this attempt alone, from 1 on; by default of the last one and, for steps kept in it, of theirs.")
+    var attempt: Int?
     @Option(help: "Begin with the last lines of each step, so many.") var tail: Int?
     @Option(help: "Begin with what came since a time, or so long ago: 2026-03-01T12:00:00Z, 15m.") var since: String?
     @Option(help: "Only lines that contain this text.") var grep: String?
@@ -63,7 +64,8 @@ struct LogsCommand: ParsableCommand {
                 var reader =
                     readers[step.uuid]
                     ?? LogReader(
-                        attempt.logPath(step: step.uuid), selection, step: step.title, isAlone: wanted.count == 1,
+                        log(of: step.uuid, run.address, attempt, in: store), selection, step: step.title,
+                        isAlone: wanted.count == 1,
                         colours: context.streams.output.styling.colours)
                 try reader.read { try context.write($0) }
                 if isLast { try reader.finish { try context.write($0) } }
@@ -72,6 +74,14 @@ struct LogsCommand: ParsableCommand {
             if isLast { break }
             _ = try Syscall.poll([], milliseconds: 100)
         }
+    }
+
+    /// The log of a step that was kept is in the attempt in which it ran.
+    private func log(
+        of step: String, _ run: RunAddress, _ shown: AttemptDirectory, in store: Store
+    ) -> FilePath {
+        let owner = attempt == nil ? store.runDirectory(run).attempt(withLogOf: step, shownBy: shown) : shown
+        return owner.logPath(step: step)
     }
 
     private func selection() throws -> LogSelection {

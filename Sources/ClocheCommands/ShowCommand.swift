@@ -77,10 +77,12 @@ struct ShowCommand: ParsableCommand {
     private func show(_ context: CommandContext, _ store: Store, _ job: JobRecord, _ run: RunRecord) throws {
         let steps = try store.database.steps(of: run.address)
         let metrics = RunTable.metrics(store, run)
+        let origins = store.runDirectory(run.address).latestAttempt()?.origins() ?? [:]
         if output.json {
             return try context.print(
                 Documents.object([
-                    ("run", Documents.run(run, job, metrics: metrics)), ("steps", .array(steps.map(Documents.step))),
+                    ("run", Documents.run(run, job, metrics: metrics)),
+                    ("steps", .array(steps.map { Documents.step($0, origins[$0.uuid]) })),
                 ]))
         }
         let styling = context.streams.output.styling
@@ -120,7 +122,7 @@ struct ShowCommand: ParsableCommand {
         let parents = (try? store.runDirectory(run.address).spec())?.steps.map { ($0.uuid, $0.parents) } ?? []
         let tree = StepTree(
             steps, parents: Dictionary(parents) { first, _ in first }, unicode: styling.unicode)
-        try context.print(tree.table())
+        try context.print(tree.table(origins: origins))
         let tail = JobSummary.lastLines(of: run.address, in: store, count: 10, styling: styling)
         if !tail.isEmpty { try context.print("\n" + tail.dropLast()) }
         try tellDenials(context, steps)
@@ -129,7 +131,9 @@ struct ShowCommand: ParsableCommand {
     private func show(
         _ context: CommandContext, _ store: Store, _ job: JobRecord, _ run: RunRecord, _ step: StepRecord
     ) throws {
-        if output.json { return try context.print(Documents.object([("step", Documents.step(step))])) }
+        let directory = store.runDirectory(run.address)
+        let origin = directory.latestAttempt()?.origins()[step.uuid]
+        if output.json { return try context.print(Documents.object([("step", Documents.step(step, origin))])) }
         let styling = context.streams.output.styling
         var facts = [
             ("step", styling.apply(.bold, to: printable(step.title))), ("uuid", printable(step.uuid)),
@@ -149,15 +153,14 @@ struct ShowCommand: ParsableCommand {
             if let bytes = usage.memoryPeakBytes { facts.append(("memory", humanBytes(bytes))) }
             if let bytes = usage.outputBytes { facts.append(("output", humanBytes(bytes))) }
         }
-        let attempt = store.runDirectory(run.address).latestAttempt()
-        if let attempt {
-            facts.append(("log", attempt.logPath(step: step.uuid).string))
+        if let origin { facts.append(("attempt \(run.attempt)", printable(origin.description))) }
+        let log = directory.latestAttempt().map {
+            directory.attempt(withLogOf: step.uuid, shownBy: $0).logPath(step: step.uuid)
         }
+        if let log { facts.append(("log", log.string)) }
         try context.print(lines(facts))
         try tellDenials(context, [step])
-        let tail = attempt.map {
-            LogTail.lines($0.logPath(step: step.uuid), count: 10, prefix: "  | ", styling: styling)
-        }
+        let tail = log.map { LogTail.lines($0, count: 10, prefix: "  | ", styling: styling) }
         if let tail, !tail.isEmpty { try context.print("\n" + tail.dropLast()) }
     }
 

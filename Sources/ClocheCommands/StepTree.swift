@@ -1,6 +1,7 @@
 import Isolation
 import Jobs
 import LinuxSystem
+import Runs
 import TerminalOutput
 
 /// The steps of a run as a tree: each below the step that it waits for the longest.
@@ -55,8 +56,8 @@ struct StepTree {
         self.lines = lines
     }
 
-    /// The table of the steps.
-    func table() -> Table {
+    /// The table of the steps; `origins` tell of an attempt that kept results why each step ran or was kept.
+    func table(origins: [String: StepOrigin]) -> Table {
         let joins = lines.contains { !$0.joins.isEmpty }
         var columns = [
             Table.Column("STEP", minimum: 12), Table.Column("STATE", minimum: 11),
@@ -66,6 +67,7 @@ struct StepTree {
         ]
         if joins { columns.append(Table.Column("AFTER", priority: 4)) }
         columns.append(Table.Column("CAUSE", priority: 1, minimum: 16))
+        if !origins.isEmpty { columns.append(Table.Column("WHY IT RAN OR WAS KEPT", priority: 3)) }
         var table = Table(columns)
         for line in lines {
             let step = line.step
@@ -82,6 +84,7 @@ struct StepTree {
             ]
             if joins { cells.append(Table.Cell(line.joins.joined(separator: ", "))) }
             cells.append(Table.Cell(cause))
+            if !origins.isEmpty { cells.append(Table.Cell(origins[step.uuid]?.description ?? "")) }
             table.append(cells)
         }
         return table

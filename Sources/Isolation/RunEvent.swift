@@ -11,6 +11,8 @@ package struct RunEvent: Sendable, Hashable {
         case stepStarted(step: String)
         /// A step has ended, or will never start.
         case stepEnded(step: String, verdict: Verdict, usage: Usage?)
+        /// Something about results that a later attempt can keep, or that this one does.
+        case keeping(Keeping)
         /// The attempt has ended; always the last line.
         case runEnded(verdict: Verdict)
     }
@@ -62,7 +64,7 @@ package struct RunEvent: Sendable, Hashable {
 
 extension RunEvent: Codable {
     private enum CodingKeys: String, CodingKey {
-        case time, type, attempt, step, verdict, usage
+        case time, type, attempt, step, verdict, usage, keeping
     }
 
     private enum Kind: String, Codable {
@@ -75,6 +77,10 @@ extension RunEvent: Codable {
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         time = try container.decode(Timestamp.self, forKey: .time)
+        if let kind = try? container.decode(Keeping.Kind.self, forKey: .type) {
+            occurrence = .keeping(try Keeping(kind, from: container, .keeping))
+            return
+        }
         switch try container.decode(Kind.self, forKey: .type) {
         case .runStarted:
             occurrence = .runStarted(attempt: try container.decode(Int.self, forKey: .attempt))
@@ -106,6 +112,9 @@ extension RunEvent: Codable {
             try container.encode(step, forKey: .step)
             try container.encode(verdict, forKey: .verdict)
             try container.encodeIfPresent(usage, forKey: .usage)
+        case .keeping(let keeping):
+            try container.encode(keeping.kind, forKey: .type)
+            try keeping.encode(to: &container, .keeping)
         case .runEnded(let verdict):
             try container.encode(Kind.runEnded, forKey: .type)
             try container.encode(verdict, forKey: .verdict)

@@ -286,13 +286,17 @@ package final class JobEngine {
         case .runStarted:
             run.steps = preparedSteps(of: run)
             try store.database.record(Array(run.steps.values), of: run.address)
-        case .stepStarted(let step), .stepEnded(let step, _, _):
-            guard run.steps[step] != nil else { return }
-            run.steps[step]?.apply(event)
-            try store.database.record(run.steps[step].map { [$0] } ?? [], of: run.address)
-        case .runEnded:
-            break
+        case .stepStarted(let step), .stepEnded(let step, _, _): try apply(event, to: step, of: run)
+        case .keeping(.kept(let kept)): try apply(event, to: kept.step, of: run)
+        case .keeping, .runEnded: break
         }
+    }
+
+    private func apply(_ event: RunEvent, to step: String, of run: ActiveRun) throws {
+        guard var record = run.steps[step] else { return }
+        record.apply(event)
+        run.steps[step] = record
+        try store.database.record([record], of: run.address)
     }
 
     private func supervisorEnded(_ run: ActiveRun) {

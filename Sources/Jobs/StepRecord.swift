@@ -42,7 +42,13 @@ package struct StepRecord: Sendable, Hashable {
             finished = state.isFinal ? event.time : nil
             self.verdict = verdict
             self.usage = usage
-        case .runStarted, .stepStarted, .stepEnded, .runEnded:
+        case .keeping(.kept(let kept)) where kept.step == uuid:
+            state = .succeeded
+            started = kept.started
+            finished = kept.finished
+            verdict = kept.verdict
+            usage = kept.usage
+        case .runStarted, .stepStarted, .stepEnded, .keeping, .runEnded:
             break
         }
     }

@@ -49,6 +49,13 @@ extension Syscall {
         _ = try check("umount2", target.string) { target.withPlatformString { Glibc.umount2($0, CInt(MNT_DETACH)) } }
     }
 
+    /// umount2(2): fails with EBUSY where this mount namespace still uses the mount.
+    package static func unmount(_ target: FilePath) throws(SyscallError) {
+        _ = try check("umount2", target.string) {
+            target.withPlatformString { Glibc.umount2($0, CInt(UMOUNT_NOFOLLOW)) }
+        }
+    }
+
     /// pivot_root(2).
     package static func pivotRoot(_ newRoot: FilePath, _ oldRoot: FilePath) throws(SyscallError) {
         _ = try check("pivot_root", newRoot.string) {

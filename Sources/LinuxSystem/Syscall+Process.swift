@@ -31,6 +31,17 @@ extension Syscall {
         _ = try check("setresgid", String(id)) { CLinux_setresgid(id, id, id) }
     }
 
+    /// setfsuid(2) and setfsgid(2) of this thread: the ids with which it makes files.
+    ///
+    /// Both calls tell the former id and no failure; whether the change was made is asked for.
+    package static func setFileIdentity(user: UInt32, group: UInt32) throws(SyscallError) {
+        _ = CLinux_setfsgid(group)
+        _ = CLinux_setfsuid(user)
+        guard CLinux_setfsgid(.max) == Int32(bitPattern: group), CLinux_setfsuid(.max) == Int32(bitPattern: user) else {
+            throw SyscallError("setfsuid", String(user), errno: .notPermitted)
+        }
+    }
+
     /// setgroups(2) with no group.
     package static func clearSupplementaryGroups() throws(SyscallError) {
         _ = try check("setgroups") { CLinux_setgroups(0, nil) }

@@ -19,8 +19,18 @@ final class RunSupervisor {
         case ended(Verdict)
     }
 
+    /// With what an attempt begins.
+    struct Beginning {
+        var attempt: Int
+        /// The boot of the host.
+        var boot: String
+        var kept: KeptResults
+        /// Lines of metrics of the steps that are kept.
+        var metrics: [UInt8]
+    }
+
     private let spec: RunSpec
-    private let attempt: Int
+    private let beginning: Beginning
     private let supervisor: SandboxSupervisor
     private let limits: [LimitReport]
     private let counters: () -> CgroupUsage?
@@ -34,16 +44,22 @@ final class RunSupervisor {
     private var failedStep: RunSpec.Step?
     private var stopReason: SandboxReport.Intervention?
     private var weaknesses: [String]?
+    /// Why the run cannot go on, where it is not for a step.
+    private var breakdown: Verdict?
+    /// Steps that have succeeded since the project was set aside for the last time.
+    private var unsealed: [String] = []
+    private var sealCount = 0
+    private var sealingEnded = false
     /// Lines of events that are written, but neither safe on the disk nor known to the engine.
     private var untold: [UInt8] = []
 
     init(
-        _ spec: RunSpec, attempt: Int, supervisor: SandboxSupervisor, limits: [LimitReport],
+        _ spec: RunSpec, _ beginning: Beginning, supervisor: SandboxSupervisor, limits: [LimitReport],
         counters: @escaping () -> CgroupUsage?,
         mirror: CInt
     ) throws(LaunchError) {
         self.spec = spec
-        self.attempt = attempt
+        self.beginning = beginning
         self.supervisor = supervisor
         self.limits = limits
         self.counters = counters
@@ -65,12 +81,22 @@ final class RunSupervisor {
         events = try LaunchError.during(step) { () throws(SyscallError) in
             try Syscall.open("events.jsonl", at: owner, O_WRONLY | O_CREAT | O_APPEND | O_EXCL, mode: 0o644)
         }
+        if !beginning.metrics.isEmpty {
+            try LaunchError.during(step) { () throws(SyscallError) in
+                try Syscall.writeFile(Self.metrics, at: owner, beginning.metrics)
+                try Syscall.changeOwner(Self.metrics, at: owner, user: IdentityMap.user, group: IdentityMap.user)
+            }
+        }
         for step in spec.steps { states[step.uuid] = .pending }
+        for kept in beginning.kept.steps { states[kept.step] = .ended(kept.verdict) }
     }
+
+    private static let metrics: FilePath = "exchange/metrics.jsonl"
 
     /// Runs to the end and gives the verdict of the run.
     func run() throws(LaunchError) -> Verdict {
-        record(.runStarted(attempt: attempt))
+        record(.runStarted(attempt: beginning.attempt))
+        if beginning.attempt > 1 { tellBeginning() }
         watchDisk()
         startReady()
         while !isFinished {
@@ -79,12 +105,31 @@ final class RunSupervisor {
         supervisor.finish()
         writeUsage()
         let verdict = runVerdict()
+        // Who was told to stop says so first: the one who told may not wait for the disk.
+        if stopReason == nil { sync() }
         record(.runEnded(verdict: verdict))
         tell()
         try LaunchError.during("write the verdict") { () throws(SyscallError) in
             try AttemptDirectory.conclude(verdict, in: directory.number)
         }
+        if stopReason != nil { sync() }
         return verdict
+    }
+
+    /// Waits until what the steps have written is on the disk: nothing else does so.
+    private func sync() {
+        // A disk that fails has told the steps, or tells the next reader; the verdict is about them.
+        try? AttemptDirectory.sync(directory.number)
+    }
+
+    private func tellBeginning() {
+        let kept = beginning.kept
+        record(
+            .keeping(
+                .begun(
+                    RunEvent.Beginning(
+                        layers: kept.layers, reasons: kept.reasons, metricsBytes: Int64(beginning.metrics.count)))))
+        for step in kept.steps { record(.keeping(.kept(step))) }
     }
 
     /// Nothing limits what steps write to the project and to shared data, so they end before there is no room for the
@@ -118,14 +163,14 @@ final class RunSupervisor {
 
     private func startReady() {
         for step in spec.steps where states[step.uuid] == .pending {
-            guard failedStep == nil, stopReason == nil else { break }
+            guard failedStep == nil, stopReason == nil, breakdown == nil else { break }
             guard spec.parallelSteps <= 0 || running.count < spec.parallelSteps else { break }
             let ready = step.parents.allSatisfy {
                 if case .ended(let verdict) = states[$0] { verdict.cause == .succeeded } else { false }
             }
             if ready { start(step) }
         }
-        if failedStep != nil || stopReason != nil { skipPending() }
+        if failedStep != nil || stopReason != nil || breakdown != nil { skipPending() }
         supervisor.loop.stop()
     }
 
@@ -203,12 +248,51 @@ final class RunSupervisor {
         }
         states[step.uuid] = .ended(verdict)
         record(.stepEnded(step: step.uuid, verdict: verdict, usage: usage))
+        if verdict.cause == .succeeded { unsealed.append(step.uuid) }
         if verdict.cause != .succeeded, failedStep == nil, stopReason == nil {
             // The first failure ends the run: siblings on other branches too.
             failedStep = step
             for sandbox in running.values { sandbox.end(.siblingFailed, grace: 1) }
         }
+        sealIfQuiet()
         startReady()
+    }
+
+    /// Sets aside what the steps have written, when none runs and some are still to come: a later attempt can begin there.
+    private func sealIfQuiet() {
+        guard running.isEmpty, failedStep == nil, stopReason == nil, !unsealed.isEmpty, !sealingEnded,
+            states.values.contains(.pending), let project = supervisor.project
+        else { return }
+        guard beginning.kept.layers.count + sealCount < Self.mostLayers else {
+            return endSealing("\(Self.mostLayers) layers of results are the most that are kept")
+        }
+        do throws(LaunchError) {
+            switch try project.seal() {
+            case .unchanged: recordSeal(nil)
+            case .sealed(let layer):
+                sealCount += 1
+                recordSeal(layer)
+            case .inUse: endSealing("a process outside of the run kept a file of the project open")
+            }
+        } catch {
+            breakdown = SandboxReport(setup: error).verdict(of: "the run", under: spec.policy)
+        }
+    }
+
+    /// The options of an overlay mount have room for more, but each layer makes the search for a name longer.
+    private static let mostLayers = 64
+
+    private func recordSeal(_ layer: String?) {
+        let size = (try? Syscall.lstat(Self.metrics, at: directory.number))?.size ?? 0
+        record(
+            .keeping(
+                .sealed(RunEvent.Seal(layer: layer, steps: unsealed, metricsBytes: size, boot: beginning.boot))))
+        unsealed = []
+    }
+
+    private func endSealing(_ reason: String) {
+        sealingEnded = true
+        record(.keeping(.ended(reason: reason)))
     }
 
     private func skipPending() {
@@ -219,6 +303,10 @@ final class RunSupervisor {
                     .dependencyFailed,
                     "step `\(printable(step.name))` was not started: step "
                         + "`\(printable(failedStep.name))` failed", detail: ["failed_step": .text(failedStep.uuid)])
+            } else if let breakdown {
+                verdict = Verdict(
+                    .dependencyFailed,
+                    "step `\(printable(step.name))` was not started: \(breakdown.summary)")
             } else {
                 verdict = Verdict(.cancelled, "step `\(printable(step.name))` was not started")
             }
@@ -234,7 +322,11 @@ final class RunSupervisor {
             return verdict
         }
         if stopReason != nil { return Verdict(.cancelled, "the run was cancelled") }
-        return Verdict(.succeeded, "all \(spec.steps.count) steps succeeded")
+        if let breakdown { return breakdown }
+        let kept = beginning.kept.steps.count
+        return Verdict(
+            .succeeded,
+            "all \(spec.steps.count) steps succeeded" + (kept == 0 ? "" : ", \(kept) of them in an earlier attempt"))
     }
 
     private func record(_ occurrence: RunEvent.Occurrence) {

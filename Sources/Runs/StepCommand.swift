@@ -63,7 +63,9 @@ package enum StepCommand {
     }
 
     /// The stage of a run: environments, project, the attempt's directory, and the binds in the order of `BindIndex`.
-    static func stage(_ spec: RunSpec, runDirectory: String, attempt: String) -> StageSpec {
+    ///
+    /// `kept` are layers of earlier attempts, the oldest first, by their paths in the run's directory.
+    static func stage(_ spec: RunSpec, runDirectory: String, attempt: String, kept: [String]) -> StageSpec {
         var binds = [
             StageSpec.Bind(source: spec.python, readOnly: true),
             StageSpec.Bind(source: "\(runDirectory)/pipeline.json", readOnly: true),
@@ -73,7 +75,9 @@ package enum StepCommand {
         }
         var stage = StageSpec(
             environments: spec.environments.map { StageSpec.Environment(layers: $0.layers) },
-            project: StageSpec.Project(lowers: spec.projectLayers, upper: "project", work: "work"),
+            project: StageSpec.Project(
+                lowers: spec.projectLayers,
+                kept: kept.isEmpty ? nil : StageSpec.Project.Kept(root: runDirectory, layers: kept.reversed())),
             writable: attempt, binds: binds)
         if spec.policy.network == .outbound { stage.outbound = OutboundNetwork.Settings() }
         return stage

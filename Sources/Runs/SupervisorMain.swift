@@ -75,9 +75,17 @@ package enum SupervisorMain {
                 attempt.removeControl()
                 return 0
             }
-            var stage = StepCommand.stage(spec, runDirectory: directory.path.string, attempt: attempt.path.string)
+            let boot = HostBoot.identity()
+            let kept = directory.keptResults(for: spec, before: number, boot: boot)
+            var stage = StepCommand.stage(
+                spec, runDirectory: directory.path.string, attempt: attempt.path.string, kept: kept.layers)
             stage.scratch = scratch?.path.string
-            code = supervise(spec, stage, number, program, group, limits, keeper, orders, trouble: trouble.writing)
+            let beginning = RunSupervisor.Beginning(
+                attempt: number, boot: boot, kept: kept,
+                metrics: kept.metricsAttempt.map {
+                    directory.attempt($0).metricsText(first: kept.metricsBytes)
+                } ?? [])
+            code = supervise(spec, stage, beginning, program, group, limits, keeper, orders, trouble: trouble.writing)
         } catch {
             let report = SandboxReport(setup: error)
             try? attempt.conclude(report.verdict(of: "the run", under: spec.policy))
@@ -102,7 +110,8 @@ package enum SupervisorMain {
     }
 
     private static func supervise(
-        _ spec: RunSpec, _ stage: StageSpec, _ number: Int, _ program: consuming OwnedFileDescriptor,
+        _ spec: RunSpec, _ stage: StageSpec, _ beginning: RunSupervisor.Beginning,
+        _ program: consuming OwnedFileDescriptor,
         _ group: borrowing RunCgroup, _ limits: [LimitReport], _ keeper: Int32, _ orders: Orders, trouble: CInt
     ) -> Int32 {
         do throws(LaunchError) {
@@ -114,7 +123,7 @@ package enum SupervisorMain {
                 controlGroupEntries: group.stepsEntry.allLists, enforcement: group.enforcement, counters: group.reader()
             )
             let run = try RunSupervisor(
-                spec, attempt: number, supervisor: supervisor,
+                spec, beginning, supervisor: supervisor,
                 limits: limits, counters: group.reader(), mirror: mirror)
             try listen(run, supervisor.loop, orders)
             _ = try run.run()

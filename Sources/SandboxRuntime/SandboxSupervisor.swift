@@ -17,6 +17,8 @@ package final class SandboxSupervisor {
     package let loop = EventLoop()
     package let identity: IdentityMap
     package let stage: Stage
+    /// The project of the run; nil where the stage has none.
+    package let project: ProjectOverlay?
     private let planner: SandboxPlanner
     private let launcher: Launcher
     private let initProgram: CInt
@@ -53,6 +55,9 @@ package final class SandboxSupervisor {
             try LaunchError.during("take on the supervisor's own user") { () throws(SyscallError) in
                 try Credentials.become(user: IdentityMap.supervisor, group: IdentityMap.supervisor)
             }
+        }
+        project = try spec.project.map { project throws(LaunchError) in
+            try ProjectOverlay(project, identity: identity, keeper: keeper)
         }
         try LaunchError.during("protect the supervisor") { () throws(SyscallError) in
             try Syscall.endWithParent(keeper)

@@ -63,7 +63,6 @@ package struct Stage: Sendable {
             try Syscall.detachMount(".")
             try Syscall.changeDirectory("/")
         }
-        if let project = spec.project { try mountProject(project, identity) }
         if let kept = spec.persistentRoot { try checkMountPoints(of: skeleton, in: kept) }
         return Stage(spec: spec, facts: facts, bindKinds: sources.bindKinds, network: network, view: view)
     }
@@ -108,24 +107,6 @@ package struct Stage: Sendable {
 
     private static func during(_ step: String, _ body: () throws(SyscallError) -> Void) throws(LaunchError) {
         try LaunchError.during(step, body)
-    }
-
-    private static func mountProject(_ project: StageSpec.Project, _ identity: IdentityMap) throws(LaunchError) {
-        let lowers = project.lowers.indices.map { StagePath.projectLower($0) }.joined(separator: ":")
-        let data =
-            "lowerdir=\(lowers),upperdir=\(StagePath.writable)/\(project.upper),"
-            + "workdir=\(StagePath.writable)/\(project.work),userxattr"
-        try during("lay the run's directory over the project") { () throws(SyscallError) in
-            // As the author's id, so that what overlayfs makes in the work directory is the author's to remove.
-            if identity.hasRange { try Credentials.become(user: IdentityMap.user, group: IdentityMap.user) }
-            for name in [project.upper, project.work] {
-                try Syscall.makeDirectory(FilePath("\(StagePath.writable)/\(name)"), mode: 0o755)
-            }
-            try Syscall.mount(
-                source: "project", target: FilePath(StagePath.project), type: "overlay",
-                flags: UInt(MS_NOSUID | MS_NODEV), data: data)
-            if identity.hasRange { try Credentials.become(user: 0, group: 0) }
-        }
     }
 
     private static func makeDevices(under root: String, _ sources: inout StageSources) throws(SyscallError) {

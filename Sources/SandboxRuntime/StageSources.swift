@@ -22,7 +22,7 @@ struct StageSources {
     static func open(_ spec: StageSpec, devices: [String]) throws(LaunchError) -> StageSources {
         var result = StageSources()
         for source in spec.sources {
-            let kind = try result.add(source.path, source.target, source.attributes)
+            let kind = try result.add(source.path, source.target, source.attributes, below: source.root)
             if source.isBind { result.bindKinds.append(kind) }
         }
         // Mounting procfs in a user namespace needs one that is wholly visible in the same mount namespace.
@@ -33,10 +33,10 @@ struct StageSources {
 
     @discardableResult
     private mutating func add(
-        _ path: String, _ target: String, _ attributes: MountAttributes
+        _ path: String, _ target: String, _ attributes: MountAttributes, below root: String? = nil
     ) throws(LaunchError) -> Stage.FileKind {
         let (mount, kind) = try LaunchError.during("open `\(path)`") { () throws(SyscallError) in
-            let location = try Syscall.openLocation(FilePath(path), resolve: .noMagicLinks)
+            let location = try Self.location(path, below: root)
             let status = try Syscall.fstat(location.number)
             guard status.isDirectory || status.isRegular else {
                 throw SyscallError("open", path, errno: .invalidArgument)
@@ -47,6 +47,18 @@ struct StageSources {
         }
         sources.append(Source(mount: mount, target: target, kind: kind))
         return kind
+    }
+
+    /// What an earlier attempt has left was in the hands of its supervisor: no link there leads anywhere else.
+    private static func location(_ path: String, below root: String?) throws(SyscallError) -> OwnedFileDescriptor {
+        guard let root else { return try Syscall.openLocation(FilePath(path), resolve: .noMagicLinks) }
+        let above = try Syscall.openLocation(FilePath(root), resolve: .noMagicLinks)
+        let directory = try Syscall.openLocation(
+            FilePath(path), at: above.number, resolve: [.beneath, .noSymlinks, .sameMount])
+        guard try Syscall.fstat(directory.number).isDirectory else {
+            throw SyscallError("open", path, errno: .notDirectory)
+        }
+        return directory
     }
 
     /// A device of the host, if it is the one that its name promises (devices.txt of the kernel: major 1 and 5).

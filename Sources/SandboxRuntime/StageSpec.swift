@@ -13,18 +13,38 @@ package struct StageSpec: Sendable, Hashable, Codable {
         package init(layers: [String]) { self.layers = layers }
     }
 
-    /// The project of a run: lower directories, topmost first, under an upper directory inside of `writable`.
+    /// The project of a run: layers that are only read, under an upper directory inside of `writable`.
     package struct Project: Sendable, Hashable, Codable {
-        package var lowers: [String]
-        /// Names of the upper and the work directory in the writable directory.
-        package var upper: String, work: String
+        /// Names in the writable directory: what is written now, the kernel's work directory, and what was set aside.
+        package static let upper = "project", work = "work", layers = "layers"
 
-        /// Names the parts of the project's overlay.
-        package init(lowers: [String], upper: String, work: String) {
-            self.lowers = lowers
-            self.upper = upper
-            self.work = work
+        /// Layers that earlier attempts at the run have left; no link leads to them.
+        package struct Kept: Sendable, Hashable, Codable {
+            /// The directory of the run.
+            package var root: String
+            /// Paths from there, topmost first.
+            package var layers: [String]
+
+            /// Names the layers.
+            package init(root: String, layers: [String]) {
+                self.root = root
+                self.layers = layers
+            }
         }
+
+        /// Lower directories, topmost first.
+        package var lowers: [String]
+        /// What lies above them; nil for nothing.
+        package var kept: Kept?
+
+        /// Names the layers of the project.
+        package init(lowers: [String], kept: Kept? = nil) {
+            self.lowers = lowers
+            self.kept = kept
+        }
+
+        /// Numbers of all the layers, topmost first.
+        var layerCount: Range<Int> { 0..<((kept?.layers.count ?? 0) + lowers.count) }
     }
 
     /// One more directory or file of the host.
@@ -84,6 +104,8 @@ extension StageSpec {
         var path: String, target: String
         var attributes: MountAttributes
         var isBind = false
+        /// A directory below which the path stays, without following links; nil for a path of the caller's.
+        var root: String?
     }
 
     /// Everything of the host that the stage shows; binds are in their order.
@@ -96,8 +118,13 @@ extension StageSpec {
                 sources.append(Source(path: layer, target: StagePath.layer(number, index), attributes: reading))
             }
         }
-        for (index, lower) in (project?.lowers ?? []).enumerated() {
-            sources.append(Source(path: lower, target: StagePath.projectLower(index), attributes: reading))
+        let kept = (project?.kept?.layers ?? []).map {
+            Source(path: $0, target: "", attributes: reading, root: project?.kept?.root)
+        }
+        let lowers = (project?.lowers ?? []).map { Source(path: $0, target: "", attributes: reading) }
+        for (index, var lower) in (kept + lowers).enumerated() {
+            lower.target = StagePath.projectLower(index)
+            sources.append(lower)
         }
         for (path, target) in [
             (writable, StagePath.writable), (scratch, StagePath.scratchDirectory),

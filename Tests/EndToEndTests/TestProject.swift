@@ -43,7 +43,9 @@ final class TestProject {
         }
     }
 
-    static func uuid(_ number: Int) -> String { "00000000-0000-4000-8000-00000000000\(number)" }
+    static func uuid(_ number: Int) -> String {
+        "00000000-0000-4000-8000-" + String(repeating: "0", count: 12 - String(number).count) + String(number)
+    }
 
     /// Runs `cloche` in the project.
     func cloche(_ arguments: String..., timeout: Double = 120) throws -> CommandResult {

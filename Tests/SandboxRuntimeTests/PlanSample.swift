@@ -60,7 +60,7 @@ struct PlanSample: Sendable, CustomTestStringConvertible {
         if isBuild {
             spec.persistentRoot = .init(directory: "/store/build", upper: "upper", work: "work")
         } else {
-            spec.project = .init(lowers: ["/snapshots/1"], upper: "upper", work: "work")
+            spec.project = .init(lowers: ["/snapshots/1"])
         }
         return spec
     }

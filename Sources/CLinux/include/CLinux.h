@@ -47,6 +47,10 @@ int CLinux_close_range(unsigned int first, unsigned int last, unsigned int flags
 int CLinux_setresuid(uid_t real, uid_t effective, uid_t saved);
 /// setresgid(2), this thread only.
 int CLinux_setresgid(gid_t real, gid_t effective, gid_t saved);
+/// setfsuid(2), this thread only; -1 only tells the present one.
+int CLinux_setfsuid(uid_t user);
+/// setfsgid(2), this thread only; -1 only tells the present one.
+int CLinux_setfsgid(gid_t group);
 /// setgroups(2), this thread only.
 int CLinux_setgroups(size_t count, const gid_t *_Nullable groups);
 /// fcntl(2) with an integer argument; Swift cannot call variadic functions.
