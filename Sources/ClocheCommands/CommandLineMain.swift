@@ -111,6 +111,7 @@ struct ClocheCommand: ParsableCommand {
             JobCommand.self,
             PipelineCommand.self,
             EnvironmentCommand.self,
+            SecretCommand.self,
             SnapshotCommand.self, PolicyCommand.self, ServeCommand.self, SystemCommand.self, OpenCommand.self,
             CompletionCommand.self,
         ])

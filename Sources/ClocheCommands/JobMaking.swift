@@ -29,6 +29,7 @@ struct JobMaking {
 
     /// Checks the request against the author's directory, freezes it, and makes the job.
     func make(_ request: JobRequest) throws -> JobRecord {
+        try store.secrets.require(request.secrets)
         let plan = try JobCreation.plan(request)
         for warning in plan.warnings { context.say("warning: \(warning)") }
         context.sayClips(of: request.policy)

@@ -49,6 +49,7 @@ struct RetryCommand: ParsableCommand {
         if all, fromFailed, target.run != nil {
             throw ValidationError("of a run, --all runs every step; choose it or --from-failed")
         }
+        try store.secrets.require(try store.document(target.job.uuid).secrets)
         let runs = try target.run.map { [$0] } ?? failed(target.job, in: store)
         if fromFailed { for run in runs { try demandResults(of: run, target.job, in: store) } }
         let numbers = RunNumbers(runs.map(\.address.number))

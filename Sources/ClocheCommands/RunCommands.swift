@@ -13,6 +13,11 @@ struct JobSettings: ParsableArguments {
     @Option(name: .customLong("env-var"), help: "Set a variable of every step: NAME=VALUE.")
     var variables: [String] = []
 
+    @Option(
+        name: .customLong("secret"),
+        help: "Give every step a secret of `cloche secret`, as a variable of its name, or NAME=VARIABLE.")
+    var secrets: [String] = []
+
     @Option(help: "What the sandboxes may do: the name of a policy.", completion: Completion.policies)
     var policy = "default"
 
@@ -23,6 +28,7 @@ struct JobSettings: ParsableArguments {
 
     func apply(to request: inout JobRequest) throws {
         request.variables = try Self.parsed(variables)
+        try SecretOption.apply(secrets, to: &request)
         if let timeout { request.options.timeoutSeconds = try Self.seconds(timeout) }
         try retrying.change()?(&request.options)
         if let problem = request.options.problem { throw ValidationError(problem) }
@@ -31,21 +37,13 @@ struct JobSettings: ParsableArguments {
     static func parsed(_ variables: [String]) throws -> [String: String] {
         var values: [String: String] = [:]
         for text in variables {
-            guard let equals = text.firstIndex(of: "="), Self.isName(text[..<equals]) else {
+            guard let equals = text.firstIndex(of: "="), ProjectVariables.isName(text[..<equals]) else {
                 throw ValidationError(
                     "--env-var needs NAME=VALUE with a name of letters, digits, `_` and `-`, not `\(printable(text))`")
             }
             values[String(text[..<equals])] = String(text[text.index(after: equals)...])
         }
         return values
-    }
-
-    private static func isName(_ text: Substring) -> Bool {
-        !text.isEmpty
-            && text.utf8.allSatisfy {
-                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x5F
-                    || $0 == 0x2D
-            }
     }
 
     static func seconds(_ text: String) throws -> Double {

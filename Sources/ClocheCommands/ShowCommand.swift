@@ -37,6 +37,8 @@ struct ShowCommand: ParsableCommand {
                     ("job", Documents.job(job, in: store)), ("snapshot", .string(document.snapshot)),
                     ("pinned_policy", Documents.value(PinnedPolicy(of: document))),
                     ("environments", Documents.value(document.environments)),
+                    ("variables", Documents.value(document.variables.keys.sorted())),
+                    ("secrets", Documents.value(document.secrets)),
                     ("runs", .array(runs.map { Documents.run($0, job, metrics: RunTable.metrics(store, $0)) })),
                 ]))
         }
@@ -62,6 +64,12 @@ struct ShowCommand: ParsableCommand {
         if let keep = job.options.keep { facts.append(("keeps", counted(keep, "ended run"))) }
         for (_, environment) in document.environments.sorted(by: { $0.key < $1.key }) {
             facts.append(("environment", "\(printable(environment.name)) (build \(environment.build))"))
+        }
+        if !document.variables.isEmpty {
+            facts.append(("variables", printable(document.variables.keys.sorted().joined(separator: ", "))))
+        }
+        for (variable, name) in document.secrets.sorted(by: { $0.key < $1.key }) {
+            facts.append(("secret", printable(variable == name ? name : "\(name) as \(variable)")))
         }
         try context.print(lines(facts) + "\n")
         let failures = try summary.failures(styling: styling)

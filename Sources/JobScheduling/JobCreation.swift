@@ -26,6 +26,8 @@ package struct JobRequest: Sendable {
     /// Whether only one run is asked for: no parameters file is looked for.
     package var isSingle = false
     package var variables: [String: String]
+    /// Names of secrets, by the variables that steps see their values as.
+    package var secrets: [String: String] = [:]
     package var policy: SandboxPolicy
     package var options: JobOptions
     /// When its runs are made; nil makes them at once.
@@ -54,6 +56,8 @@ package struct JobPlan: Sendable {
     package let selected: [Int]
     /// Values for a single run that replace those of the grid.
     package let overrides: [ParameterOverride]
+    /// Variables of every step: the project's, the pipeline's, and the job's own over them.
+    package let variables: [String: String]
     package let warnings: [Diagnostic]
 
     /// The parameters of the run with that number in the job.
@@ -127,10 +131,16 @@ package struct JobCreation {
                 "make the runs of the grid: there are \(grid.count.map(String.init) ?? "more than 10^18") combinations",
                 hint: "leave values out, or take a part with --only; at most \(mostRuns) runs are made")
         }
+        let brought = try files.read(ProjectVariables.path).map { try ProjectVariables(contentsOf: $0) }
+        // What is a secret is not also shown in clear.
+        let variables = (brought ?? ProjectVariables()).variables(ofPipeline: pipeline.uuid, under: request.variables)
+            .filter { request.secrets[$0.key] == nil }
+        try brought?.requireAll(among: Set(variables.keys).union(request.secrets.keys))
         let selected = try selected(of: count, only: request.only, skip: request.skip)
         return JobPlan(
             project: project, pipelinePath: path, pipeline: pipeline, grid: grid, selected: selected,
-            overrides: request.overrides, warnings: pipeline.warnings + problems.filter { $0.severity == .warning })
+            overrides: request.overrides, variables: variables,
+            warnings: pipeline.warnings + (brought?.warnings ?? []) + problems.filter { $0.severity == .warning })
     }
 
     /// Numbers of combinations that are taken, of so many.
@@ -215,7 +225,8 @@ package struct JobCreation {
                 singleRun: plan.overrides.isEmpty ? nil : plan.parameters(0).json.text(pretty: false, sortedKeys: false)
             ))
         document.environments = pins
-        document.variables = request.variables
+        document.variables = plan.variables
+        document.secrets = request.secrets
         document.options = request.options
         document.schedule = request.schedule
         if request.isDraft { document.will = JobWill(confirmed: nil) }

@@ -238,7 +238,8 @@ package final class JobEngine {
             let claim = try directory.claimAttempt(from: run.attempt)
             // Nothing may fail once the supervisor has been started: it would be taken for one that was not.
             if claim.number > run.attempt { try store.database.beginAttempt(claim.number, of: run.address) }
-            let supervisor = try SupervisorProcess(directory, claim, outlives: only == nil)
+            let supervisor = try SupervisorProcess(
+                directory, claim, outlives: only == nil, secrets: preparation.secrets)
             follow(ActiveRun(run.address, supervisor, attempt: claim.number), adopted: false)
         } catch let error as SyscallError where error.isShortage {
             // None of the run's fault, and likely to pass.

@@ -21,6 +21,8 @@ struct RunPreparation {
     private let policy: SandboxPolicy
     private let python: FilePath
     private let data: FilePath
+    /// Values of the job's secrets as they are now: all runs that are made from here on get these.
+    let secrets: SecretValues
 
     init(_ store: Store, job: JobID) throws {
         self.store = store
@@ -40,6 +42,7 @@ struct RunPreparation {
             case .job: try store.data.job(job.description)
             }
         python = try PythonSupport.install(in: store)
+        secrets = try store.secrets.values(document.secrets)
     }
 
     /// What the runs have in common now: its author may have changed the policy or the limits of later batches.
@@ -70,7 +73,7 @@ struct RunPreparation {
     }
 
     private func spec(_ run: RunRecord) -> RunSpec {
-        RunSpec(
+        var spec = RunSpec(
             job: document.uuid.description, run: run.uuid.description, index: run.address.number,
             jobName: document.name.description, projectUUID: document.projectUUID, pipelineUUID: pipeline.uuid,
             identity: store.identity, environments: environments, projectLayers: projectLayers.map(\.string),
@@ -83,6 +86,8 @@ struct RunPreparation {
                     environment: step.environment ?? PinnedEnvironments.standard, parents: step.incomingConnections)
             },
             parallelSteps: pipeline.settings.maxStepsParallelism ?? 0)
+        if !document.secrets.isEmpty { spec.secrets = document.secrets }
+        return spec
     }
 }
 

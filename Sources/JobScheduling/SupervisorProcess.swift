@@ -40,15 +40,21 @@ final class SupervisorProcess: Supervisor {
     /// Starts a supervisor for an attempt that has been claimed.
     ///
     /// When this process ends, the run is interrupted, unless it `outlives` this process.
-    init(_ run: RunDirectory, _ claim: borrowing AttemptClaim, outlives: Bool) throws(SyscallError) {
+    init(
+        _ run: RunDirectory, _ claim: borrowing AttemptClaim, outlives: Bool, secrets: SecretValues
+    ) throws(SyscallError) {
         let events = try Syscall.pipe()
         let lifeline = try Syscall.pipe()
         let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
         let program = own.removingLastComponent().appending("cloche-supervisor")
+        let values = try secrets.memory()
         let number = try HostProcess.spawn(
             program,
             ["cloche-supervisor", "run", run.path.string, String(claim.number), outlives ? "outlive" : "end"],
-            descriptors: [(lifeline.reading.number, 3), (events.writing.number, 4), (claim.lock.number, 5)],
+            descriptors: [
+                (lifeline.reading.number, 3), (events.writing.number, 4), (claim.lock.number, 5),
+                (values.number, SecretValues.descriptor),
+            ],
             ownSession: outlives)
         let process = try ProcessHandle(opening: number)
         let reading = events.takeReading()

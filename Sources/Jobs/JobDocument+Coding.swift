@@ -43,7 +43,7 @@ extension JobDocument {
 extension JobDocument: Codable {
     private enum CodingKeys: String, CodingKey {
         case format, uuid, name, owner, created, project, pipeline, snapshot, environments, policy, parameters
-        case variables, options, schedule, batches, will
+        case variables, secrets, options, schedule, batches, will
     }
 
     package init(from decoder: any Decoder) throws {
@@ -64,6 +64,8 @@ extension JobDocument: Codable {
         policy = try container.decode(Policy.self, forKey: .policy)
         parameters = try container.decode(Parameters.self, forKey: .parameters)
         variables = try container.decode([String: String].self, forKey: .variables)
+        // Jobs of before there were secrets have no such key.
+        secrets = try container.decodeIfPresent([String: String].self, forKey: .secrets) ?? [:]
         options = try container.decode(JobOptions.self, forKey: .options)
         schedule = try container.decodeIfPresent(JobSchedule.self, forKey: .schedule)
         // Jobs were once made without schedules, with all their runs.
@@ -85,6 +87,7 @@ extension JobDocument: Codable {
         try container.encode(policy, forKey: .policy)
         try container.encode(parameters, forKey: .parameters)
         try container.encode(variables, forKey: .variables)
+        try container.encode(secrets, forKey: .secrets)
         try container.encode(options, forKey: .options)
         try container.encodeIfPresent(schedule, forKey: .schedule)
         try container.encode(batches, forKey: .batches)

@@ -111,6 +111,8 @@ package struct JobDocument: Sendable, Hashable {
     package var parameters: Parameters
     /// Environment variables of the author's, by name; values of secrets are never among them.
     package var variables: [String: String] = [:]
+    /// Names of secrets, by the variables that steps see their values as.
+    package var secrets: [String: String] = [:]
     /// What the author asked for beside its runs.
     package var options = JobOptions()
     /// When its runs are made; nil makes them when it is started.

@@ -108,6 +108,13 @@ package struct TerminalMode: Sendable {
         return copy
     }
 
+    /// The same terminal not showing what is typed, but for the ends of lines that the program writes itself.
+    package var silent: TerminalMode {
+        var copy = self
+        copy.settings.c_lflag &= ~tcflag_t(ECHO)
+        return copy
+    }
+
     /// Whether the terminal shows what is typed.
     package var echoes: Bool { settings.c_lflag & tcflag_t(ECHO) != 0 }
 

@@ -74,6 +74,10 @@ package struct RunSpec: Sendable, Hashable, Codable {
     package var ownTimeLimit: Bool
     /// Variables of the job.
     package var variables: [String: String]
+    /// Names of secrets, by the variables that steps see their values as; nil for none.
+    ///
+    /// The values are nowhere in a run's directory.
+    package var secrets: [String: String]?
     package var steps: [Step]
     /// How many steps may run at once; 0 is any number.
     package var parallelSteps: Int
@@ -113,7 +117,7 @@ package struct RunSpec: Sendable, Hashable, Codable {
         case projectLayers = "project_layers"
         case data, scratch, python, policy
         case ownTimeLimit = "own_time_limit"
-        case variables, steps
+        case variables, secrets, steps
         case parallelSteps = "parallel_steps"
     }
 }

@@ -27,6 +27,8 @@ final class RunSupervisor {
         var kept: KeptResults
         /// Lines of metrics of the steps that are kept.
         var metrics: [UInt8]
+        /// What steps are told in confidence.
+        var secrets = SecretValues([:])
     }
 
     private let spec: RunSpec
@@ -197,7 +199,8 @@ final class RunSupervisor {
         }
         var sandbox = SandboxSpec(
             environment: number, policy: spec.policy, arguments: arguments,
-            variables: StepCommand.variables(spec, step: step, environment: environment))
+            variables: StepCommand.variables(
+                spec, step: step, environment: environment, secrets: beginning.secrets))
         sandbox.mounts = StepCommand.mounts(spec)
         sandbox.umask = 0o002
         sandbox.directory = FilePath(step.file).removingLastComponent().string
@@ -214,13 +217,16 @@ final class RunSupervisor {
         let writing = output.writing.number
         let reading = output.reading.number
         let box = OutputEnd()
+        var mask = SecretMask(Array(beginning.secrets.byVariable.values))
         let sandboxed = try supervisor.launch(
             sandbox, streams: [null.number, writing, writing], outputs: [reading],
             onOutput: { _, bytes in log.write(bytes) },
             onEnd: { [weak self] report in
+                log.write(mask.finish())
                 box.close()
                 self?.ended(step, report)
             })
+        sandboxed.rewriteOutput = { mask.feed($0) }
         box.keep(output.takeReading())
         states[step.uuid] = .running
         running[step.uuid] = sandboxed

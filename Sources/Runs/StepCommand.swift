@@ -40,16 +40,18 @@ package enum StepCommand {
         }
     }
 
-    /// The whole process environment of a step: the environment's, then the job's, then what Orchest steps rely on.
-    package static func variables(_ spec: RunSpec, step: RunSpec.Step, environment: RunSpec.Environment)
-        -> [String: String]
-    {
+    /// The whole process environment of a step: the environment's, then the job's with its secrets, then what Orchest
+    /// steps rely on.
+    package static func variables(
+        _ spec: RunSpec, step: RunSpec.Step, environment: RunSpec.Environment, secrets: SecretValues
+    ) -> [String: String] {
         var variables = [
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home/jovyan",
             "LANG": "C.UTF-8", "TMPDIR": "/tmp",
         ]
         variables.merge(environment.variables) { $1 }
         variables.merge(spec.variables) { $1 }
+        variables.merge(secrets.byVariable) { $1 }
         let path = variables["PYTHONPATH"]
         variables["PYTHONPATH"] = path.map { "\(pythonDirectory):\($0)" } ?? pythonDirectory
         variables.merge([

@@ -13,7 +13,7 @@ package import SystemPackage
 ///
 /// From its engine it has descriptor 3, which takes a byte `i` to interrupt the run, `c` to cancel it and `k` to do so at
 /// once; descriptor 4, which gets every event as it is recorded; and descriptor 5, the lock of the attempt, which it holds
-/// for life. The attempt's control takes the same bytes from everybody who may open it.
+/// for life; and descriptor 6 with the values of secrets. The attempt's control takes the same bytes from everybody who may open it.
 package enum SupervisorMain {
     private static let lifeline: CInt = 3
     private static let mirror: CInt = 4
@@ -23,6 +23,7 @@ package enum SupervisorMain {
     /// The end of the engine interrupts the run, unless it `outlivesEngine`.
     package static func run(_ path: FilePath, attempt number: Int, outlivesEngine: Bool) -> Never {
         signal(SIGPIPE, SIG_IGN)
+        SecretValues.keepClosed()
         let directory = RunDirectory(path)
         do throws(SyscallError) {
             let spec = try directory.spec()
@@ -69,6 +70,7 @@ package enum SupervisorMain {
                 supervisor, _ in
                 // Only the supervisor listens to the engine; the control stays open here, for as long as this lives.
                 _ = Glibc.close(orders.engine)
+                _ = Glibc.close(SecretValues.descriptor)
                 let status = ControlGroups.keep(supervisor, group).status
                 scratch?.remove()
                 conclude(attempt, trouble: trouble.reading, status: status)
@@ -122,6 +124,12 @@ package enum SupervisorMain {
                 initProgram: program, keeper: keeper,
                 controlGroupEntries: group.stepsEntry.allLists, enforcement: group.enforcement, counters: group.reader()
             )
+            var beginning = beginning
+            // After the launcher has been made, which so has no copy of them.
+            beginning.secrets = try LaunchError.during("take the values of the run's secrets") {
+                () throws(SyscallError) in
+                try SecretValues.receive(spec.secrets ?? [:])
+            }
             let run = try RunSupervisor(
                 spec, beginning, supervisor: supervisor,
                 limits: limits, counters: group.reader(), mirror: mirror)

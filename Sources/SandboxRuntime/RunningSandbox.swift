@@ -42,6 +42,8 @@ package final class RunningSandbox {
     /// Whether another sandbox has been in the same control group meanwhile: what the group counts is not this one's alone.
     var sharesGroup = false
 
+    /// What is made of the output before anybody sees it; it may keep some back for later.
+    package var rewriteOutput: (([UInt8]) -> [UInt8])?
     /// Called once when the command executes.
     package var onStart: (() -> Void)?
     /// Called with our side of the command's terminal, where it has one, before it executes.
@@ -221,8 +223,9 @@ package final class RunningSandbox {
         }
         outputBytes += Int64(bytes.count)
         guard !bytes.isEmpty else { return }
-        tail.append(Array(bytes))
-        onOutput(number, Array(bytes))
+        let shown = rewriteOutput?(Array(bytes)) ?? Array(bytes)
+        tail.append(shown)
+        onOutput(number, shown)
     }
 
     private var reaped = false

@@ -1,0 +1,148 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    @Suite("Variables and secrets", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct Secrets {
+        /// A secret of the shared store that is removed with this value.
+        final class Secret {
+            let name = "E2E_" + UUID().uuidString.prefix(8)
+            let value: String
+
+            init(_ value: String) throws {
+                self.value = value
+                #expect(try set(value).status == 0)
+            }
+
+            func set(_ value: String) throws -> CommandResult {
+                let directory = try TemporaryDirectory()
+                try directory.write(value, to: "value")
+                let input = try FileHandle(forReadingFrom: URL(filePath: directory.path + "/value"))
+                return try Cloche.run("secret", "set", name, stdin: input)
+            }
+
+            deinit { _ = try? Cloche.run("secret", "rm", name, "--yes") }
+        }
+
+        private static func files(with text: String, below directory: String) throws -> [String] {
+            let found = try StartedCommand("/usr/bin/grep", ["-rlF", "--", text, directory]).wait(timeout: 60)
+            return found.output.split(separator: "\n").map(String.init)
+        }
+
+        @Test("steps get a secret, and nothing else does: no file but its own, no process of ours, no log")
+        func nowhere() throws {
+            let random = UUID().uuidString
+            let secret = try Secret("k/\(random)+")
+            let home = try Cloche.home.get()
+            let policy = try PolicyFile("extends: default\ndata: {access: rw, scope: job}\n")
+            let project = try TestProject([
+                .init(
+                    file: "use.py",
+                    text: """
+                        import base64, hashlib, os, sys, time, urllib.parse
+                        value = os.environ["TOKEN"]
+                        print("digest", hashlib.sha256(value.encode()).hexdigest(), flush=True)
+                        for part in (value[:5], value[5:11], value[11:]):
+                            sys.stdout.write(part); sys.stdout.flush(); time.sleep(0.05)
+                        print(); print(base64.b64encode(("me:" + value).encode()).decode())
+                        print(urllib.parse.quote(value, safe=""), file=sys.stderr)
+                        print("waiting", flush=True)
+                        while not os.path.exists("/data/go"): time.sleep(0.05)
+                        sys.exit(f"No space left on device: {value}")
+                        """)
+            ])
+            let driver = try Cloche.start(
+                [
+                    "run", "main.orchest", "--name", project.name, "--policy", policy.name, "--secret",
+                    "\(secret.name)=TOKEN",
+                ], in: project.path)
+            defer { driver.signal(SIGKILL) }
+            try #require(
+                eventually(within: 30) {
+                    (try? Cloche.run("logs", "\(project.name)/0").output.contains("waiting")) == true
+                })
+            let processes = ProcessTable.descendants(of: driver.pid).merging(
+                [driver.pid: "cloche"], uniquingKeysWith: { $1 })
+            for (process, command) in processes {
+                for file in ["environ", "cmdline"] where !command.contains("use.py") {
+                    let text = (try? Data(contentsOf: URL(filePath: "/proc/\(process)/\(file)"))) ?? Data()
+                    #expect(!String(decoding: text, as: UTF8.self).contains(random), "\(command) \(file)")
+                }
+            }
+            let job = try #require(
+                try Cloche.run("show", project.name, "--json").value("job", "uuid") as? String)
+            try Data().write(to: URL(filePath: "\(home)/data/jobs/\(job)/go"))
+            let ended = driver.wait(timeout: 30)
+            #expect(ended.status == 1, "\(ended.errors)")
+            #expect(!(ended.output + ended.errors).contains(random))
+
+            let log = try Cloche.run("logs", "\(project.name)/0", "--raw").output
+            let digest = try StartedCommand("/bin/sh", ["-c", "printf %s \"$1\" | sha256sum", "sh", secret.value])
+                .wait()
+            #expect(log.contains("digest \(digest.output.prefix(64))"), "\(log)")
+            #expect(log.components(separatedBy: "***").count == 5, "\(log)")
+            #expect(try Self.files(with: random, below: home) == ["\(home)/secrets/\(secret.name)"])
+            let shown = try Cloche.run("show", "\(project.name)/0", "--json").output
+            #expect(!shown.contains(random) && shown.contains("***"), "\(shown)")
+            #expect(try Cloche.run("show", project.name).output.contains("\(secret.name) as TOKEN"))
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+
+        @Test("values are for the owner alone, are never printed, and short ones do not ruin a log")
+        func kept() throws {
+            let secret = try Secret("abc\n")
+            let home = try Cloche.home.get()
+            for (path, mode) in [("secrets", 0o700), ("secrets/\(secret.name)", 0o600)] {
+                let attributes = try FileManager.default.attributesOfItem(atPath: "\(home)/\(path)")
+                #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == mode)
+            }
+            let listed = try Cloche.run("secret", "ls")
+            #expect(listed.output.contains(secret.name) && !listed.output.contains("abc"))
+            #expect(try secret.set("xy").errors.contains("not replaced in logs"))
+            let project = try TestProject([.init(file: "a.sh", text: "echo \"$\(secret.name)|$OTHER|xylophone\"\n")])
+            let run = try project.cloche("run", "main.orchest", "--name", project.name, "--secret", secret.name)
+            #expect(run.status == 0, "\(run.errors)")
+            #expect(try Cloche.run("logs", "\(project.name)/0", "--raw").output == "xy||xylophone\n")
+            #expect(try Cloche.run("secret", "set", "../x").status == 64)
+            #expect(try secret.set("a\0b").status == 78)
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+
+        @Test("a job without a secret or a variable that it needs does not begin, and says which")
+        func missing() throws {
+            let project = try TestProject([.init(file: "a.sh", text: "echo \"$A $B $C $NEEDED\"\n")])
+            try project.directory.write(
+                """
+                {"project": {"A": "project", "B": "project", "C": "project"}, "required": ["NEEDED"],
+                 "pipelines": {"00000000-0000-4000-8000-0000000000ff": {"B": "pipeline", "C": "pipeline"}}}
+                """, to: ".orchest/variables.json")
+            let bare = try project.cloche("run", "main.orchest", "--name", project.name)
+            #expect(bare.status == 65, "\(bare.errors)")
+            #expect(bare.errors.contains(".orchest/variables.json:1:"), "\(bare.errors)")
+            let unset = try project.cloche(
+                "run", "main.orchest", "--name", project.name, "--secret", "NO_SUCH=NEEDED")
+            #expect(unset.status == 78 && unset.errors.contains("cloche secret set NO_SUCH"), "\(unset.errors)")
+            #expect(try Cloche.run("show", project.name).status == 5)
+
+            let secret = try Secret("given")
+            let twice = try project.cloche(
+                "run", "main.orchest", "--secret", "\(secret.name)=C", "--env-var", "C=job")
+            #expect(twice.status == 64, "\(twice.errors)")
+            let run = try project.cloche(
+                "run", "main.orchest", "--name", project.name, "--secret", "\(secret.name)=NEEDED", "--env-var", "C=job"
+            )
+            #expect(run.status == 0, "\(run.errors)")
+            #expect(try Cloche.run("logs", "\(project.name)/0", "--raw").output == "project pipeline job ***\n")
+
+            // A job whose secret has gone since is not taken up, and nothing of it changes.
+            let again = try TestProject([.init(file: "fail.sh", text: "exit 3\n")])
+            let failed = try again.cloche("run", "main.orchest", "--name", again.name, "--secret", secret.name)
+            #expect(failed.status == 1)
+            #expect(try Cloche.run("secret", "rm", secret.name).status == 6)
+            #expect(try Cloche.run("secret", "rm", secret.name, "--yes").status == 0)
+            let refused = try Cloche.run("retry", "\(again.name)/0")
+            #expect(refused.status == 78 && refused.errors.contains(secret.name), "\(refused.errors)")
+            #expect(try Cloche.run("show", "\(again.name)/0", "--json").value("run", "state") as? String == "failed")
+            for name in [project.name, again.name] { _ = try Cloche.run("rm", name, "--yes") }
+        }
+    }
+}
