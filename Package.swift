@@ -43,9 +43,12 @@ let package = Package(
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .target(name: "Cgroups", dependencies: ["Isolation", "LinuxSystem", system], swiftSettings: strict),
         .target(
+            name: "EgressProxying", dependencies: ["Isolation", "LinuxSystem", system], swiftSettings: strict),
+        .target(
             name: "SandboxRuntime",
             dependencies: [
-                "Cgroups", "Isolation", "LinuxSystem", "SandboxLaunch", "SeccompFilters", "Snapshots", system,
+                "Cgroups", "EgressProxying", "Isolation", "LinuxSystem", "SandboxLaunch", "SeccompFilters", "Snapshots",
+                system,
             ],
             swiftSettings: strict),
         .target(
@@ -121,6 +124,9 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "PoliciesTests", dependencies: ["Policies", "Isolation", system], swiftSettings: strict),
+        .testTarget(
+            name: "EgressProxyingTests", dependencies: ["EgressProxying", "Isolation", "LinuxSystem", system],
+            swiftSettings: strict),
         .testTarget(
             name: "CgroupsTests", dependencies: ["Cgroups", "Isolation", "LinuxSystem", system], swiftSettings: strict),
         .testTarget(name: "RunsTests", dependencies: ["Runs", "Isolation"], swiftSettings: strict),

@@ -11,14 +11,18 @@
 #include <linux/openat2.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <linux/types.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -265,3 +269,29 @@ int CLinux_loopback_up(void) {
     errno = error;
     return result;
 }
+
+int CLinux_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+static uint32_t edge(uint32_t events) { return events & CLinux_EPOLLET ? (events & ~(uint32_t)CLinux_EPOLLET) | EPOLLET : events; }
+int CLinux_epoll_add(int poller, int descriptor, uint64_t number, uint32_t events) {
+    struct epoll_event event = {.events = edge(events), .data.u64 = number};
+    return epoll_ctl(poller, EPOLL_CTL_ADD, descriptor, &event);
+}
+int CLinux_epoll_change(int poller, int descriptor, uint64_t number, uint32_t events) {
+    struct epoll_event event = {.events = edge(events), .data.u64 = number};
+    return epoll_ctl(poller, EPOLL_CTL_MOD, descriptor, &event);
+}
+int CLinux_epoll_wait(int poller, struct CLinux_event *events, int capacity, int milliseconds) {
+    struct epoll_event found[64];
+    int count = epoll_wait(poller, found, capacity < 64 ? capacity : 64, milliseconds);
+    for (int index = 0; index < count; index++)
+        events[index] = (struct CLinux_event){.events = found[index].events, .number = found[index].data.u64};
+    return count;
+}
+ssize_t CLinux_splice(int from, int to, size_t length) {
+    return splice(from, NULL, to, NULL, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+}
+int CLinux_load_filter(const void *instructions, unsigned short count) {
+    struct sock_fprog program = {.len = count, .filter = (struct sock_filter *)instructions};
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+int CLinux_socket_namespace(int socket) { return ioctl(socket, SIOCGSKNS, 0); }

@@ -64,7 +64,7 @@ struct PolicyInquiry {
         _ question: PolicyQuestion, _ policy: SandboxPolicy, _ files: PlannedFiles, _ search: String
     ) -> PolicyAnswer {
         switch question {
-        case .connect(let address, _): return policy.answer(connectTo: address)
+        case .connect(let address, let port): return policy.answer(connectTo: address, port: port)
         case .call(let name, let arguments): return policy.answer(call: name, arguments: arguments)
         case .read(let path): return file(files.answer(.read, path), path, policy)
         case .write(let path): return file(files.answer(.write, path), path, policy)

@@ -34,7 +34,7 @@ struct ProbeSandbox {
         try Syscall.writeFile(
             directory.appending(name), try Syscall.readFile(programs.appending(name), limit: 32 << 20), mode: 0o755)
         var stage = StageSpec(environments: [.init(layers: [directory.string])])
-        if policy.network == .outbound { stage.outbound = .init() }
+        stage.connect(policy.network)
         let request = OneSandbox(
             identity: HostIdentity.choose(), stage: stage,
             sandbox: SandboxSpec(policy: policy, arguments: ["/\(name)"] + arguments, variables: [:]),

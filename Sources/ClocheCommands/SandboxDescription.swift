@@ -17,6 +17,7 @@ struct SandboxDescription {
                 + printable(facts.directory),
             "process 1    an id of its own, no capabilities, a filter of \(facts.initFilterInstructions) instructions",
             "namespaces   user, \(facts.namespaces.joined(separator: ", "))",
+            "network      \(facts.network)" + (facts.networkAllow.map { ": \($0.joined(separator: ", "))" } ?? ""),
             "user ids     \(facts.users.joined(separator: "; ")) (inside, outside, count)",
             "group ids    \(facts.groups.joined(separator: "; "))", "", "of the host, taken along:",
         ]

@@ -56,7 +56,7 @@ extension SandboxWishes {
             sandbox.variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
         }
         var stage = StageSpec(environments: [.init(layers: environment.layers)])
-        if policy.network == .outbound { stage.outbound = .init() }
+        stage.connect(policy.network)
         if policy.data != .none {
             sandbox.mounts.append(.init(.bind(stage.binds.count), at: "/data"))
             stage.binds.append(.init(source: try data(policy, store), readOnly: policy.data == .readOnly))

@@ -86,11 +86,13 @@ struct ShowCommand: ParsableCommand {
         let steps = try store.database.steps(of: run.address)
         let metrics = RunTable.metrics(store, run)
         let origins = store.runDirectory(run.address).latestAttempt()?.origins() ?? [:]
+        let network = store.runDirectory(run.address).latestAttempt().map { NetworkTable($0) }
         if output.json {
             return try context.print(
                 Documents.object([
                     ("run", Documents.run(run, job, metrics: metrics)),
                     ("steps", .array(steps.map { Documents.step($0, origins[$0.uuid]) })),
+                    ("network", network?.document ?? .array([])),
                 ]))
         }
         let styling = context.streams.output.styling
@@ -134,6 +136,7 @@ struct ShowCommand: ParsableCommand {
         let tail = JobSummary.lastLines(of: run.address, in: store, count: 10, styling: styling)
         if !tail.isEmpty { try context.print("\n" + tail.dropLast()) }
         try tellDenials(context, steps)
+        try tell(network, context)
     }
 
     private func show(
@@ -141,7 +144,13 @@ struct ShowCommand: ParsableCommand {
     ) throws {
         let directory = store.runDirectory(run.address)
         let origin = directory.latestAttempt()?.origins()[step.uuid]
-        if output.json { return try context.print(Documents.object([("step", Documents.step(step, origin))])) }
+        let network = directory.latestAttempt().map { NetworkTable($0, step: step.uuid) }
+        if output.json {
+            return try context.print(
+                Documents.object([
+                    ("step", Documents.step(step, origin)), ("network", network?.document ?? .array([])),
+                ]))
+        }
         let styling = context.streams.output.styling
         var facts = [
             ("step", styling.apply(.bold, to: printable(step.title))), ("uuid", printable(step.uuid)),
@@ -168,8 +177,15 @@ struct ShowCommand: ParsableCommand {
         if let log { facts.append(("log", log.string)) }
         try context.print(lines(facts))
         try tellDenials(context, [step])
+        try tell(network, context)
         let tail = log.map { LogTail.lines($0, count: 10, prefix: "  | ", styling: styling) }
         if let tail, !tail.isEmpty { try context.print("\n" + tail.dropLast()) }
+    }
+
+    private func tell(_ network: NetworkTable?, _ context: CommandContext) throws {
+        guard let network, !network.isEmpty else { return }
+        try context.print("\nasked for of the network:")
+        for line in network.lines() { try context.print(line) }
     }
 
     private func tellDenials(_ context: CommandContext, _ steps: [StepRecord]) throws {

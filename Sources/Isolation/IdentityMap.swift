@@ -32,6 +32,8 @@ package struct IdentityMap: Sendable, Hashable, Codable {
     package static let supervisor: UInt32 = 65520
     /// The id of process 1 of each step, where there is a range.
     package static let initProcess: UInt32 = 65521
+    /// The id of the proxy of a filtered network inside, where there is a range.
+    package static let proxy: UInt32 = 65522
 
     package var kind: Kind
     /// Lines of `uid_map`.

@@ -4,6 +4,8 @@ package struct SandboxPolicy: Sendable, Hashable, Codable {
     package enum Network: String, Sendable, Hashable, Codable {
         /// A network of its own with only a loopback device.
         case none
+        /// A network of its own with only a loopback device, and what the policy names through a proxy outside.
+        case filtered
         /// Connections to the outside through a user-mode stack; host and private addresses stay closed.
         case outbound
         /// The host's own network, with everything that listens there; never where there is a single id.
@@ -40,6 +42,8 @@ package struct SandboxPolicy: Sendable, Hashable, Codable {
 
     package var name: String
     package var network: Network
+    /// What a filtered network leads to; nil in every other mode.
+    package var egress: EgressRules?
     package var data: DataAccess
     package var dataScope = DataScope.shared
     package var identity: Identity
@@ -66,7 +70,9 @@ package struct SandboxPolicy: Sendable, Hashable, Codable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case name, network, data
+        case name, network
+        case egress = "network_allow"
+        case data
         case dataScope = "data_scope"
         case identity
         case needsRange = "needs_range"

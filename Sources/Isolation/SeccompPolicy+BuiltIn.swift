@@ -74,6 +74,29 @@ extension SeccompPolicy {
         return policy
     }
 
+    /// What the proxy of a filtered network may call: connect, wait, and move bytes between descriptors that it has.
+    package static func proxy() -> SeccompPolicy {
+        var policy = SeccompPolicy(
+            name: "proxy", unlisted: SeccompRefusal(.notPermitted, .silent, group: "proxy"),
+            groups: [
+                SeccompGroup("proxy", because: "the proxy only moves bytes between connections", opening: .none)
+            ])
+        policy.set(
+            SeccompRule.allow(
+                """
+                read write close epoll_create1 epoll_wait epoll_pwait epoll_ctl accept4 connect getsockopt setsockopt
+                getsockname shutdown recvfrom recvmsg sendto sendmsg splice pipe2 fcntl clock_gettime gettimeofday
+                getrandom mmap munmap mremap madvise brk futex rt_sigreturn rt_sigprocmask restart_syscall
+                exit exit_group
+                """))
+        // AF_INET and AF_INET6.
+        policy.set([
+            SeccompRule(
+                "socket", [.allow(.int(0, 2, 10))], otherwise: .refuse(policy.unlisted))
+        ])
+        return policy
+    }
+
     private mutating func apply(_ options: SeccompOptions) {
         if options.contains(.debug) {
             open(group: "debug")

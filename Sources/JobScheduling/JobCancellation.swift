@@ -28,8 +28,9 @@ package enum JobCancellation {
         }
     }
 
-    /// Cancels a job, or, where its schedule goes on, the runs that there are: who stops a batch does not mean all later
-    /// ones. One that has ended, or is being cancelled, stays as it is.
+    /// Cancels a job, or, where its schedule goes on, the runs that there are.
+    ///
+    /// Who stops a batch does not mean all later ones. One that has ended, or is being cancelled, stays as it is.
     static func ask(_ store: Store, _ job: JobID) throws {
         let record = try store.database.job(job)
         if record.state.isFinal || record.cancelled != nil { return }

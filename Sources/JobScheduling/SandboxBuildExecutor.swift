@@ -50,11 +50,11 @@ package struct SandboxBuildExecutor: BuildExecutor {
             directory: upper.removingLastComponent().string, upper: try name(upper), work: try name(work))
         var policy = BuiltInPolicies.build
         policy.limits.wallTime = command.timeLimit
-        switch command.network {
-        case .none: policy.network = .none
-        case .outbound(let hosts): stage.outbound = .init(reachable: HostAddresses.resolve(hosts))
-        }
+        if case .none = command.network { policy.network = .none }
         ceiling?.clip(&policy)
+        var reachable: [String] = []
+        if case .outbound(let hosts) = command.network { reachable = HostAddresses.resolve(hosts) }
+        stage.connect(policy.network, reachable: reachable)
         var sandbox = SandboxSpec(policy: policy, arguments: command.arguments, variables: command.variables)
         sandbox.keepsRoot = true
         sandbox.directory = command.workingDirectory.string

@@ -52,13 +52,13 @@ extension SandboxPolicy {
     }
 
     /// Whether a TCP connection can be tried.
-    package func answer(connectTo address: NetworkAddress) -> PolicyAnswer {
+    package func answer(connectTo address: NetworkAddress, port: UInt16) -> PolicyAnswer {
         // AF_INET or AF_INET6, SOCK_STREAM.
         let family: UInt64 = if case .ipv6 = address { 10 } else { 2 }
         for (call, arguments) in [("socket", [family, 1, 0]), ("connect", [])] {
             let answer = answer(call: call, arguments: arguments)
             if answer.isAllowed == false { return answer }
         }
-        return networkAnswer(address)
+        return networkAnswer(address, port: port)
     }
 }

@@ -65,7 +65,7 @@ package struct PolicyCeiling: Sendable, Hashable {
     /// Takes from a policy what exceeds the ceiling, and notes each in ``SandboxPolicy/clipped``.
     @discardableResult package func clip(_ policy: inout SandboxPolicy) -> [Clip] {
         var clips: [Clip] = []
-        clip(&policy.network, document.network, "network", [.none, .outbound, .host], &clips)
+        Self.clip(&policy, document.network, document.egress?.value, &clips)
         clip(&policy.data, document.data, "data", [.none, .readOnly, .readWrite], &clips)
         if policy.data != .none {
             clip(&policy.dataScope, document.dataScope, "data.scope", [.job, .project, .shared], &clips)

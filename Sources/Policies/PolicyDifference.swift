@@ -23,7 +23,6 @@ package struct PolicyDifference: Sendable, Hashable, Encodable {
     /// All differences, in the order of a document; none where both allow and refuse the same.
     package static func between(_ before: SandboxPolicy, _ after: SandboxPolicy) -> [PolicyDifference] {
         var all = [
-            ranked("network", before.network, after.network, [.none, .outbound, .host]),
             ranked("data", before.data, after.data, [.none, .readOnly, .readWrite]),
             ranked("identity", before.identity, after.identity, [.user, .namespaceRoot]),
             required("identity", "range of ids", before.needsRange, after.needsRange),
@@ -39,7 +38,7 @@ package struct PolicyDifference: Sendable, Hashable, Encodable {
                     "limits.\(name.rawValue).enforce", "hard", before.hardLimits.contains(name),
                     after.hardLimits.contains(name)))
         }
-        return all.compactMap { $0 } + calls(before.seccomp, after.seccomp)
+        return network(before, after) + all.compactMap { $0 } + calls(before.seccomp, after.seccomp)
     }
 
     private static func ranked<Value: RawRepresentable<String> & Equatable>(

@@ -26,6 +26,8 @@ package struct PolicyDocument: Sendable, Hashable {
 
     var extends: Placed<String>?
     var network: Placed<SandboxPolicy.Network>?
+    /// What a filtered network leads to.
+    var egress: Placed<EgressRules>?
     var data: Placed<SandboxPolicy.DataAccess>?
     var dataScope: Placed<SandboxPolicy.DataScope>?
     var needsRange: Placed<Bool>?

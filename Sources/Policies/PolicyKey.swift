@@ -12,6 +12,8 @@ package struct PolicyKey: Sendable, Hashable, Encodable {
         case limit(LimitName)
         /// System calls, and groups of refusals where `groups` says so.
         case calls(groups: Bool)
+        /// Where connections may go.
+        case endpoints
         /// A map of the keys below it, or, where `short` says so, the value of that one of them.
         case map(short: String?)
     }
@@ -41,6 +43,7 @@ package struct PolicyKey: Sendable, Hashable, Encodable {
             case .wallTime, .cpuTime: "a time, such as 90s or 1h30m | unlimited"
             }
         case .calls(let groups): groups ? "a list of system calls and groups of refusals" : "a list of system calls"
+        case .endpoints: "a list of HOST:PORT, \"*.DOMAIN:PORT\" and NETWORK/PREFIX:PORT"
         case .map(let short): "a map" + (short.map { ", or the value of \($0)" } ?? "")
         }
     }
@@ -69,9 +72,16 @@ package struct PolicyKey: Sendable, Hashable, Encodable {
                 path: "extends", form: .policyName, meaning: "the policy that this one changes", standard: "default",
                 enforcement: "read once, when a job is made", since: "6.1"),
             PolicyKey(
-                path: "network", form: .words(["none", "outbound", "host"]),
-                meaning: "what can be reached: nothing, the public network by a stack of its own, the host's network",
-                standard: "none", enforcement: "a network namespace; routes; pasta for outbound", since: "6.1"),
+                path: "network", form: .map(short: "mode"), meaning: "what can be reached", standard: "none",
+                enforcement: "a network namespace", since: "6.1"),
+            PolicyKey(
+                path: "network.mode", form: .words(["none", "filtered", "outbound", "host"]),
+                meaning: "nothing, what `allow` names, the public network by a stack of its own, the host's network",
+                standard: "none", enforcement: "a proxy outside for filtered; routes and pasta for outbound",
+                since: "6.1"),
+            PolicyKey(
+                path: "network.allow", form: .endpoints, meaning: "where a filtered network leads", standard: "none",
+                enforcement: "a proxy, which looks names up and checks their addresses", since: "6.1"),
             PolicyKey(
                 path: "data", form: .map(short: "access"), meaning: "what is shown at /data", standard: "rw, shared",
                 enforcement: "a mount, or none", since: "6.1"),

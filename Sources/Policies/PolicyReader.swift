@@ -5,10 +5,10 @@ import Yams
 struct PolicyReader {
     static let keys = ["extends", "network", "data", "identity", "limits", "seccomp"]
 
-    private(set) var document: PolicyDocument
+    var document: PolicyDocument
     private(set) var hint: String?
     private var found: [PolicyProblem] = []
-    private var text: PolicyText
+    private(set) var text: PolicyText
     private let isCeiling: Bool
 
     init(name: String, file: String, isCeiling: Bool = false) {
@@ -28,7 +28,12 @@ struct PolicyReader {
             found.append(PolicyProblem(fault, file: document.file))
             suggest("rename the file")
         }
-        guard let root = text.root(bytes) else { return false }
+        guard let root = text.root(bytes) else {
+            if text.problems.contains(where: { $0.message.contains("alphabetic or numeric") }) {
+                suggest("put a name with a `*` in quotes, as in `\"*.example.com:443\"`")
+            }
+            return false
+        }
         let values = map(root, "", keys: isCeiling ? Self.keys.filter { $0 != "extends" } : Self.keys)
         if values["extends"] != nil { document.base = nil }
         read(values["extends"], "extends") { reader, value in
@@ -36,7 +41,7 @@ struct PolicyReader {
             if let base = reader.document.extends { reader.document.base = base.value }
         }
         read(values["network"], "network") { reader, value in
-            reader.document.network = reader.choice(value, "network", ["none", "outbound", "host"])
+            reader.readNetwork(value)
         }
         read(values["data"], "data") { $0.readData($1) }
         read(values["identity"], "identity") { reader, value in
@@ -153,7 +158,7 @@ struct PolicyReader {
     // MARK: - Kinds of values
 
     /// Reads what stands under a key, unless that is nothing.
-    private mutating func read(_ node: Node?, _ key: String, _ body: (inout PolicyReader, Node) -> Void) {
+    mutating func read(_ node: Node?, _ key: String, _ body: (inout PolicyReader, Node) -> Void) {
         guard let node else { return }
         if let scalar = node.scalar, scalar.style == .plain, ["", "~", "null"].contains(scalar.string) {
             report("`\(key)` has no value: give one, or leave the key out", node)
@@ -163,7 +168,7 @@ struct PolicyReader {
     }
 
     /// The values of a map by their keys, of those that are known.
-    private mutating func map(_ node: Node, _ key: String, keys: [String]) -> [String: Node] {
+    mutating func map(_ node: Node, _ key: String, keys: [String]) -> [String: Node] {
         guard let mapping = node.mapping else {
             report(key.isEmpty ? "a policy is a map of keys" : "`\(key)` must be a map", node)
             return [:]
@@ -185,7 +190,7 @@ struct PolicyReader {
         return values
     }
 
-    private mutating func scalar(
+    mutating func scalar(
         _ node: Node, _ key: String, what: String = ""
     ) -> PolicyDocument.Placed<String>? {
         guard let scalar = node.scalar else {
@@ -207,7 +212,7 @@ struct PolicyReader {
         return scalar
     }
 
-    private mutating func choice<Value: RawRepresentable<String> & Sendable & Hashable>(
+    mutating func choice<Value: RawRepresentable<String> & Sendable & Hashable>(
         _ node: Node, _ key: String, _ words: [String]
     ) -> PolicyDocument.Placed<Value>? {
         guard let word = word(node, key, words), let value = Value(rawValue: word.value) else { return nil }
@@ -251,13 +256,13 @@ struct PolicyReader {
         return entries
     }
 
-    private mutating func report(_ message: String, _ node: Node) { report(message, at: text.place(node.mark)) }
+    mutating func report(_ message: String, _ node: Node) { report(message, at: text.place(node.mark)) }
 
-    private mutating func report(_ message: String, at place: PolicyPlace) {
+    mutating func report(_ message: String, at place: PolicyPlace) {
         found.append(PolicyProblem(message, at: place))
     }
 
-    private mutating func suggest(_ hint: String) {
+    mutating func suggest(_ hint: String) {
         if self.hint == nil { self.hint = hint }
     }
 }

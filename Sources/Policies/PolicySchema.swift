@@ -58,6 +58,11 @@ package enum PolicySchema {
             case .policyName: .object(["type": .text("string"), "pattern": .text("^[A-Za-z0-9_-]{1,64}$")])
             case .limit(let name): .object(["anyOf": .list([.object(["const": .text("unlimited")])] + limit(name))])
             case .calls(let groups): calls(groups: groups)
+            case .endpoints:
+                .object([
+                    "type": .text("array"), "items": .object(["type": .text("string")]), "uniqueItems": .boolean(true),
+                    "maxItems": .integer(EgressRules.limit),
+                ])
             case .map(let short): map(below: key.path, short: short)
             }
         guard case .object(var fields) = form else { return form }

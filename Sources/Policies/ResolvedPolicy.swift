@@ -31,6 +31,10 @@ package struct ResolvedPolicy: Sendable, Hashable {
         lineage.insert(document.name, at: 0)
         policy.name = document.name
         set(document.network, \.network, "network")
+        if document.network != nil {
+            policy.egress = document.egress?.value
+            origins["network.allow"] = document.egress?.place
+        }
         set(document.data, \.data, "data")
         set(document.dataScope, \.dataScope, "data.scope")
         set(document.needsRange, \.needsRange, "identity")

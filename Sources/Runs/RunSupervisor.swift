@@ -39,6 +39,7 @@ final class RunSupervisor {
     private let directory: OwnedFileDescriptor
     private let logs: OwnedFileDescriptor
     private let events: OwnedFileDescriptor
+    private let network: NetworkLedger
     /// The engine's end of the events.
     private let mirror: CInt
     private var states: [String: State] = [:]
@@ -83,6 +84,7 @@ final class RunSupervisor {
         events = try LaunchError.during(step) { () throws(SyscallError) in
             try Syscall.open("events.jsonl", at: owner, O_WRONLY | O_CREAT | O_APPEND | O_EXCL, mode: 0o644)
         }
+        network = NetworkLedger(directory: owner)
         if !beginning.metrics.isEmpty {
             try LaunchError.during(step) { () throws(SyscallError) in
                 try Syscall.writeFile(Self.metrics, at: owner, beginning.metrics)
@@ -105,6 +107,7 @@ final class RunSupervisor {
             try LaunchError.during("wait for the steps") { () throws(SyscallError) in try supervisor.loop.run() }
         }
         supervisor.finish()
+        network.finish()
         writeUsage()
         let verdict = runVerdict()
         // Who was told to stop says so first: the one who told may not wait for the disk.
@@ -221,6 +224,7 @@ final class RunSupervisor {
         let sandboxed = try supervisor.launch(
             sandbox, streams: [null.number, writing, writing], outputs: [reading],
             onOutput: { _, bytes in log.write(bytes) },
+            onConnection: { [network] record in network.write(record, step: step.uuid) },
             onEnd: { [weak self] report in
                 log.write(mask.finish())
                 box.close()

@@ -81,7 +81,7 @@ package enum StepCommand {
                 lowers: spec.projectLayers,
                 kept: kept.isEmpty ? nil : StageSpec.Project.Kept(root: runDirectory, layers: kept.reversed())),
             writable: attempt, binds: binds)
-        if spec.policy.network == .outbound { stage.outbound = OutboundNetwork.Settings() }
+        stage.connect(spec.policy.network)
         return stage
     }
 

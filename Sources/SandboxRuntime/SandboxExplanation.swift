@@ -44,6 +44,9 @@ package struct SandboxExplanation: Sendable, Encodable {
     package var groups: [String]
     /// Namespaces of the sandbox, beside the user namespace of its run.
     package var namespaces: [String]
+    /// How it reaches a network, and what it may connect to where that is filtered.
+    package var network: String
+    package var networkAllow: [String]?
     package var sources: [Source]
     package var mounts: [Mount]
     /// Every operation between clone(2) and init, in order.
@@ -80,6 +83,7 @@ extension OneSandbox {
         return SandboxExplanation(
             policy: policy.name, users: identity.users.map(\.line), groups: identity.groups.map(\.line),
             namespaces: Self.names(plan.namespaces, of: Self.namespaceNames),
+            network: policy.network.rawValue, networkAllow: policy.egress?.rules.map(\.description),
             sources: spec.sources.map {
                 .init(
                     host: $0.path, stage: $0.target,

@@ -97,11 +97,13 @@ extension SandboxPlanner {
     /// What this host leaves open of what the policy closes: one sentence each, without full stop.
     package func weaknesses(_ spec: SandboxSpec) -> [String] {
         // Who may only read /data can still connect to what others made there.
-        guard spec.policy.network == .none, spec.mounts.contains(where: isShared), !stage.facts.canForbidSockets else {
+        guard [.none, .filtered].contains(spec.policy.network), spec.mounts.contains(where: isShared),
+            !stage.facts.canForbidSockets
+        else {
             return []
         }
         return [
-            "a network may be reached through sockets in \(StagePath.data) with the help of another run, since this "
+            "a network that the policy does not open may be reached through sockets in \(StagePath.data) with the help of another run, since this "
                 + "kernel has no Landlock"
         ]
     }

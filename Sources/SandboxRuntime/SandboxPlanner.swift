@@ -46,8 +46,8 @@ package struct SandboxPlanner: Sendable {
         operations.append(.parentDeath)
         var namespaces = Self.namespaces
         if spec.policy.network == .host { namespaces &= ~Self.networkNamespace }
-        if spec.policy.network == .outbound {
-            // The supervisor's prepared network namespace, in which the loopback device is up already.
+        if spec.policy.network == .outbound || spec.policy.network == .filtered {
+            // A prepared network namespace, in which the loopback device is up already.
             namespaces &= ~Self.networkNamespace
             operations.insert(
                 .joinNamespace(descriptor: LaunchPlan.firstExtraDescriptor, kind: Self.networkNamespace), at: 0)
@@ -86,7 +86,7 @@ package struct SandboxPlanner: Sendable {
                     operations += directories(target, below: path)
                 }
             }
-            if spec.policy.network == .outbound {
+            if spec.policy.network == .outbound || spec.policy.network == .filtered {
                 let file = "/etc/resolv.conf"
                 operations.append(
                     .mount(
@@ -216,6 +216,12 @@ package struct SandboxPlanner: Sendable {
         return operations
     }
 
+    /// Variables that a sandbox has unless it is given its own of that name.
+    private func defaults(_ spec: SandboxSpec) -> [String: String] {
+        guard spec.policy.network == .filtered else { return stage.view.variables }
+        return stage.view.variables.merging(EgressSockets.variables) { view, _ in view }
+    }
+
     private func mount(_ mount: SandboxSpec.Mount, _ number: Int) -> [LaunchPlan.Operation] {
         let target = StagePath.newRoot + mount.target
         guard case .scratchOver(let index) = mount.source else {
@@ -253,7 +259,7 @@ package struct SandboxPlanner: Sendable {
         var plan = CommandPlan(
             arguments: spec.arguments,
             candidates: CommandPlan.candidates(for: name, path: spec.variables["PATH"]),
-            variables: spec.variables.merging(stage.view.variables) { own, _ in own }
+            variables: spec.variables.merging(defaults(spec)) { own, _ in own }
                 .sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" },
             directory: spec.directory)
         let inside: UInt32 = spec.policy.identity == .namespaceRoot ? 0 : IdentityMap.user

@@ -53,14 +53,7 @@ extension SandboxReport {
         }
         if let verdict = diskFull(what, code, detail, policy) { return verdict }
         if let denial = denials.first { return denied(what, code, denial, detail, policy) }
-        if unroutedDatagrams > 0 && policy.network == .none {
-            detail["network_attempts"] = .integer(Int64(clamping: unroutedDatagrams))
-            return Verdict(
-                .denied,
-                "\(what) ended with exit code \(code) after it tried to reach a network: policy `\(policy.name)` has none "
-                    + "(\(unroutedDatagrams) attempts)", detail: detail,
-                remedy: "run it under a policy with a network, such as `--policy online`")
-        }
+        if let verdict = networkVerdict(what, code, detail, policy) { return verdict }
         if let complaint, complaint.kind != .noSpace { return refusedFile(what, code, complaint, detail, policy) }
         return Verdict(.exit, "\(what) ended with exit code \(code)", detail: detail)
     }
@@ -194,6 +187,7 @@ extension SandboxReport {
         }
         if outOfMemoryKills > 0 { facts["oom_kills"] = .integer(outOfMemoryKills) }
         if !denials.isEmpty { facts["denials"] = .list(denials.prefix(8).map { $0.summary() }) }
+        facts.merge(networkEvidence) { $1 }
         return facts
     }
 }

@@ -66,6 +66,8 @@ package struct SandboxReport: Sendable {
     package var complaint: Complaint?
     /// What it read from disks and wrote to them.
     package var traffic: DiskTraffic?
+    /// What it asked its proxy for, where its network is filtered.
+    package var egress: EgressSummary?
 }
 
 /// Names of signals as signal(7) has them.

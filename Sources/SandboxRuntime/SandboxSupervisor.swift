@@ -28,6 +28,7 @@ package final class SandboxSupervisor {
     private let enforcement: [LimitReport]
     private var launches = 0
     private var running: [Int: RunningSandbox] = [:]
+    private let proxy: EgressProxy?
     private var filters: [(policy: SeccompPolicy, program: FilterProgram)] = []
 
     /// Builds the stage, starts the launcher, and takes on the supervisor's own id.
@@ -47,6 +48,7 @@ package final class SandboxSupervisor {
         self.initProgram = initProgram.release()
         launcher = try Launcher(
             controlGroupEntries: controlGroupEntries, user: identity.hasRange ? IdentityMap.supervisor : nil)
+        proxy = spec.hasProxy ? try EgressProxy(identity, loop: loop) : nil
         stage = try Stage.build(spec, identity: identity, skeleton: skeleton, view: view)
         timings?.mark("start the launcher, build the stage")
         planner = SandboxPlanner(stage: stage, identity: identity, enforcement: enforcement)
@@ -70,7 +72,10 @@ package final class SandboxSupervisor {
     package func weaknesses(of spec: SandboxSpec) -> [String] { planner.weaknesses(spec) }
 
     /// Ends what serves the supervisor, when its last sandbox has been reported.
-    package func finish() { launcher.end() }
+    package func finish() {
+        launcher.end()
+        proxy?.end()
+    }
 
     /// The program of process 1, in a sealed memory file: read from the directory of the running program.
     package static func loadInitProgram() throws(LaunchError) -> OwnedFileDescriptor {
@@ -87,7 +92,8 @@ package final class SandboxSupervisor {
     /// `streams` are lent for the time of the call; `outputs` are watched until they end.
     package func launch(
         _ spec: SandboxSpec, streams: [CInt], outputs: [CInt],
-        onOutput: @escaping (CInt, [UInt8]) -> Void, onEnd: @escaping (SandboxReport) -> Void
+        onOutput: @escaping (CInt, [UInt8]) -> Void, onConnection: @escaping (EgressRecord) -> Void = { _ in },
+        onEnd: @escaping (SandboxReport) -> Void
     ) throws(LaunchError) -> RunningSandbox {
         guard spec.policy.network != .outbound || stage.network != nil else {
             throw LaunchError(step: "connect the sandbox", reason: "its supervisor has prepared no network")
@@ -100,9 +106,18 @@ package final class SandboxSupervisor {
         let filter = try filter(of: spec.policy.seccomp)
         timings?.mark("compile filters")
         let command = planner.commandPlan(spec, filter: filter, initFilter: initFilter)
-        let launched = try launcher.launch(
-            planner.launchPlan(spec, number: number), command: command, initProgram: initProgram, streams: streams,
-            extra: stage.network.map { [$0] } ?? [])
+        let network = try spec.policy.network == .filtered ? connect(spec, number, onConnection) : nil
+        let launched: LaunchedSandbox
+        do throws(LaunchError) {
+            launched = try launcher.launch(
+                planner.launchPlan(spec, number: number), command: command, initProgram: initProgram, streams: streams,
+                extra: (network ?? stage.network).map { [$0] } ?? [])
+        } catch {
+            if let network { _ = Glibc.close(network) }
+            _ = proxy?.close(number)
+            throw error
+        }
+        if let network { _ = Glibc.close(network) }
         let sandbox = RunningSandbox(
             launched, loop: loop, limits: spec.policy.limits, refusals: filter.answers, outputs: outputs,
             watch: SandboxWatchdog.Limits(spec.policy.limits, groups: enforcement),
@@ -111,11 +126,25 @@ package final class SandboxSupervisor {
             onEnd: { report in
                 self.running[number] = nil
                 self.removeScratch(number)
+                var report = report
+                report.egress = self.proxy?.close(number)
                 onEnd(report)
             })
         running[number] = sandbox
         if running.count > 1 { for sandbox in running.values { sandbox.sharesGroup = true } }
         return sandbox
+    }
+
+    /// Makes the network of a sandbox and hands its sockets to the proxy; gives a descriptor of the namespace.
+    private func connect(
+        _ spec: SandboxSpec, _ number: Int, _ onConnection: @escaping (EgressRecord) -> Void
+    ) throws(LaunchError) -> CInt {
+        guard let proxy, let rules = spec.policy.egress else {
+            throw LaunchError(step: "connect the sandbox", reason: "its supervisor has prepared no proxy")
+        }
+        let network = try FilteredNetwork.make(for: rules)
+        try proxy.open(number, rules, network.sockets, onConnection)
+        return network.namespace
     }
 
     /// Removes what a sandbox changed, where that is not in memory; what stays is removed with the directory.
@@ -155,6 +184,7 @@ extension Skeleton {
             switch network {
             case .none: ""
             case .outbound: OutboundNetwork.resolverFile
+            case .filtered: FilteredNetwork.resolverFile
             case .host:
                 // Without the file there are no names on the host either.
                 String(

@@ -1,4 +1,4 @@
-import Isolation
+package import Isolation
 import LinuxSystem
 
 /// What the supervisor takes along from the host: everything else it leaves behind before a step starts.
@@ -84,6 +84,8 @@ package struct StageSpec: Sendable, Hashable, Codable {
     package var persistentRoot: PersistentRoot?
     /// The way out for sandboxes whose policy has one; nil makes none.
     package var outbound: OutboundNetwork.Settings?
+    /// Whether there are sandboxes with a filtered network, which need a proxy.
+    package var hasProxy = false
 
     /// Names what a supervisor takes along.
     package init(
@@ -95,6 +97,14 @@ package struct StageSpec: Sendable, Hashable, Codable {
         self.writable = writable
         self.binds = binds
         self.persistentRoot = persistentRoot
+    }
+}
+
+extension StageSpec {
+    /// Prepares for the network of a policy; `reachable` is what stays open of private ranges.
+    package mutating func connect(_ network: SandboxPolicy.Network, reachable: [String] = []) {
+        outbound = network == .outbound ? OutboundNetwork.Settings(reachable: reachable) : nil
+        hasProxy = network == .filtered
     }
 }
 

@@ -86,6 +86,16 @@ extension EndToEnd {
             #expect(inside.output.hasPrefix("1000\nCapEff:\t0000000000000000\nSeccomp:\t2\n"), "\(inside.output)")
             #expect(try user.run("exec", "--", "cat", "/proc/1/mem").status != 0)
 
+            // A proxy needs no rights of its own.
+            try FileManager.default.createDirectory(
+                atPath: user.home + "/store/policies", withIntermediateDirectories: true)
+            try Data("network: {mode: filtered, allow: ['127.0.0.1:9']}\n".utf8).write(
+                to: URL(filePath: user.home + "/store/policies/few.yaml"))
+            let refused = try user.run(
+                "exec", "--policy", "few", "--", "python3", "-c",
+                "import urllib.request; urllib.request.urlopen('http://evil.example.net/')")
+            #expect(refused.status == 1 && refused.errors.contains("refused it a connection to"), "\(refused.errors)")
+
             let project = try TestProject(
                 [
                     .init(

@@ -67,7 +67,7 @@ import Testing
             problems(
                 of: "extends: base\nnetwork: x\nseccomp: {allow: [file-locks]}",
                 others: ["base": "extends: default\nidentity: x\nlimits: {cpus: {enforce: hard}}"]) == [
-                    "2:10: `network` is one of `none`, `outbound`, `host`, and not `x`",
+                    "2:10: `network` is one of `none`, `filtered`, `outbound`, `host`, and not `x`",
                     "3:19: `file-locks` has no effect: `default` refuses nothing for that reason",
                     "policies/base.yaml:2:11: `identity` is one of `any`, `range`, and not `x`",
                     "policies/base.yaml:3:26: `limits.cpus` has no value that could be enforced: give one",
@@ -107,7 +107,7 @@ import Testing
         #expect(
             problems(of: "extends: bse\nnetwork: x", others: ["base": "{}"]) == [
                 "1:10: there is no policy `bse`; did you mean `base`?",
-                "2:10: `network` is one of `none`, `outbound`, `host`, and not `x`",
+                "2:10: `network` is one of `none`, `filtered`, `outbound`, `host`, and not `x`",
             ])
     }
 

@@ -86,7 +86,7 @@ import Testing
         #expect(
             problems(of: text) == [
                 "1:1: unknown key `netwrok`; did you mean `network`?",
-                "2:10: `network` is one of `none`, `outbound`, `host`, and not `outbond`; did you mean `outbound`?",
+                "2:10: `network` is one of `none`, `filtered`, `outbound`, `host`, and not `outbond`; did you mean `outbound`?",
                 "3:29: `data.scope` is one of `shared`, `project`, `job`, and not `jobs`; did you mean `job`?",
                 "3:35: unknown key `data.mode`",
                 "4:11: `identity` must be a single value",
@@ -136,7 +136,7 @@ import Testing
             ("seccomp: {deny: [[flock]]}", "1:18: each entry of `seccomp.deny` must be a single value"),
             ("? [a]\n: b", "1:3: a key must be a text"),
             ("<<: {network: host}", "1:1: unknown key `<<`"),
-            ("network: No", "1:10: `network` is one of `none`, `outbound`, `host`, and not `No`"),
+            ("network: No", "1:10: `network` is one of `none`, `filtered`, `outbound`, `host`, and not `No`"),
             ("network: None", "did you mean `none`?"),
             ("network: none\nnetwork: host", "1:1: given twice: `network`"),
             ("limits: {pids: 5, 'pids': 6}", "1:10: given twice: `pids`"),

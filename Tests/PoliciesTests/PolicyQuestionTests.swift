@@ -40,15 +40,15 @@ import Testing
         ])
     func networks(text: String, open: Bool) throws {
         let address = try #require(NetworkAddress(text))
-        #expect(BuiltInPolicies.online.answer(connectTo: address).isAllowed == open)
-        #expect(BuiltInPolicies.standard.answer(connectTo: address).isAllowed == address.isLoopback)
-        #expect(try lab("network: host").answer(connectTo: address).isAllowed == true)
+        #expect(BuiltInPolicies.online.answer(connectTo: address, port: 443).isAllowed == open)
+        #expect(BuiltInPolicies.standard.answer(connectTo: address, port: 443).isAllowed == address.isLoopback)
+        #expect(try lab("network: host").answer(connectTo: address, port: 443).isAllowed == true)
     }
 
     @Test func `without sockets nothing connects`() throws {
         let address = try #require(NetworkAddress("8.8.8.8"))
         for call in ["socket", "connect"] {
-            let answer = try lab("network: host\nseccomp: {deny: [\(call)]}").answer(connectTo: address)
+            let answer = try lab("network: host\nseccomp: {deny: [\(call)]}").answer(connectTo: address, port: 443)
             #expect(answer.isAllowed == false && answer.rule == "policy")
         }
     }

@@ -60,7 +60,8 @@ import Testing
                 switch try PolicyQuestion(parsing: text) {
                 case .call(let call, let arguments):
                     #expect(policy.answer(call: call, arguments: arguments).isAllowed == true, "\(text)")
-                case .connect(let address, _): #expect(policy.answer(connectTo: address).isAllowed == true)
+                case .connect(let address, let port):
+                    #expect(policy.answer(connectTo: address, port: port).isAllowed == true)
                 default: break
                 }
             }

@@ -113,6 +113,25 @@ int CLinux_landlock_version(void);
 int CLinux_sched_getaffinity(void *mask, size_t bytes);
 /// Pointer-free accessors for wait statuses.
 uint64_t CLinux_makedev(uint32_t major, uint32_t minor);
+/// An event of epoll(7), with the number that it was asked for under.
+struct CLinux_event {
+    uint32_t events;
+    uint64_t number;
+};
+/// epoll_create1(2), close-on-exec.
+int CLinux_epoll_create(void);
+/// epoll_ctl(2): EPOLL_CTL_ADD for readiness in both directions, edge-triggered or not.
+int CLinux_epoll_add(int poller, int descriptor, uint64_t number, uint32_t events);
+/// epoll_ctl(2): EPOLL_CTL_MOD.
+int CLinux_epoll_change(int poller, int descriptor, uint64_t number, uint32_t events);
+/// epoll_wait(2).
+int CLinux_epoll_wait(int poller, struct CLinux_event *events, int capacity, int milliseconds);
+/// splice(2) without waiting.
+ssize_t CLinux_splice(int from, int to, size_t length);
+/// PR_SET_SECCOMP (prctl(2)) with an array of `struct sock_filter`.
+int CLinux_load_filter(const void *instructions, unsigned short count);
+/// SIOCGSKNS of socket(7): the network namespace of a socket.
+int CLinux_socket_namespace(int socket);
 /// SIOCSIFFLAGS of netdevice(7) for the loopback device.
 int CLinux_loopback_up(void);
 int CLinux_major(uint64_t device);
@@ -148,6 +167,10 @@ enum {
     CLinux_F_SETPIPE_SZ = 1031,
     CLinux_RENAME_NOREPLACE = 1,
     CLinux_RENAME_EXCHANGE = 2,
+    CLinux_EPOLLIN = 1,
+    CLinux_EPOLLOUT = 4,
+    CLinux_EPOLLRDHUP = 0x2000,
+    CLinux_EPOLLET = 1 << 30,
 };
 /// The ioctl request of ioctl_ficlone(2).
 extern const unsigned long CLinux_FICLONE;
