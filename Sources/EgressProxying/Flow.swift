@@ -15,6 +15,8 @@ struct Flow: ~Copyable {
     private var remaining: Int?
     /// Tells how many bytes belong together, where the end has to be found by looking.
     private var chunks: ChunkTracker?
+    /// Marks the beginning of an answer; nil where nothing is to be marked any more.
+    private var marker: ResponseMarker?
     private var sourceEnded = false
     private var endIsTold = false
     /// Bytes that the target has taken.
@@ -23,8 +25,9 @@ struct Flow: ~Copyable {
     /// Bytes after which other connections have their turn.
     private static let turn = 4 << 20
 
-    /// Passes on everything: `pending` first.
-    init(pending: ArraySlice<UInt8> = []) throws(SyscallError) {
+    /// Passes on everything: `pending` first; `marking` says in an answer of HTTP that it is the last one.
+    init(pending: ArraySlice<UInt8> = [], marking: Bool = false) throws(SyscallError) {
+        if marking { marker = ResponseMarker() }
         pipe = try Syscall.pipe(extra: O_NONBLOCK)
         self.pending = pending
         hasMore = false
@@ -67,6 +70,9 @@ struct Flow: ~Copyable {
     mutating func pump(_ from: CInt, _ to: CInt) throws(SyscallError) -> Bool {
         let limit = moved + Int64(Self.turn)
         while moved < limit {
+            if marker != nil, pending.isEmpty, !sourceEnded {
+                guard try mark(from) else { return false }
+            }
             if !pending.isEmpty {
                 guard let count = try Syscall.sendSome(to, pending) else { return false }
                 pending = pending.dropFirst(count)
@@ -84,6 +90,21 @@ struct Flow: ~Copyable {
                 return false
             }
             if !filled, !drained { return false }
+        }
+        return true
+    }
+
+    /// Reads the beginning of an answer; whether there is something to do now.
+    private mutating func mark(_ from: CInt) throws(SyscallError) -> Bool {
+        var buffer = [UInt8](repeating: 0, count: 16384)
+        guard let count = try Syscall.receive(from, into: &buffer) else { return false }
+        if count == 0 {
+            sourceEnded = true
+            pending = (marker?.rest ?? [])[...]
+            marker = nil
+        } else if let marked = marker?.take(buffer[..<count]) {
+            pending = marked[...]
+            marker = nil
         }
         return true
     }

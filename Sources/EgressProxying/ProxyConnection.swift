@@ -58,7 +58,8 @@ final class ProxyConnection {
         case .http, .direct, .dns: break
         }
         ownBytes = answer.count
-        incoming = try Flow(pending: answer[...])
+        incoming = try Flow(pending: answer[...], marking: request.way == .http)
+        if request.way == .http { ownBytes += ResponseMarker.field.count }
         if let body = request.body {
             outgoing = try Flow(head: request.head, body: body, rest: request.rest)
         } else {

@@ -12,18 +12,26 @@ import SystemPackage
 package enum ProxyProcess {
     /// Becomes the proxy, in a child that was just forked, and never returns.
     ///
-    /// `control` is the socket to the supervisor, whose number is `parent`; `user` is the id to take on, nil for none;
-    /// `filter` is an array of `struct sock_filter`.
-    package static func serve(control: CInt, parent: Int32, user: UInt32?, filter: [UInt8]) -> Never {
+    /// `control` is the socket to the supervisor, whose number is `parent`; `groups` are open `cgroup.procs` of the
+    /// steps, to whom its work is charged; `user` is the id to take on, nil for none; `filter` is an array of
+    /// `struct sock_filter`. The supervisor is told twice that it is ready: when it has a view of the host's files of its
+    /// own, and when it serves.
+    package static func serve(
+        control: CInt, parent: Int32, groups: [CInt], user: UInt32?, filter: [UInt8]
+    ) -> Never {
         do throws(SyscallError) {
             try Syscall.endWithParent(parent)
-            signal(SIGPIPE, SIG_IGN)
+            // Keys of a terminal are the supervisor's to act on; this process ends with it.
+            for number in [SIGPIPE, SIGINT, SIGQUIT, SIGTERM, SIGHUP] { signal(number, SIG_IGN) }
             let null = try Syscall.open("/dev/null", O_RDWR)
             for number in 0..<CInt(3) { try Syscall.duplicate(null.number, to: number) }
-            let own = OwnedFileDescriptor(adopting: try Syscall.duplicate(control, to: 3))
-            // Everything else, `null` and the other end of the socket included.
-            try Syscall.closeDescriptors(from: 4)
             _ = null.release()
+            try Syscall.unshare(.mount)
+            try Syscall.send(control, EgressMessage.ready.bytes)
+            for group in groups { try Syscall.writeAll(group, [UInt8(ascii: "0")]) }
+            let own = OwnedFileDescriptor(adopting: try Syscall.duplicate(control, to: 3))
+            // Everything else, the other end of the socket included.
+            try Syscall.closeDescriptors(from: 4)
             let tables = HostTables.read()
             try leaveFiles()
             try giveUp(user)
@@ -36,16 +44,17 @@ package enum ProxyProcess {
         } catch {
             let message = EgressMessage.failed(
                 call: error.call, object: error.object ?? "", errno: error.errno.rawValue)
-            // Nobody else could be told.
-            try? Syscall.send(3, message.bytes)
+            // Nobody else could be told; it has the one number or the other.
+            do throws(SyscallError) { try Syscall.send(control, message.bytes) } catch {
+                try? Syscall.send(3, message.bytes)
+            }
             _exit(1)
         }
         _exit(0)
     }
 
-    /// Makes an empty directory the root.
+    /// Makes an empty directory the root, in a mount namespace of its own.
     private static func leaveFiles() throws(SyscallError) {
-        try Syscall.unshare(.mount)
         try Syscall.mount(source: "none", target: "/", type: nil, flags: UInt(MS_REC | MS_PRIVATE))
         try Syscall.mount(
             source: "empty", target: "/tmp", type: "tmpfs",

@@ -22,12 +22,15 @@ final class EgressProxy {
     private let process: ProcessHandle
     private var clients: [Int: Client] = [:]
     private var isLost = false
+    private var isServing = false
 
     private static let step = "start the proxy of the network"
 
     /// Starts the process, from a supervisor that has a single thread, is in its namespaces, and still sees the host's
     /// files.
-    init(_ identity: IdentityMap, loop: EventLoop) throws(LaunchError) {
+    ///
+    /// It enters its control groups, `groups`, while the supervisor goes on: those of version 1 take milliseconds.
+    init(_ identity: IdentityMap, groups: [CInt], loop: EventLoop) throws(LaunchError) {
         self.loop = loop
         let filter = try SandboxSupervisor.compile(.proxy(), mode: .silent)
         let pair = try LaunchError.during(Self.step) { () throws(SyscallError) in try Syscall.packetSocketPair() }
@@ -37,12 +40,17 @@ final class EgressProxy {
             let child = try Syscall.fork()
             if child == 0 {
                 ProxyProcess.serve(
-                    control: second, parent: own, user: identity.hasRange ? IdentityMap.proxy : nil,
+                    control: second, parent: own, groups: groups, user: identity.hasRange ? IdentityMap.proxy : nil,
                     filter: filter.bytes)
             }
             return try ProcessHandle(opening: child)
         }
         socket = pair.takeFirst()
+        try awaitReady()
+    }
+
+    /// Waits for the process to have come one step further.
+    private func awaitReady() throws(LaunchError) {
         let answer = try LaunchError.during(Self.step) { () throws(SyscallError) in
             try Syscall.receive(socket.number, upTo: EgressMessage.limit)
         }
@@ -53,7 +61,6 @@ final class EgressProxy {
                 step: Self.step, SyscallError(call, object.isEmpty ? nil : object, errno: Errno(rawValue: errno)))
         default: throw LaunchError(step: Self.step, reason: "it ended without a word")
         }
-        loop.watch(socket.number) { [weak self] in self?.read() }
     }
 
     /// Hands a sandbox over; the sockets are given away.
@@ -61,6 +68,11 @@ final class EgressProxy {
         _ number: Int, _ rules: EgressRules, _ sockets: [CInt], _ onConnection: @escaping (EgressRecord) -> Void
     ) throws(LaunchError) {
         defer { for socket in sockets { _ = Glibc.close(socket) } }
+        if !isServing {
+            try awaitReady()
+            isServing = true
+            loop.watch(socket.number) { [weak self] in self?.read() }
+        }
         try LaunchError.during("hand the sandbox to the proxy") { () throws(SyscallError) in
             try Syscall.send(socket.number, EgressMessage.open(number, rules).bytes, descriptors: sockets)
         }

@@ -48,7 +48,7 @@ package final class SandboxSupervisor {
         self.initProgram = initProgram.release()
         launcher = try Launcher(
             controlGroupEntries: controlGroupEntries, user: identity.hasRange ? IdentityMap.supervisor : nil)
-        proxy = spec.hasProxy ? try EgressProxy(identity, loop: loop) : nil
+        proxy = spec.hasProxy ? try EgressProxy(identity, groups: controlGroupEntries, loop: loop) : nil
         stage = try Stage.build(spec, identity: identity, skeleton: skeleton, view: view)
         timings?.mark("start the launcher, build the stage")
         planner = SandboxPlanner(stage: stage, identity: identity, enforcement: enforcement)

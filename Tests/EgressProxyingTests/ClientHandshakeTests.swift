@@ -195,6 +195,28 @@ struct ClientHandshakeTests {
         }
     }
 
+    @Test("an answer says that it is the last one, however it is cut", arguments: [1, 3, 1000])
+    func marks(size: Int) {
+        let field = "Connection: close\r\n"
+        for (text, expected) in [
+            ("HTTP/1.1 200 OK\r\nA: b\r\n\r\nx", "HTTP/1.1 200 OK\r\n\(field)A: b\r\n\r\nx"),
+            (
+                "HTTP/1.1 100 Continue\r\nA: b\r\n\r\nHTTP/1.1 404 No\r\n\r\n",
+                "HTTP/1.1 100 Continue\r\nA: b\r\n\r\nHTTP/1.1 404 No\r\n\(field)\r\n"
+            ),
+            ("hello\r\n", "hello\r\n"),
+        ] {
+            var marker = ResponseMarker()
+            var rest = Array(text.utf8)[...]
+            var found: [UInt8]?
+            while found == nil, !rest.isEmpty {
+                found = marker.take(rest.prefix(size))
+                rest = rest.dropFirst(size)
+            }
+            #expect(String(decoding: (found ?? marker.rest) + rest, as: UTF8.self) == expected)
+        }
+    }
+
     // MARK: - Anything
 
     @Test func `whatever is said, it ends in a decision or a wait, the same however it is cut`() {

@@ -44,6 +44,8 @@ extension EndToEnd {
                     == "GET / host=data.example.org:8080 body=0")
             #expect(try plain("data.example.org", 5432, "data.example.org:5432") == "b'ping'")
             #expect(try plain("10.9.0.7", 5432, "10.9.0.0/24:5432") == "b'ping'")
+            #expect(try plain("2001:db8:9::7", 5433, "[2001:db8:9::]/48:5433") == "b'ping'")
+            #expect(try plain("2001:db8:a::7", 5433, "[2001:db8:9::]/48:5433") == "OSError 101")
         }
 
         @Test func `the answer says which rule is missing`() throws {
@@ -262,6 +264,9 @@ extension EndToEnd {
             let text = status(process)
             #expect(text.contains("CapEff:\t0000000000000000") && text.contains("CapPrm:\t0000000000000000"))
             #expect(text.contains("NoNewPrivs:\t1"))
+            // What it does is charged to the command.
+            let groups = try String(contentsOfFile: "/proc/\(process)/cgroup", encoding: .utf8)
+            #expect(groups.contains("/steps\n"), "\(groups)")
             #expect(!text.contains(#/Uid:\t0\t/#))
             let root = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/root")
             #expect(root.isEmpty, "\(root)")
@@ -269,7 +274,7 @@ extension EndToEnd {
                 try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/fd/\($0)")
             }
             #expect(
-                files.allSatisfy { $0.hasPrefix("socket:") || $0 == "anon_inode:[eventpoll]" || $0 == "/dev/null" },
+                files.allSatisfy { $0.hasPrefix("socket:") || $0 == "anon_inode:[eventpoll]" || $0.hasSuffix("/null") },
                 "\(files)")
             let supervisor = text.split(separator: "\n").first { $0.hasPrefix("PPid") }?.split(separator: "\t").last
             kill(try #require(supervisor.flatMap { pid_t($0) }), SIGKILL)

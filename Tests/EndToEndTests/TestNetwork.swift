@@ -60,6 +60,10 @@ final class TestNetwork {
         def plainly():
             while True: threading.Thread(target=echo, args=(plain.accept()[0],), daemon=True).start()
         threading.Thread(target=plainly, daemon=True).start()
+        plain6 = socket.create_server(("::", 5433), family=socket.AF_INET6)
+        def plainly6():
+            while True: threading.Thread(target=echo, args=(plain6.accept()[0],), daemon=True).start()
+        threading.Thread(target=plainly6, daemon=True).start()
         # Names whose address changes with each look-up: public first, then private.
         names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); names.bind(("127.0.0.53", 53))
         turns = {}
@@ -100,6 +104,7 @@ final class TestNetwork {
         set -e
         ip link set lo up
         for network in 93.184.216.0/24 10.9.0.0/24 169.254.169.254/32; do ip route add local $network dev lo; done
+        ip -6 route add local 2001:db8:9::/48 dev lo
         mount --bind "$0/hosts" /etc/hosts
         mount --bind "$0/resolv.conf" /etc/resolv.conf
         /usr/bin/setpriv --pdeathsig KILL /usr/bin/python3 "$0/servers.py" "$0" & server=$!
