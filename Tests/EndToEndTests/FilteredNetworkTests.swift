@@ -135,6 +135,26 @@ extension EndToEnd {
                 ])
         }
 
+        @Test func `a host that keeps its connection open sees no byte beyond the first request`() throws {
+            let code = """
+                import socket, time
+                for body in (b"Content-Length: 3\\r\\n\\r\\nabc", b"Transfer-Encoding: chunked\\r\\n\\r\\n3\\r\\nabc\\r\\n0\\r\\n\\r\\n"):
+                    for pause in (0, 0.3):
+                        s = socket.create_connection(("127.0.0.1", 3128), 20)
+                        s.sendall(b"POST http://data.example.org:8081/one HTTP/1.1\\r\\n" + body)
+                        time.sleep(pause)
+                        s.sendall(b"GET http://evil.example.net/two HTTP/1.1\\r\\n\\r\\n")
+                        answer = b""
+                        while part := s.recv(65536): answer += part
+                        print(answer.count(b"HTTP/1.1"), b"Connection: close" in answer)
+                time.sleep(1.5)
+                """
+            let result = try network.exec(["data.example.org:8081"], "python3", "-c", code)
+            #expect(result.output == String(repeating: "1 True\n", count: 4), "\(result.output)\(result.errors)")
+            let raw = network.requests.filter { $0.hasPrefix("raw") }
+            #expect(raw.count == 4 && raw.allSatisfy { $0.contains("POST /one") && !$0.contains("two") }, "\(raw)")
+        }
+
         @Test func `names of others do not exist, and are not asked for outside`() throws {
             let code = """
                 import socket

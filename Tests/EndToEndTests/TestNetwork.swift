@@ -64,6 +64,19 @@ final class TestNetwork {
         def plainly6():
             while True: threading.Thread(target=echo, args=(plain6.accept()[0],), daemon=True).start()
         threading.Thread(target=plainly6, daemon=True).start()
+        # Keeps its connections, and tells of every byte.
+        def listen_on(connection):
+            connection.settimeout(1); all = b""
+            try:
+                while data := connection.recv(65536):
+                    all += data
+                    if len(all) == len(data): connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n")
+            except OSError: pass
+            log.write("raw %r\\n" % all)
+        keeping = socket.create_server(("0.0.0.0", 8081), backlog=256)
+        def keep():
+            while True: threading.Thread(target=listen_on, args=(keeping.accept()[0],), daemon=True).start()
+        threading.Thread(target=keep, daemon=True).start()
         # Names whose address changes with each look-up: public first, then private.
         names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); names.bind(("127.0.0.53", 53))
         turns = {}
