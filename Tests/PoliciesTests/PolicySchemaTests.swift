@@ -101,6 +101,8 @@ private func isValid(_ document: Document, _ schema: PolicySchema.Value) -> Bool
             guard case .words(let words) = key.form else { continue }
             func problems(_ word: String) -> [String] {
                 var text = word
+                // A list belongs to it.
+                if word == "filtered" { text = "filtered, allow: ['a.example:443']" }
                 for part in key.path.split(separator: ".").reversed() { text = "{\(part): \(text)}" }
                 var reader = PolicyReader(name: "lab", file: "lab.yaml")
                 _ = reader.read(Array(text.utf8))
@@ -179,7 +181,20 @@ private func isValid(_ document: Document, _ schema: PolicySchema.Value) -> Bool
         }
         var entries: [(String, Document)] = [
             ("extends", word(["default", "lab-2", "online", "a b", ""])),
-            ("network", word(["none", "outbound", "host", "none", "some"])),
+            (
+                "network",
+                pick([
+                    word(["none", "outbound", "host", "some"]), .map([("mode", word(["none", "host", "some"]))]),
+                    .map([]),
+                    .map([
+                        ("mode", word(["filtered", "outbound"])),
+                        (
+                            "allow",
+                            .list([word(["a.example:443", "*.example.com:80", "10.0.0.0/8:5432", "a.example"])])
+                        ),
+                    ]),
+                ])
+            ),
             (
                 "data",
                 pick([
