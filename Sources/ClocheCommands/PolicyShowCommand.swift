@@ -72,7 +72,36 @@ struct PolicyShowCommand: ParsableCommand {
             var file: String, layer: PolicyLayer, text: String
         }
 
+        /// System calls by what becomes of them; those that no list has are refused as unknown.
+        struct Calls: Encodable {
+            struct Refused: Encodable {
+                var group: String, errno: String, calls: [String]
+            }
+
+            var allow: [String]
+            var refuse: [Refused]
+            /// Those whose arguments decide.
+            var conditional: [String]
+
+            init(_ policy: SeccompPolicy) {
+                let rules = policy.rules.values.sorted { $0.call < $1.call }
+                allow = rules.filter { $0.cases.isEmpty && $0.otherwise == .allow }.map(\.call)
+                conditional = rules.filter { !$0.cases.isEmpty }.map(\.call)
+                refuse = []
+                for rule in rules where rule.cases.isEmpty {
+                    guard case .refuse(let refusal) = rule.otherwise else { continue }
+                    let (group, errno) = (refusal.group.rawValue, SystemCallErrno.symbol(of: refusal.errno))
+                    if let index = refuse.firstIndex(where: { $0.group == group && $0.errno == errno }) {
+                        refuse[index].calls.append(rule.call)
+                    } else {
+                        refuse.append(Refused(group: group, errno: errno, calls: [rule.call]))
+                    }
+                }
+            }
+        }
+
         var policy: SandboxPolicy
+        var calls: Calls
         /// Its own name, that of what it extends, and so on.
         var lineage: [String]
         var values: [PolicyValue]
@@ -83,6 +112,7 @@ struct PolicyShowCommand: ParsableCommand {
 
         init(resolved: ResolvedPolicy, document: (bytes: [UInt8], file: String, layer: PolicyLayer)?) {
             policy = resolved.policy
+            calls = Calls(resolved.policy.seccomp)
             lineage = resolved.lineage
             values = resolved.values
             purpose = PolicyPurpose.of(resolved.policy.name)

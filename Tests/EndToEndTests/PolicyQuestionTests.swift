@@ -24,10 +24,10 @@ extension EndToEnd {
         /// Every system call that a policy has a rule for.
         private func calls(_ policy: String) throws -> [String] {
             let shown = try Cloche.run("policy", "show", policy, "--json")
-            let seccomp = try shown.value("policy", "seccomp") as? [String: Any] ?? [:]
-            let refused = (seccomp["refuse"] as? [[String: Any]] ?? []).flatMap { $0["calls"] as? [String] ?? [] }
-            let conditional = (seccomp["conditional"] as? [[String: Any]] ?? []).compactMap { $0["call"] as? String }
-            return ((seccomp["allow"] as? [String] ?? []) + refused + conditional).sorted()
+            let calls = try shown.value("calls") as? [String: Any] ?? [:]
+            let refused = (calls["refuse"] as? [[String: Any]] ?? []).flatMap { $0["calls"] as? [String] ?? [] }
+            let conditional = calls["conditional"] as? [String] ?? []
+            return ((calls["allow"] as? [String] ?? []) + refused + conditional).sorted()
         }
 
         /// Uses of calls that depend on their arguments.
