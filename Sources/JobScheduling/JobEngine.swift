@@ -138,12 +138,13 @@ package final class JobEngine {
     package func look() {
         looksAgain = false
         attempt { seenChanges = try store.database.changesByOthers() }
+        if takesRuns || only == nil { attempt { try adopt() } }
+        // After that: one that is adopted may have been cancelled before.
         attempt {
             for run in try store.database.cancelledRunningRuns() {
                 if let known = active[run.address], known.order == nil { known.give(.cancel) }
             }
         }
-        if takesRuns || only == nil { attempt { try adopt() } }
         fill()
         if isDone { loop.stop() }
     }

@@ -43,8 +43,20 @@ package enum Recovery {
             if number >= attempt, number > 0 { try directory.attempt(number).conclude(verdict) }
         }
         // Nobody is left who could remove what belonged to the run.
-        if verdict.cause == .supervisorLost { _ = CgroupHost.probe().removeStale(alive: { $0 != run.id.description }) }
+        if verdict.cause == .supervisorLost { removeGroups(of: run) }
         return try finish(store, run, attempt: attempt, latest: number, verdict)
+    }
+
+    /// Removes the control groups that a lost supervisor has left, once the last of its processes is gone.
+    private static func removeGroups(of run: RunAddress) {
+        let host = CgroupHost.probe()
+        for _ in 0..<50 {
+            guard host.removeStale(alive: { $0 != run.id.description }).left.contains(run.id.description) else {
+                return
+            }
+            // Processes that were killed with it are in their groups until they are reaped.
+            _ = try? Syscall.poll([], milliseconds: 10)
+        }
     }
 
     /// Ends a run that was taken from the queue and could not be started.

@@ -102,10 +102,10 @@ extension EndToEnd {
             throws
         {
             let (store, project) = (try OwnStore(), try Self.project())
-            for name in ["a", "b"] {
+            for name in ["one", "two"] {
                 _ = try store.run("job", "create", "main.orchest", "--name", name, "--only", "0", in: project.path)
             }
-            let uuid = try #require(try store.run("show", "b", "--json").value("job", "uuid") as? String)
+            let uuid = try #require(try store.run("show", "two", "--json").value("job", "uuid") as? String)
             let file = "\(store.path)/jobs/\(uuid)/job.json"
             let text = try String(contentsOfFile: file, encoding: .utf8)
             #expect(text.contains("\"format\" : 1"))
@@ -114,13 +114,13 @@ extension EndToEnd {
             let newer = try store.run("system", "reindex")
             #expect(newer.status == 78 && newer.errors.contains("use the newer cloche"), "\(newer.errors)")
             #expect(try store.backups.isEmpty)
-            #expect(try store.run("ls", "b").status == 0)
+            #expect(try store.run("ls", "two").status == 0)
 
             try "{".write(toFile: file, atomically: true, encoding: .utf8)
             let rebuilt = try store.run("system", "reindex", "--json")
             #expect(rebuilt.status == 65 && rebuilt.output.contains(uuid), "\(rebuilt.output)")
-            #expect(try store.run("ls", "a").status == 0)
-            #expect(try store.run("ls", "b").status == 5)
+            #expect(try store.run("ls", "one").status == 0)
+            #expect(try store.run("ls", "two").status == 5)
             #expect(FileManager.default.fileExists(atPath: file))
         }
 
@@ -129,10 +129,10 @@ extension EndToEnd {
         {
             let (store, project) = (try OwnStore(), try Self.project())
             let files = FileManager.default
-            for name in ["a", "b"] {
+            for name in ["one", "two"] {
                 _ = try store.run("job", "create", "main.orchest", "--name", name, "--only", "0", in: project.path)
             }
-            let uuids = try ["a", "b"].map {
+            let uuids = try ["one", "two"].map {
                 try #require(try store.run("show", $0, "--json").value("job", "uuid") as? String)
             }
             // As after a kill between a job's directory and its rows: the directories are there, the rows are not.
@@ -146,12 +146,12 @@ extension EndToEnd {
             }
             try Data().write(to: URL(filePath: "\(store.path)/jobs/\(uuids[1])/removing"))
             let listed = try store.run("ls", "--json")
-            #expect(listed.errors.contains("job `a` was left half-made"), "\(listed.errors)")
-            #expect(try listed.value("jobs", 0, "name") as? String == "a" && listed.value("jobs", 1) == nil)
-            #expect(try store.run("ls", "a", "--json").value("runs", 0, "state") as? String == "succeeded")
+            #expect(listed.errors.contains("job `one` was left half-made"), "\(listed.errors)")
+            #expect(try listed.value("jobs", 0, "name") as? String == "one" && listed.value("jobs", 1) == nil)
+            #expect(try store.run("ls", "one", "--json").value("runs", 0, "state") as? String == "succeeded")
             #expect(!files.fileExists(atPath: "\(store.path)/jobs/\(uuids[1])"))
             #expect(!files.fileExists(atPath: "\(store.path)/runs/\(uuids[1])"))
-            #expect(try store.run("rm", "a", "--yes").status == 0)
+            #expect(try store.run("rm", "one", "--yes").status == 0)
             #expect(try files.contentsOfDirectory(atPath: store.path + "/jobs").isEmpty)
         }
     }
