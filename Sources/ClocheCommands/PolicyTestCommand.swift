@@ -18,7 +18,7 @@ struct PolicyTestCommand: ParsableCommand {
             it succeeded and nothing was refused.
 
             Examples:
-              cloche policy test lab --can 'connect pypi.org:443' --can 'write /data/x'
+              cloche policy test lab --can 'connect data.example.org:443' --can 'write /data/x'
               cloche policy test strict --can 'syscall socket 40 1 0' --prove
               cloche policy test ./lab.yaml -- python3 train.py
             """)

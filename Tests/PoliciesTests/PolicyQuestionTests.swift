@@ -8,7 +8,7 @@ import Testing
     @Test(
         "questions are read, and written again",
         arguments: [
-            "connect 10.0.0.1:443", "connect [2001:db8::1]:80", "connect pypi.org:443", "read /etc/passwd",
+            "connect 10.0.0.1:443", "connect [2001:db8::1]:80", "connect data.example.org:443", "read /etc/passwd",
             "write /data/a b", "exec /bin/sh", "exec python3", "syscall mount", "syscall socket 40 1 0",
             "syscall ioctl -1 0x5412",
         ])
