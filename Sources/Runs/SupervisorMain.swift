@@ -66,11 +66,11 @@ package enum SupervisorMain {
             let trouble = try LaunchError.during("make a pipe") { () throws(SyscallError) in
                 try Syscall.pipe(extra: O_NONBLOCK).release()
             }
-            let keeper = try Confinement.enter(spec.identity, connected: spec.policy.network == .outbound) {
-                supervisor, _ in
-                // Only the supervisor listens to the engine; the control stays open here, for as long as this lives.
-                _ = Glibc.close(orders.engine)
-                _ = Glibc.close(SecretValues.descriptor)
+            // Only the supervisor listens to the engine; the control stays open in the keeper, for as long as that lives.
+            let keeper = try Confinement.enter(
+                spec.identity, connected: spec.policy.network == .outbound,
+                supervisorsOwn: [orders.engine, SecretValues.descriptor]
+            ) { supervisor, _ in
                 let status = ControlGroups.keep(supervisor, group).status
                 scratch?.remove()
                 conclude(attempt, trouble: trouble.reading, status: status)

@@ -15,10 +15,11 @@ import SystemPackage
 package enum Confinement {
     /// Splits the process, which must have a single thread; returns in the supervisor only, with the keeper's number.
     ///
-    /// `connected` prepares for an outbound network. `keep` runs in the keeper when the supervisor has ended, with its
+    /// `connected` prepares for an outbound network. `supervisorsOwn` are descriptors that the keeper closes. `keep` runs in the keeper when the supervisor has ended, with its
     /// handle and number, and gives the exit status of the keeper.
     package static func enter(
-        _ identity: IdentityMap, connected: Bool = false, keep: (borrowing ProcessHandle, Int32) -> Int32
+        _ identity: IdentityMap, connected: Bool = false, supervisorsOwn: [CInt] = [],
+        keep: (borrowing ProcessHandle, Int32) -> Int32
     ) throws(LaunchError) -> Int32 {
         let step = "enter a user namespace"
         let ready = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.pipe().release() }
@@ -27,8 +28,7 @@ package enum Confinement {
         let number = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.fork() }
         // An end that stayed open in the wrong half would hide the other's death.
         guard number == 0 else {
-            _ = Glibc.close(ready.writing)
-            _ = Glibc.close(go.reading)
+            for descriptor in [ready.writing, go.reading] + supervisorsOwn { _ = Glibc.close(descriptor) }
             runKeeper(identity, number, ready: ready.reading, go: go.writing, keep: keep)
         }
         _ = Glibc.close(ready.reading)
