@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <linux/capability.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -303,9 +304,22 @@ static void serve(int socket_) {
     }
 }
 
-pid_t CSandboxLaunch_startLauncher(int socket_, const int *entries, int entryCount, const uid_t *user) {
+// Makes a copy of this process in a group of version 2: a process that moves itself waits for all processors. Returns
+// -1 where the kernel cannot (before 5.7), or does not want to and the list will tell why.
+static pid_t forkInto(int directory) {
+    if (directory < 0) return -1;
+    struct clone_args arguments = {
+        .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (__u64)(unsigned)directory};
+    return (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+}
+
+static int enter(int list) { return write(list, "0", 1) == 1 ? 0 : -1; }
+
+pid_t CSandboxLaunch_startLauncher(int socket_, const struct CSandboxLaunch_groups *groups, const uid_t *user) {
     pid_t parent = getpid();
-    pid_t process = fork();
+    pid_t process = forkInto(groups->unifiedDirectory);
+    int isInside = process >= 0;
+    if (!isInside) process = fork();
     if (process != 0) return process;
     prctl(PR_SET_NAME, "cloche-launcher", 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -316,8 +330,9 @@ pid_t CSandboxLaunch_startLauncher(int socket_, const int *entries, int entryCou
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    for (int index = 0; index < entryCount; index++)
-        if (write(entries[index], "0", 1) != 1) _exit(CSandboxLaunch_endGroups);
+    for (int index = 0; index < groups->listCount; index++)
+        if (enter(groups->lists[index]) < 0) _exit(CSandboxLaunch_endGroups);
+    if (!isInside && groups->unifiedList >= 0 && enter(groups->unifiedList) < 0) _exit(CSandboxLaunch_endGroups);
     struct __user_cap_data_struct capabilities[2];
     if (user && (becomeUser(*user, *user) < 0 || useCapabilities(capabilities) < 0)) _exit(CSandboxLaunch_endUser);
     // After the change of ids, which forgets it: it must not outlive the supervisor.

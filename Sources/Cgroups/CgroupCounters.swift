@@ -11,8 +11,8 @@ struct CgroupCounters: Sendable {
         for metric in CgroupMetric.allCases {
             let hierarchy = hierarchies.first { $0.controllers.contains(metric.controller) }
             guard let hierarchy else { continue }
-            let group = metric.countsWholeRun ? hierarchy.run : hierarchy.steps
-            guard let source = metric.source(hierarchy.generation), let file = try? group.file(source.file, O_RDONLY)
+            guard let source = metric.source(hierarchy.generation),
+                let file = try? hierarchy.group.file(source.file, O_RDONLY)
             else { continue }
             files[metric] = (file, source)
         }

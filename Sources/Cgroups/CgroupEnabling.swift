@@ -6,8 +6,6 @@ import SystemPackage
 struct CgroupEnabling {
     /// The controllers that could not be enabled, and why.
     private(set) var obstacles: [CgroupController: CgroupObstacle] = [:]
-    /// Whether this process moved into a leaf of the group.
-    private(set) var hasMoved = false
 
     /// The controllers that groups of runs are given.
     static let wanted: [CgroupController] = [.memory, .pids, .cpu]
@@ -31,7 +29,7 @@ struct CgroupEnabling {
             }
             let missing = wanted.filter { available.contains($0) && !enabled.contains($0) }
             guard !missing.isEmpty else { return enabling }
-            guard try enabling.makeRoom(in: group) else {
+            guard try makeRoom(in: group) else {
                 let obstacle = CgroupObstacle(
                     reason: "the control group `\(group.path)` holds other processes and cannot be divided",
                     remedy: delegationRemedy)
@@ -64,7 +62,7 @@ struct CgroupEnabling {
     ///
     /// With processes in it, the group would refuse memory, and take processes and processors in a way that makes its
     /// child groups useless, so nothing is tried. Only the root of all may have both; it alone has no `cgroup.type`.
-    private mutating func makeRoom(in group: CgroupDirectory) throws(SyscallError) -> Bool {
+    private static func makeRoom(in group: CgroupDirectory) throws(SyscallError) -> Bool {
         do throws(SyscallError) {
             _ = try group.file("cgroup.type", O_RDONLY)
         } catch let error where error.errno == .noSuchFileOrDirectory {
@@ -78,7 +76,6 @@ struct CgroupEnabling {
         } catch let error where error.errno == .fileExists {
             try group.child(CgroupHost.homeName).write("cgroup.procs", "0")
         }
-        hasMoved = true
         return true
     }
 }

@@ -6,8 +6,6 @@ package struct CgroupHierarchy: Sendable, Hashable {
     package let generation: CgroupGeneration
     /// The group below which groups of runs are made.
     package let parent: FilePath
-    /// The group that this process is in: `parent`, or a leaf below it.
-    package let home: FilePath
     /// The controllers that groups below `parent` have, found by using them; none where no group can be made.
     package let usable: Set<CgroupController>
     /// The controllers of the tree that cannot be used, with the reason.

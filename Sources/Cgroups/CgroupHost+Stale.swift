@@ -53,17 +53,7 @@ extension CgroupHost {
 
     private static func removeEmpty(_ name: String, below parent: CgroupDirectory) -> Bool {
         do throws(SyscallError) {
-            let run = try parent.child(name)
-            // All are looked at before one is removed, so that a run with a supervisor alone keeps its steps' group.
-            for leaf in [CgroupName.steps, CgroupName.supervisor] {
-                do throws(SyscallError) {
-                    guard try run.child(leaf).processes().isEmpty else { return false }
-                } catch let error where error.errno == .noSuchFileOrDirectory {
-                    continue
-                }
-            }
-            try run.removeChild(CgroupName.steps)
-            try run.removeChild(CgroupName.supervisor)
+            guard try parent.child(name).processes().isEmpty else { return false }
             try parent.removeChild(name)
             return true
         } catch {

@@ -48,16 +48,20 @@ package struct CgroupHost: Sendable, Hashable {
     /// With `limits`, trees that a run with those limits needs no group in are left out.
     package static func probe(for limits: ResourceLimits? = nil) -> CgroupHost {
         do throws(SyscallError) {
-            // Machines full of containers have mount tables of some hundred kilobytes.
-            let mountInfo = try Syscall.readFile("/proc/self/mountinfo", limit: 16 << 20)
-            let membership = try Syscall.readFile("/proc/self/cgroup", limit: 1 << 20)
-            return probe(
-                mountInfo: String(decoding: mountInfo, as: UTF8.self),
-                membership: String(decoding: membership, as: UTF8.self), limits: limits)
+            let tables = try tables()
+            return probe(mountInfo: tables.mountInfo, membership: tables.membership, limits: limits)
         } catch {
             return CgroupHost(
                 hierarchies: [], obstacle: CgroupObstacle(reason: "\(error)", remedy: "mount /proc"))
         }
+    }
+
+    /// The texts of `/proc/self/mountinfo` and `/proc/self/cgroup`.
+    static func tables() throws(SyscallError) -> (mountInfo: String, membership: String) {
+        // Machines full of containers have mount tables of some hundred kilobytes.
+        let mountInfo = try Syscall.readFile("/proc/self/mountinfo", limit: 16 << 20)
+        let membership = try Syscall.readFile("/proc/self/cgroup", limit: 1 << 20)
+        return (String(decoding: mountInfo, as: UTF8.self), String(decoding: membership, as: UTF8.self))
     }
 
     /// The same for the texts of `/proc/self/mountinfo` and `/proc/self/cgroup`.
@@ -66,10 +70,49 @@ package struct CgroupHost: Sendable, Hashable {
     ) -> CgroupHost {
         let trees = CgroupMembership(mountInfo: mountInfo, membership: membership).trees
         let tried = trees.filter { $0.generation == .v2 }.map { CgroupTrial(of: $0, fileSystem: fileSystem).run() }
-        let unified = CgroupHost(hierarchies: tried)
-        let needed = limits.map { unified.controllers(for: $0) } ?? CgroupController.allCases
-        let others = trees.filter { $0.generation == .v1 && !$0.controllers.isDisjoint(with: needed) }
-            .map { CgroupTrial(of: $0, fileSystem: fileSystem).run() }
+        let others = needed(trees, beside: tried, for: limits).map { CgroupTrial(of: $0, fileSystem: fileSystem).run() }
         return CgroupHost(hierarchies: tried + others)
+    }
+
+    /// The trees of version 1 that have what a run with these limits, or any run, does not get from `unified`.
+    private static func needed(
+        _ trees: [CgroupMembership.Tree], beside unified: [CgroupHierarchy], for limits: ResourceLimits?
+    ) -> [CgroupMembership.Tree] {
+        let needed =
+            limits.map { CgroupHost(hierarchies: unified).controllers(for: $0) } ?? CgroupController.allCases
+        return trees.filter { $0.generation == .v1 && !$0.controllers.isDisjoint(with: needed) }
+    }
+
+    /// What the texts of `/proc/self/mountinfo` and `/proc/self/cgroup` promise to a run with these limits, untried.
+    ///
+    /// A group that is made by it can still fail to be made, or to hold a limit.
+    static func promised(
+        mountInfo: String, membership: String, limits: ResourceLimits, fileSystem: CgroupFileSystem
+    ) throws(SyscallError) -> CgroupHost {
+        let trees = CgroupMembership(mountInfo: mountInfo, membership: membership).trees
+        var unified: [CgroupHierarchy] = []
+        for tree in trees where tree.generation == .v2 {
+            guard let parent = tree.parent else { continue }
+            let directory = try CgroupDirectory(opening: parent, fileSystem: fileSystem)
+            let lacking = Set(CgroupEnabling.enable(in: directory).obstacles.keys)
+            unified.append(
+                CgroupHierarchy(
+                    generation: .v2, parent: parent, usable: Set(CgroupController.allCases).subtracting(lacking),
+                    obstacles: [:], canKill: true))
+        }
+        let others = needed(trees, beside: unified, for: limits).compactMap { tree in
+            tree.parent.map {
+                CgroupHierarchy(
+                    generation: .v1, parent: $0, usable: tree.controllers, obstacles: [:], canKill: false)
+            }
+        }
+        return CgroupHost(hierarchies: unified + others)
+    }
+}
+
+extension CgroupMembership.Tree {
+    /// The group below which groups of runs are made: the one that this process is in, or that it has left for a leaf.
+    var parent: FilePath? {
+        group.map { $0.lastComponent?.string == CgroupHost.homeName ? $0.removingLastComponent() : $0 }
     }
 }

@@ -26,7 +26,7 @@ struct CgroupLimit {
 
     private func set(_ name: LimitName, _ limits: ResourceLimits) throws(SyscallError) -> String? {
         if let memory = limits.memory, name == .memory { return try setMemory(memory.bytes) }
-        if let pids = limits.pids, name == .pids { try set("pids.max", to: Int64(pids), on: hierarchy.steps) }
+        if let pids = limits.pids, name == .pids { try set("pids.max", to: Int64(pids), on: hierarchy.group) }
         if let cpus = limits.cpus, name == .cpus { try setProcessors(cpus) }
         return nil
     }
@@ -35,16 +35,16 @@ struct CgroupLimit {
         switch hierarchy.generation {
         case .v1:
             // In this order: memory with swap may never be limited to less than memory.
-            try set("memory.limit_in_bytes", to: bytes, on: hierarchy.steps)
+            try set("memory.limit_in_bytes", to: bytes, on: hierarchy.group)
             return try withSwap { () throws(SyscallError) in
-                try set("memory.memsw.limit_in_bytes", to: bytes, on: hierarchy.steps)
+                try set("memory.memsw.limit_in_bytes", to: bytes, on: hierarchy.group)
             }
         case .v2:
-            try set("memory.max", to: bytes, on: hierarchy.steps)
+            try set("memory.max", to: bytes, on: hierarchy.group)
             // A run with one process killed is a failed run: what is left of it would only burn time.
-            try set("memory.oom.group", to: 1, on: hierarchy.steps)
+            try set("memory.oom.group", to: 1, on: hierarchy.group)
             return try withSwap { () throws(SyscallError) in
-                try set("memory.swap.max", to: 0, on: hierarchy.steps)
+                try set("memory.swap.max", to: 0, on: hierarchy.group)
             }
         }
     }
@@ -68,11 +68,11 @@ struct CgroupLimit {
         let quota = Int64((cpus * period).rounded())
         switch hierarchy.generation {
         case .v1:
-            try set("cpu.cfs_period_us", to: Int64(period), on: hierarchy.run)
-            try set("cpu.cfs_quota_us", to: quota, on: hierarchy.run)
+            try set("cpu.cfs_period_us", to: Int64(period), on: hierarchy.group)
+            try set("cpu.cfs_quota_us", to: quota, on: hierarchy.group)
         case .v2:
-            try hierarchy.run.write("cpu.max", "\(quota) \(Int64(period))")
-            try check("cpu.max", is: quota, on: hierarchy.run)
+            try hierarchy.group.write("cpu.max", "\(quota) \(Int64(period))")
+            try check("cpu.max", is: quota, on: hierarchy.group)
         }
     }
 

@@ -32,10 +32,10 @@ extension RunCgroup {
             return CgroupMemoryEvents(descriptor: file.number, readiness: .exceptional)
         }
         do throws(SyscallError) {
-            try hierarchy.steps.write("cgroup.event_control", "\(counter) \(file.number)")
+            try hierarchy.group.write("cgroup.event_control", "\(counter) \(file.number)")
         } catch {
             throw CgroupError(
-                "watch memory of control group", hierarchy.steps.path.string, reason: "\(error)", errno: error.errno)
+                "watch memory of control group", hierarchy.group.path.string, reason: "\(error)", errno: error.errno)
         }
         return CgroupMemoryEvents(descriptor: counter, readiness: .readable)
     }

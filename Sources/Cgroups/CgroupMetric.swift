@@ -21,9 +21,6 @@ enum CgroupMetric: CaseIterable, Hashable {
         }
     }
 
-    /// Whether the run's group counts it, and not the leaf with the steps.
-    var countsWholeRun: Bool { controller == .cpu }
-
     /// Where a number stands.
     struct Source {
         let file: String

@@ -7,11 +7,6 @@ enum CgroupName {
     private static let prefix = "cloche-"
     private static let trialPrefix = "cloche-probe-"
 
-    /// The leaf with the limits, which the steps are in.
-    static let steps = "steps"
-    /// The leaf without limits of its own.
-    static let supervisor = "supervisor"
-
     /// The name of a run's group; nil where `run` is not a lower-case UUID, possibly with a hyphen and a suffix of
     /// at most 32 lower-case letters, digits and hyphens.
     static func group(ofRun run: String) -> String? {

@@ -7,17 +7,12 @@ struct CgroupSweep {
     private let groups: [CgroupDirectory]
     private let freezers: [(group: CgroupDirectory, file: String, stop: String, go: String)]
 
-    init(hierarchies: [RunHierarchy], scope: RunCgroup.KillScope) {
-        func leaves(_ hierarchy: RunHierarchy) -> [CgroupDirectory] {
-            scope == .steps ? [hierarchy.steps] : hierarchy.leaves
-        }
-        groups = hierarchies.flatMap(leaves)
-        freezers = hierarchies.filter { $0.controllers.contains(.freezer) }.flatMap { hierarchy in
-            leaves(hierarchy).map { leaf in
-                switch hierarchy.generation {
-                case .v1: (leaf, "freezer.state", "FROZEN", "THAWED")
-                case .v2: (leaf, "cgroup.freeze", "1", "0")
-                }
+    init(_ hierarchies: [RunHierarchy]) {
+        groups = hierarchies.map(\.group)
+        freezers = hierarchies.filter { $0.controllers.contains(.freezer) }.map { hierarchy in
+            switch hierarchy.generation {
+            case .v1: (hierarchy.group, "freezer.state", "FROZEN", "THAWED")
+            case .v2: (hierarchy.group, "cgroup.freeze", "1", "0")
             }
         }
     }

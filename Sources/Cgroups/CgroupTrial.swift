@@ -21,12 +21,11 @@ struct CgroupTrial {
 
     /// Makes a group, uses each of its controllers, and removes it.
     func run() -> CgroupHierarchy {
-        guard let group = tree.group else {
+        guard let parent = tree.parent else {
             let remedy = "mount the control group file system inside the control group namespace of this process"
             let reason = "the control group of this process lies outside of the mounted tree"
             return failed(at: "/", CgroupObstacle(reason: reason, remedy: remedy))
         }
-        let parent = group.lastComponent?.string == CgroupHost.homeName ? group.removingLastComponent() : group
         do throws(SyscallError) {
             let directory = try CgroupDirectory(opening: parent, fileSystem: fileSystem)
             // Who may not move processes out of the common ancestor may not move them into a group below it either.
@@ -38,8 +37,7 @@ struct CgroupTrial {
             let findings = attempt(in: child)
             try Self.remove(name, below: directory)
             return CgroupHierarchy(
-                generation: tree.generation, parent: parent,
-                home: enabling.hasMoved ? parent.appending(CgroupHost.homeName) : group, usable: findings.usable,
+                generation: tree.generation, parent: parent, usable: findings.usable,
                 obstacles: findings.obstacles.merging(enabling.obstacles) { _, cause in cause }
                     .filter { !findings.usable.contains($0.key) },
                 canKill: findings.canKill)
@@ -61,7 +59,7 @@ struct CgroupTrial {
     private func failed(at parent: FilePath, _ obstacle: CgroupObstacle) -> CgroupHierarchy {
         let controllers = tree.generation == .v2 ? Set(CgroupController.allCases) : tree.controllers
         return CgroupHierarchy(
-            generation: tree.generation, parent: parent, home: tree.group ?? parent, usable: [],
+            generation: tree.generation, parent: parent, usable: [],
             obstacles: Dictionary(uniqueKeysWithValues: controllers.map { ($0, obstacle) }), canKill: false)
     }
 

@@ -4,10 +4,9 @@ import SystemPackage
 
 /// The control groups of one run: its limits, its accounting, and the one grip by which all its steps are ended.
 ///
-/// A run has a group `cloche-<run>` in each tree that is needed, with two leaves: `steps`, on which memory and the
-/// number of processes are limited, and `supervisor`, on which they are not. Processor time is limited for both
-/// together. Everything is held open, so that a process that gives up its privileges keeps its grip; only `remove()`
-/// needs the privileges of who made the groups.
+/// A run has a group `cloche-<run>` in each tree that is needed, with its limits; its supervisor stays outside, so that no
+/// limit ends the one who tells of it. Everything is held open, so that a process that gives up its privileges keeps its
+/// grip; only `remove()` needs the privileges of who made the groups.
 ///
 /// The end of a value removes the groups that it made, unless a process is in them; it ends no process.
 package struct RunCgroup: ~Copyable, Sendable {
@@ -39,6 +38,30 @@ package struct RunCgroup: ~Copyable, Sendable {
         let trees = host.trees(for: limits)
         let hierarchies = try hierarchies(.make, of: run, in: trees, fileSystem: fileSystem)
         return RunCgroup(hierarchies, enforcement: CgroupLimit.apply(limits, to: hierarchies, host: host))
+    }
+
+    /// Makes the groups of a run, and finds out what the host has only where that does not hold every limit at once.
+    package static func create(run: String, limits: ResourceLimits) throws(CgroupError) -> RunCgroup {
+        if let tables = try? CgroupHost.tables(),
+            let group = promised(
+                run, limits, mountInfo: tables.mountInfo, membership: tables.membership, fileSystem: .kernel)
+        {
+            return group
+        }
+        return try create(.probe(for: limits), run: run, limits: limits)
+    }
+
+    /// The groups as the host's tables promise them; nil, and nothing is left, where something does not hold.
+    static func promised(
+        _ run: String, _ limits: ResourceLimits, mountInfo: String, membership: String, fileSystem: CgroupFileSystem
+    ) -> RunCgroup? {
+        guard
+            let host = try? CgroupHost.promised(
+                mountInfo: mountInfo, membership: membership, limits: limits, fileSystem: fileSystem),
+            let group = try? create(host, run: run, limits: limits, fileSystem: fileSystem), group.exists,
+            group.enforcement.allSatisfy({ $0.enforcement == .cgroup })
+        else { return nil }
+        return group
     }
 
     /// Opens the groups of a run that another process made, to end what is left in them and to remove them.
@@ -80,7 +103,7 @@ package struct RunCgroup: ~Copyable, Sendable {
 }
 
 extension CgroupHost {
-    /// The trees in which a run with these limits gets groups: no more, since each of version 1 costs time to enter.
+    /// The trees in which a run with these limits gets groups: no more, since each costs time.
     func trees(for limits: ResourceLimits) -> [CgroupHierarchy] {
         let used = Set(controllers(for: limits).compactMap { hierarchy(for: $0) } + (unified.map { [$0] } ?? []))
         return hierarchies.filter(used.contains)

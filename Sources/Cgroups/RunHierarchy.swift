@@ -2,54 +2,51 @@ import Glibc
 import LinuxSystem
 import SystemPackage
 
-/// The groups of one run in one tree, held open.
+/// The group of one run in one tree, held open.
 ///
-/// Its end removes the groups that it made, as far as no process is in them.
+/// Its end removes the group if it made it, as far as no process is in it.
 final class RunHierarchy: Sendable {
     let generation: CgroupGeneration
-    /// The controllers that the run's groups have in this tree.
+    /// The controllers that the group has in this tree.
     let controllers: Set<CgroupController>
     let canKill: Bool
-    /// The run's group, and its leaves.
-    let run: CgroupDirectory, steps: CgroupDirectory, supervisor: CgroupDirectory
-    /// Where a process writes 0 to enter the leaf, or to go back to where the run's maker was.
-    let stepsList: CgroupFile, supervisorList: CgroupFile, homeList: CgroupFile
+    let group: CgroupDirectory
+    /// Where a process writes 0 to enter the group.
+    let entry: CgroupFile
     private let parent: CgroupDirectory
     private let name: String
     private let isMaker: Bool
 
-    /// Whether the groups are made or are there already.
+    /// Whether the group is made or is there already.
     enum Origin {
         case make
         case open
     }
 
-    /// Makes or opens the groups of a run; when that fails, those made so far are removed.
+    /// Makes or opens the group of a run; when that fails, one that was made is removed.
     init(
         _ origin: Origin, _ name: String, in tree: CgroupHierarchy, fileSystem: CgroupFileSystem
     ) throws(SyscallError) {
         let parent = try CgroupDirectory(opening: tree.parent, fileSystem: fileSystem)
-        let groups = Groups(parent: parent, name: name, isMaker: origin == .make)
-        let run = try groups.enter(parent, name)
-        // Leaves have a controller only if it is given to them before a process comes in.
-        let limiting = tree.usable.intersection([.memory, .pids])
-        if tree.generation == .v2, origin == .make, !limiting.isEmpty {
-            let text = limiting.map { "+\($0.rawValue)" }.sorted().joined(separator: " ")
-            try run.write("cgroup.subtree_control", text)
+        group = origin == .make ? try parent.makeChild(name) : try parent.child(name)
+        do throws(SyscallError) {
+            // Where somebody gave controllers to child groups of a group with processes, those can hold none.
+            if origin == .make, tree.generation == .v2, try group.read("cgroup.type").hasPrefix("domain invalid") {
+                throw SyscallError("enter", group.path.string, errno: .notSupportedOnSocket)
+            }
+            if origin == .make, tree.canKill { _ = try group.file("cgroup.kill", O_WRONLY) }
+            entry = try group.file(tree.generation.entryFile, O_WRONLY)
+        } catch {
+            // The failure that led here is what is reported.
+            if origin == .make { try? parent.removeChild(name) }
+            throw error
         }
-        self.run = run
-        steps = try groups.enter(run, CgroupName.steps)
-        supervisor = try groups.enter(run, CgroupName.supervisor)
-        stepsList = try steps.file("cgroup.procs", O_WRONLY)
-        supervisorList = try supervisor.file("cgroup.procs", O_WRONLY)
-        homeList = try CgroupDirectory(opening: tree.home, fileSystem: fileSystem).file("cgroup.procs", O_WRONLY)
         generation = tree.generation
         controllers = tree.usable
         canKill = tree.canKill
         self.parent = parent
         self.name = name
         isMaker = origin == .make
-        groups.isComplete = true
     }
 
     deinit {
@@ -57,46 +54,15 @@ final class RunHierarchy: Sendable {
         if isMaker { try? remove() }
     }
 
-    /// Both leaves.
-    var leaves: [CgroupDirectory] { [steps, supervisor] }
-
-    /// Removes the groups; fails with EBUSY while a process is in one of them.
-    func remove() throws(SyscallError) {
-        try Self.remove(name, below: parent, run: run)
-    }
-
-    fileprivate static func remove(
-        _ name: String, below parent: CgroupDirectory, run: CgroupDirectory
-    ) throws(SyscallError) {
-        try run.removeChild(CgroupName.steps)
-        try run.removeChild(CgroupName.supervisor)
-        try parent.removeChild(name)
-    }
+    /// Removes the group; fails with EBUSY while a process is in it.
+    func remove() throws(SyscallError) { try parent.removeChild(name) }
 }
 
-/// The groups that are being made; unless they become complete, its end removes them.
-private final class Groups {
-    private let parent: CgroupDirectory
-    private let name: String
-    private let isMaker: Bool
-    private var run: CgroupDirectory?
-    var isComplete = false
-
-    init(parent: CgroupDirectory, name: String, isMaker: Bool) {
-        self.parent = parent
-        self.name = name
-        self.isMaker = isMaker
-    }
-
-    deinit {
-        guard isMaker, !isComplete, let run else { return }
-        // The failure that led here is what is reported; nothing is in the groups that could keep them.
-        try? RunHierarchy.remove(name, below: parent, run: run)
-    }
-
-    func enter(_ directory: CgroupDirectory, _ name: String) throws(SyscallError) -> CgroupDirectory {
-        let group = isMaker ? try directory.makeChild(name) : try directory.child(name)
-        if run == nil { run = group }
-        return group
-    }
+extension CgroupGeneration {
+    /// The file to which a process with a single thread writes 0 to enter a group.
+    ///
+    /// That of a whole process waits in version 1 until all processors have passed a quiet state, which takes
+    /// milliseconds; a thread that moves itself waits for nothing. Version 2 knows no threads of their own in a group
+    /// with limits: there CLONE_INTO_CGROUP saves the wait.
+    var entryFile: String { self == .v1 ? "tasks" : "cgroup.procs" }
 }

@@ -12,7 +12,7 @@ import SystemPackage
 package enum ProxyProcess {
     /// Becomes the proxy, in a child that was just forked, and never returns.
     ///
-    /// `control` is the socket to the supervisor, whose number is `parent`; `groups` are open `cgroup.procs` of the
+    /// `control` is the socket to the supervisor, whose number is `parent`; `groups` are lists of processes of the
     /// steps, to whom its work is charged; `user` is the id to take on, nil for none; `filter` is an array of
     /// `struct sock_filter`. The supervisor is told twice that it is ready: when it has a view of the host's files of its
     /// own, and when it serves.

@@ -122,7 +122,7 @@ package enum SupervisorMain {
                 view: ResourceView(
                     limits: spec.policy.limits, host: .probe(for: spec.policy.limits), seed: spec.run),
                 initProgram: program, keeper: keeper,
-                controlGroupEntries: group.stepsEntry.allLists, enforcement: group.enforcement, counters: group.reader()
+                groups: group.stepsEntry, enforcement: group.enforcement, counters: group.reader()
             )
             var beginning = beginning
             // After the launcher has been made, which so has no copy of them.

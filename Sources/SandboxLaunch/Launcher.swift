@@ -11,20 +11,21 @@ package struct Launcher: ~Copyable {
     /// Starts the launcher.
     ///
     /// The calling process has a single thread, is in the namespaces of the run, and may go on to prepare its root
-    /// directory meanwhile: entering control groups of version 1 takes milliseconds of waiting.
-    /// `controlGroupEntries` are open `cgroup.procs`; `user` is the id that the launcher takes on, nil for none.
-    package init(controlGroupEntries: [CInt], user: UInt32?) throws(LaunchError) {
+    /// directory meanwhile. The launcher enters control groups: by `lists` of trees of version 1, and by the directory of
+    /// one of version 2, or its list where the kernel starts no process in a group. `user` is the id that it takes on, nil
+    /// for none.
+    package init(lists: [CInt], unifiedDirectory: CInt?, unifiedList: CInt?, user: UInt32?) throws(LaunchError) {
         let step = "start the launcher"
         let pair = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.packetSocketPair() }
         let second = pair.second.number
         process = try LaunchError.during(step) { () throws(SyscallError) in
-            let count = CInt(controlGroupEntries.count)
-            let number =
-                if var user {
-                    CSandboxLaunch_startLauncher(second, controlGroupEntries, count, &user)
-                } else {
-                    CSandboxLaunch_startLauncher(second, controlGroupEntries, count, nil)
-                }
+            let number = lists.withUnsafeBufferPointer { lists in
+                var groups = CSandboxLaunch_groups(
+                    lists: lists.baseAddress, listCount: CInt(lists.count), unifiedDirectory: unifiedDirectory ?? -1,
+                    unifiedList: unifiedList ?? -1)
+                guard var user else { return CSandboxLaunch_startLauncher(second, &groups, nil) }
+                return CSandboxLaunch_startLauncher(second, &groups, &user)
+            }
             guard number > 0 else { throw SyscallError.last("fork") }
             return try ProcessHandle(opening: number)
         }

@@ -29,7 +29,7 @@ final class EgressProxy {
     /// Starts the process, from a supervisor that has a single thread, is in its namespaces, and still sees the host's
     /// files.
     ///
-    /// It enters its control groups, `groups`, while the supervisor goes on: those of version 1 take milliseconds.
+    /// It enters its control groups, `groups`, while the supervisor goes on.
     init(_ identity: IdentityMap, groups: [CInt], loop: EventLoop) throws(LaunchError) {
         self.loop = loop
         let filter = try SandboxSupervisor.compile(.proxy(), mode: .silent)

@@ -95,7 +95,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         let counters = group.reader()
         let supervisor = try SandboxSupervisor(
             stage, identity: identity, skeleton: skeleton, view: view, initProgram: program, keeper: keeper,
-            controlGroupEntries: group.stepsEntry.allLists, enforcement: group.enforcement, counters: counters,
+            groups: group.stepsEntry, enforcement: group.enforcement, counters: counters,
             timings: timings)
         let streams = try SandboxStreams(sandbox.terminal, loop: supervisor.loop)
         var report: SandboxReport?
@@ -186,9 +186,8 @@ extension SandboxReport {
 package enum ControlGroups {
     /// Makes the groups of a run, or none where the host has none to give.
     package static func make(run: String, limits: ResourceLimits) throws(LaunchError) -> RunCgroup {
-        let host = CgroupHost.probe(for: limits)
         do throws(CgroupError) {
-            return try RunCgroup.create(host, run: run, limits: limits)
+            return try RunCgroup.create(run: run, limits: limits)
         } catch {
             throw LaunchError(step: "make the control groups", reason: "\(error)", errno: error.errno)
         }
@@ -219,7 +218,7 @@ package enum ControlGroups {
     package static func keep(_ supervisor: borrowing ProcessHandle, _ group: borrowing RunCgroup) -> Kept {
         let end = (try? supervisor.wait())?.end
         do throws(CgroupError) {
-            try group.kill(.everything)
+            try group.kill()
             try group.remove()
             return Kept(end: end, isClean: true)
         } catch {

@@ -33,12 +33,12 @@ package final class SandboxSupervisor {
 
     /// Builds the stage, starts the launcher, and takes on the supervisor's own id.
     ///
-    /// `keeper` is the number that `Confinement.enter` gave. `controlGroupEntries` are open `cgroup.procs` files of the steps, `enforcement`
+    /// `keeper` is the number that `Confinement.enter` gave. `groups` are those of the steps, `enforcement`
     /// tells what the groups hold, and `counters` reads the run's accounting.
     package init(
         _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, view: ResourceView,
         initProgram: consuming OwnedFileDescriptor, keeper: Int32,
-        controlGroupEntries: [CInt] = [], enforcement: [LimitReport] = [],
+        groups: StepsEntry = .none, enforcement: [LimitReport] = [],
         counters: @escaping () -> CgroupUsage? = { nil }, timings: LaunchTimings? = nil
     ) throws(LaunchError) {
         self.identity = identity
@@ -47,8 +47,9 @@ package final class SandboxSupervisor {
         self.counters = counters
         self.initProgram = initProgram.release()
         launcher = try Launcher(
-            controlGroupEntries: controlGroupEntries, user: identity.hasRange ? IdentityMap.supervisor : nil)
-        proxy = spec.hasProxy ? try EgressProxy(identity, groups: controlGroupEntries, loop: loop) : nil
+            lists: groups.lists, unifiedDirectory: groups.unifiedDirectory, unifiedList: groups.unifiedList,
+            user: identity.hasRange ? IdentityMap.supervisor : nil)
+        proxy = spec.hasProxy ? try EgressProxy(identity, groups: groups.allLists, loop: loop) : nil
         stage = try Stage.build(spec, identity: identity, skeleton: skeleton, view: view)
         timings?.mark("start the launcher, build the stage")
         planner = SandboxPlanner(stage: stage, identity: identity, enforcement: enforcement)

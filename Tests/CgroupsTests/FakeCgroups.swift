@@ -22,7 +22,7 @@ final class FakeCgroups: Sendable {
 
     /// Files of a new group in a tree of version 1 that has all controllers.
     static let v1Files = [
-        "cgroup.procs": "", "cgroup.event_control": "", "memory.limit_in_bytes": "9223372036854771712\n",
+        "cgroup.procs": "", "tasks": "", "cgroup.event_control": "", "memory.limit_in_bytes": "9223372036854771712\n",
         "memory.memsw.limit_in_bytes": "9223372036854771712\n", "memory.failcnt": "0\n",
         "memory.usage_in_bytes": "0\n", "memory.max_usage_in_bytes": "0\n",
         "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n", "pids.max": "max\n",

@@ -23,35 +23,31 @@ struct RunCgroupFormatTests {
         #expect(try tree.groups().isEmpty)
     }
 
-    @Test func `limits of version 2 are on the steps, processors on the run`() throws {
+    @Test func `limits of version 2 are on the group of the run`() throws {
         let tree = try FakeCgroups(.v2)
         let group = try RunCgroup.create(tree.probe(), run: run, limits: limits, fileSystem: tree.fileSystem)
         let directory = "cloche-" + run
         #expect(
             group.enforcement.map(\.description) == ["memory 64MiB: cgroup", "pids 10: cgroup", "cpus 1.5: cgroup"])
-        #expect(try tree.text(directory + "/steps/memory.max") == "67108864")
-        #expect(try tree.text(directory + "/steps/memory.swap.max") == "0")
-        #expect(try tree.text(directory + "/steps/memory.oom.group") == "1")
-        #expect(try tree.text(directory + "/steps/pids.max") == "10")
+        #expect(try tree.text(directory + "/memory.max") == "67108864")
+        #expect(try tree.text(directory + "/memory.swap.max") == "0")
+        #expect(try tree.text(directory + "/memory.oom.group") == "1")
+        #expect(try tree.text(directory + "/pids.max") == "10")
         #expect(try tree.text(directory + "/cpu.max") == "150000 100000")
-        #expect(try tree.text(directory + "/cgroup.subtree_control") == "+memory +pids")
-        #expect(try tree.text(directory + "/supervisor/memory.max") == "max\n")
-        #expect(try tree.text(directory + "/supervisor/pids.max") == "max\n")
         try group.remove()
         #expect(try tree.groups().isEmpty)
     }
 
-    @Test func `limits of version 1 are on the steps, processors on the run`() throws {
+    @Test func `limits of version 1 are on the group of the run`() throws {
         let tree = try FakeCgroups(.v1)
         let group = try RunCgroup.create(tree.probe(), run: run, limits: limits, fileSystem: tree.fileSystem)
         let directory = "cloche-" + run
         #expect(group.enforcement.map(\.enforcement) == [.cgroup, .cgroup, .cgroup])
-        #expect(try tree.text(directory + "/steps/memory.limit_in_bytes") == "67108864")
-        #expect(try tree.text(directory + "/steps/memory.memsw.limit_in_bytes") == "67108864")
-        #expect(try tree.text(directory + "/steps/pids.max") == "10")
+        #expect(try tree.text(directory + "/memory.limit_in_bytes") == "67108864")
+        #expect(try tree.text(directory + "/memory.memsw.limit_in_bytes") == "67108864")
+        #expect(try tree.text(directory + "/pids.max") == "10")
         #expect(try tree.text(directory + "/cpu.cfs_quota_us") == "150000")
         #expect(try tree.text(directory + "/cpu.cfs_period_us") == "100000")
-        #expect(try tree.text(directory + "/supervisor/pids.max") == "max\n")
         try group.remove()
         #expect(try tree.groups().isEmpty)
     }
@@ -68,15 +64,24 @@ struct RunCgroupFormatTests {
         #expect(try tree.groups().isEmpty)
     }
 
-    @Test func `numbers are read from the steps and, for waiting, from the run`() throws {
+    @Test func `numbers are read from the group of the run`() throws {
         let tree = try FakeCgroups(.v2)
         let group = try RunCgroup.create(tree.probe(), run: run, limits: limits, fileSystem: tree.fileSystem)
         let directory = "cloche-" + run
-        try tree.set(directory + "/steps/memory.events", "low 0\nhigh 0\nmax 4\noom 3\noom_kill 2\noom_group_kill 1\n")
-        try tree.set(directory + "/steps/memory.peak", "8192\n")
-        try tree.set(directory + "/steps/pids.events", "max 6\n")
-        try tree.set(directory + "/steps/cpu.stat", "usage_usec 3500000\nuser_usec 2500000\nsystem_usec 1000000\n")
-        try tree.set(directory + "/cpu.stat", "usage_usec 9\nnr_periods 9\nnr_throttled 5\nthrottled_usec 250000\n")
+        try tree.set(directory + "/memory.events", "low 0\nhigh 0\nmax 4\noom 3\noom_kill 2\noom_group_kill 1\n")
+        try tree.set(directory + "/memory.peak", "8192\n")
+        try tree.set(directory + "/pids.events", "max 6\n")
+        try tree.set(
+            directory + "/cpu.stat",
+            """
+            usage_usec 3500000
+            user_usec 2500000
+            system_usec 1000000
+            nr_periods 9
+            nr_throttled 5
+            throttled_usec 250000
+
+            """)
         #expect(
             group.usage()
                 == CgroupUsage(
@@ -86,14 +91,11 @@ struct RunCgroupFormatTests {
         #expect(events?.readiness == .exceptional)
     }
 
-    @Test func `killing everything writes to the leaves alone`() throws {
+    @Test func `killing writes to the group of the run`() throws {
         let tree = try FakeCgroups(.v2)
         let group = try RunCgroup.create(tree.probe(), run: run, limits: limits, fileSystem: tree.fileSystem)
-        try group.kill(.steps)
-        #expect(try tree.text("cloche-\(run)/steps/cgroup.kill") == "1")
-        #expect(try tree.text("cloche-\(run)/supervisor/cgroup.kill").isEmpty)
-        try group.kill(.everything)
-        #expect(try tree.text("cloche-\(run)/supervisor/cgroup.kill") == "1")
+        try group.kill()
+        #expect(try tree.text("cloche-\(run)/cgroup.kill") == "1")
     }
 
     @Test(
@@ -140,7 +142,6 @@ struct RunCgroupFormatTests {
         #expect(group.usage() == CgroupUsage())
         #expect(group.stepsEntry == RunCgroup.none(host, limits: limits).stepsEntry)
         #expect(group.stepsEntry.allLists.isEmpty)
-        try group.enterSteps()
         try group.kill()
         try group.remove()
     }
@@ -165,7 +166,7 @@ struct RunCgroupFormatTests {
         let working = tree.fileSystem
         let failing = CgroupFileSystem(
             makeDirectory: { name, parent in
-                name == "supervisor"
+                "\(name)" == "cloche-\(run)"
                     ? .failure(SyscallError("mkdir", errno: .noSpace)) : working.makeDirectory(name, parent)
             }, removeDirectory: working.removeDirectory)
         let error = #expect(throws: CgroupError.self) {
@@ -173,6 +174,33 @@ struct RunCgroupFormatTests {
         }
         #expect(error?.errno == .noSpace)
         #expect(error?.hint?.contains("cgroup.max.descendants") == true)
+        #expect(try tree.groups().isEmpty)
+    }
+
+    @Test("what the tables promise is taken without a trial", arguments: [CgroupGeneration.v1, .v2])
+    func promised(generation: CgroupGeneration) throws {
+        let tree = try FakeCgroups(generation)
+        let group = RunCgroup.promised(
+            run, limits, mountInfo: tree.mountInfo, membership: tree.membership, fileSystem: tree.fileSystem)
+        switch consume group {
+        case nil: Issue.record("no group was made")
+        case .some(let group):
+            #expect(group.enforcement.map(\.enforcement) == [.cgroup, .cgroup, .cgroup])
+            #expect(try tree.groups() == ["cloche-" + run])
+        }
+    }
+
+    @Test(
+        "what does not hold as promised leaves nothing",
+        arguments: [
+            (CgroupGeneration.v1, "pids.max"), (.v1, "tasks"), (.v2, "memory.max"), (.v2, "cgroup.kill"),
+        ])
+    func broken(generation: CgroupGeneration, file: String) throws {
+        let tree = try FakeCgroups(generation, without: [file])
+        let group = RunCgroup.promised(
+            run, limits, mountInfo: tree.mountInfo, membership: tree.membership, fileSystem: tree.fileSystem)
+        let exists = group != nil
+        #expect(!exists)
         #expect(try tree.groups().isEmpty)
     }
 
@@ -187,10 +215,7 @@ struct RunCgroupFormatTests {
         for name in names.values.map({ "cloche-" + $0 }) + ["other", "cloche-host", "cloche-probe-1-a"] {
             try tree.fileSystem.makeDirectory(FilePath(name), directory.number).get()
         }
-        // A run whose maker ended before it had made both leaves has one.
-        let full = try Syscall.open(tree.base.appending("cloche-\(names["full"] ?? "")"), O_RDONLY | O_DIRECTORY)
-        try tree.fileSystem.makeDirectory("supervisor", full.number).get()
-        try tree.set("cloche-\(names["full"] ?? "")/supervisor/cgroup.procs", "17\n")
+        try tree.set("cloche-\(names["full"] ?? "")/cgroup.procs", "17\n")
         let removed = host.removeStale(fileSystem: tree.fileSystem) { $0 == names["alive"] }.removed
         #expect(removed == [names["stale"]])
         // Process 1 is always there, and so stays the trial's group that has its number.
@@ -208,7 +233,6 @@ struct RunCgroupFormatTests {
         let host = CgroupHost.probe(
             mountInfo: tree.mountInfo, membership: tree.membership + "/cloche-host", fileSystem: tree.fileSystem)
         #expect(host.unified?.parent == tree.base)
-        #expect(host.unified?.home == tree.base.appending("cloche-host"))
     }
 
     @Test func `a group that holds other processes is not divided, and the remedy is told`() throws {
@@ -216,7 +240,6 @@ struct RunCgroupFormatTests {
         try tree.set("cgroup.subtree_control", "\n")
         try tree.set("cgroup.procs", "1\n\(getpid())\n")
         let host = tree.probe()
-        #expect(host.unified?.home == tree.base)
         for controller in [CgroupController.memory, .pids, .cpu] {
             #expect(host.obstacle(to: controller)?.remedy?.contains("-p Delegate=yes") == true)
         }
@@ -231,7 +254,6 @@ struct RunCgroupFormatTests {
         try tree.set("cgroup.procs", "\(getpid())\n")
         let host = tree.probe()
         #expect(host.unified?.parent == tree.base)
-        #expect(host.unified?.home == tree.base.appending(CgroupHost.homeName))
         #expect(try tree.text("cloche-host/cgroup.procs") == "0")
         #expect(try tree.text("cgroup.subtree_control").hasPrefix("+"))
     }

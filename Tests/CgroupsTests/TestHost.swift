@@ -41,7 +41,7 @@ struct TestHost: Sendable, CustomTestStringConvertible {
         let group = try RunCgroup.create(host, run: run, limits: limits)
         var failure: (any Error)?
         do { try body(group) } catch { failure = error }
-        try group.kill(.everything)
+        try group.kill()
         try group.remove()
         #expect(left().isEmpty)
         if let failure { throw failure }

@@ -142,7 +142,7 @@ struct LauncherTests {
     }
 
     @Test func `a launcher goes on after a failure`() throws {
-        let launcher = try Launcher(controlGroupEntries: [], user: nil)
+        let launcher = try Launcher(lists: [], unifiedDirectory: nil, unifiedList: nil, user: nil)
         defer { launcher.end() }
         let null = try Syscall.open("/dev/null", O_RDWR)
         let program = try Syscall.open("/bin/true", O_RDONLY)

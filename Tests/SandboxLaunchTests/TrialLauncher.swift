@@ -37,7 +37,7 @@ enum TrialLauncher {
         let pipe = try Syscall.pipe().release()
         let reading = OwnedFileDescriptor(adopting: pipe.reading)
         let writing = OwnedFileDescriptor(adopting: pipe.writing)
-        let launcher = try Launcher(controlGroupEntries: [], user: nil)
+        let launcher = try Launcher(lists: [], unifiedDirectory: nil, unifiedList: nil, user: nil)
         defer { launcher.end() }
         let sandbox = try launcher.launch(
             plan, command: command, initProgram: program.number,

@@ -78,10 +78,18 @@ enum CSandboxLaunch_launcherEnd {
     CSandboxLaunch_endAnswer,           // the supervisor could not be answered
 };
 
-/// Forks the launcher, which serves blocks from `socket` until it is closed. `entries` are `cgroup.procs` files that it
-/// enters first; then it takes on the id `user`, unless that is NULL, and keeps its capabilities. The caller has a single
-/// thread, and may change its root directory later. Returns the launcher's process number, or -1 with errno.
-pid_t CSandboxLaunch_startLauncher(int socket, const int *entries, int entryCount, const uid_t *user);
+/// Control groups that a new process enters: lists to write `0` to, one for each tree of version 1; and of the tree of
+/// version 2 the group's directory and its list. Numbers that are not there are -1.
+struct CSandboxLaunch_groups {
+    const int *lists;
+    int listCount;
+    int unifiedDirectory, unifiedList;
+};
+
+/// Forks the launcher, which serves blocks from `socket` until it is closed. It enters `groups` first; then it takes on
+/// the id `user`, unless that is NULL, and keeps its capabilities. The caller has a single thread, and may change its root
+/// directory later. Returns the launcher's process number, or -1 with errno.
+pid_t CSandboxLaunch_startLauncher(int socket, const struct CSandboxLaunch_groups *groups, const uid_t *user);
 
 /// Compares the mount table of the calling process with `expected`; 0, or -1 with errno and `detail`.
 int CSandboxLaunch_compareMounts(const char *expected, char detail[CSandboxLaunch_maximumDetail]);
