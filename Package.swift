@@ -30,9 +30,10 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
+        .target(name: "PlainText", swiftSettings: strict),
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
         .target(name: "LinuxSystem", dependencies: ["CLinux", system], swiftSettings: strict),
-        .target(name: "Isolation", dependencies: [system], swiftSettings: strict),
+        .target(name: "Isolation", dependencies: ["PlainText", system], swiftSettings: strict),
         .target(name: "CSandboxLaunch", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
         .target(
             name: "SandboxLaunch", dependencies: ["CSandboxLaunch", "Isolation", "LinuxSystem", system],
@@ -47,18 +48,20 @@ let package = Package(
         .target(
             name: "SandboxRuntime",
             dependencies: [
-                "Cgroups", "EgressProxying", "Isolation", "LinuxSystem", "SandboxLaunch", "SeccompFilters", "Snapshots",
-                system,
+                "Cgroups", "EgressProxying", "Isolation", "LinuxSystem", "PlainText", "SandboxLaunch", "SeccompFilters",
+                "Snapshots", system,
             ],
             swiftSettings: strict),
         .target(
-            name: "Policies", dependencies: ["Isolation", system, .product(name: "Yams", package: "Yams")],
+            name: "Policies",
+            dependencies: ["Isolation", "PlainText", system, .product(name: "Yams", package: "Yams")],
             swiftSettings: strict),
-        .target(name: "Pipelines", swiftSettings: strict),
+        .target(name: "Pipelines", dependencies: ["PlainText"], swiftSettings: strict),
         .target(
             name: "Runs",
             dependencies: [
-                "Cgroups", "Isolation", "LinuxSystem", "Pipelines", "SandboxLaunch", "SandboxRuntime", system,
+                "Cgroups", "Isolation", "LinuxSystem", "Pipelines", "PlainText", "SandboxLaunch", "SandboxRuntime",
+                system,
             ],
             resources: [.copy("python")], swiftSettings: strict),
         .executableTarget(
@@ -68,35 +71,38 @@ let package = Package(
         ),
         .target(
             name: "Snapshots",
-            dependencies: ["Isolation", "LinuxSystem", system, .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: [
+                "Isolation", "LinuxSystem", "PlainText", system, .product(name: "Crypto", package: "swift-crypto"),
+            ],
             swiftSettings: strict),
         .target(
             name: "Environments",
             dependencies: [
-                "Isolation", "LinuxSystem", "SandboxLaunch", "SandboxRuntime", "Snapshots", system,
+                "Isolation", "LinuxSystem", "PlainText", "SandboxLaunch", "SandboxRuntime", "Snapshots", system,
                 .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: strict),
-        .target(name: "Jobs", dependencies: ["Isolation", "Pipelines"], swiftSettings: strict),
+        .target(name: "Jobs", dependencies: ["Isolation", "Pipelines", "PlainText"], swiftSettings: strict),
         .target(
             name: "JobStorage",
-            dependencies: ["Isolation", "Jobs", "Pipelines", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: [
+                "Isolation", "Jobs", "Pipelines", "PlainText", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             swiftSettings: strict),
         .target(
             name: "JobScheduling",
             dependencies: [
-                "Cgroups", "Environments", "Isolation", "Jobs", "JobStorage", "LinuxSystem", "Pipelines", "Policies",
-                "Runs", "SandboxRuntime", "Snapshots", system,
+                "Cgroups", "Environments", "Isolation", "JobStorage", "Jobs", "LinuxSystem", "Pipelines", "PlainText",
+                "Policies", "Runs", "SandboxRuntime", "Snapshots", system,
             ],
             swiftSettings: strict),
-        .target(name: "TerminalOutput", dependencies: ["LinuxSystem"], swiftSettings: strict),
+        .target(name: "TerminalOutput", dependencies: ["LinuxSystem", "PlainText"], swiftSettings: strict),
         .target(
             name: "ClocheCommands",
             dependencies: [
-                "Cgroups", "Environments", "Isolation", "Jobs", "JobScheduling", "JobStorage", "LinuxSystem",
-                "Pipelines",
-                "Policies", "Runs", "SandboxLaunch", "SandboxRuntime", "Snapshots", "TerminalOutput", system,
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Cgroups", "Environments", "Isolation", "JobScheduling", "JobStorage", "Jobs", "LinuxSystem",
+                "Pipelines", "PlainText", "Policies", "Runs", "SandboxLaunch", "SandboxRuntime", "Snapshots",
+                "TerminalOutput", system, .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -139,17 +145,19 @@ let package = Package(
             name: "JobSchedulingTests",
             dependencies: ["JobScheduling", "JobStorage", "Jobs", "Isolation", "LinuxSystem", "Snapshots", system],
             swiftSettings: strict),
-        .testTarget(name: "PipelinesTests", dependencies: ["Pipelines"], swiftSettings: strict),
+        .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "PlainText"], swiftSettings: strict),
         .testTarget(
             name: "SeccompFiltersTests",
             dependencies: ["SeccompFilters", "Isolation", "LinuxSystem", "CSeccomp", system], swiftSettings: strict),
         .testTarget(
             name: "SnapshotsTests", dependencies: ["Snapshots", "LinuxSystem", system], swiftSettings: strict),
         .testTarget(
-            name: "TerminalOutputTests", dependencies: ["TerminalOutput", "LinuxSystem", system], swiftSettings: strict),
+            name: "TerminalOutputTests", dependencies: ["LinuxSystem", "PlainText", "TerminalOutput", system],
+            swiftSettings: strict),
         .testTarget(
             name: "EnvironmentsTests", dependencies: ["Environments", "LinuxSystem", "Snapshots", system],
             swiftSettings: strict),
+        .testTarget(name: "PlainTextTests", dependencies: ["PlainText"], swiftSettings: strict),
         .testTarget(name: "EndToEndTests", swiftSettings: strict),
     ]
 )

@@ -1,6 +1,7 @@
 import ArgumentParser
 import LinuxSystem
 import Pipelines
+import PlainText
 import TerminalOutput
 
 #if canImport(Glibc)

@@ -4,6 +4,7 @@ import JobScheduling
 import JobStorage
 import Jobs
 import Pipelines
+import PlainText
 import TerminalOutput
 
 struct CompareCommand: ParsableCommand {
@@ -86,7 +87,7 @@ struct Better {
                 .usage, "compare by `\(printable(name))`: no run has logged that metric",
                 hint: nearest
                     ?? (metrics.isEmpty
-                        ? nil : "there are " + metrics.prefix(20).map(printable).joined(separator: ", ")))
+                        ? nil : "there are " + metrics.prefix(20).map { printable($0) }.joined(separator: ", ")))
         }
         if let both = lower.first(where: higher.contains) {
             throw ValidationError("`\(printable(both))` cannot be both better when it is lower and when it is higher")

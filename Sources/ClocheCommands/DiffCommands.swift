@@ -4,6 +4,7 @@ import JobStorage
 import Jobs
 import LinuxSystem
 import Pipelines
+import PlainText
 import Runs
 import Snapshots
 import SystemPackage

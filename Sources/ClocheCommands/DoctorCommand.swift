@@ -1,6 +1,7 @@
 import ArgumentParser
 import Isolation
 import Pipelines
+import PlainText
 import TerminalOutput
 
 struct DoctorCommand: ParsableCommand {

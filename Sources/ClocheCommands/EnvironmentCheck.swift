@@ -3,6 +3,7 @@ import Environments
 import JobScheduling
 import LinuxSystem
 import Pipelines
+import PlainText
 import SystemPackage
 import TerminalOutput
 

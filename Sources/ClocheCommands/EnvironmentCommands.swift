@@ -3,6 +3,7 @@ import Environments
 import JobScheduling
 import LinuxSystem
 import Pipelines
+import PlainText
 import Snapshots
 import SystemPackage
 import TerminalOutput

@@ -2,6 +2,7 @@ import ArgumentParser
 import Environments
 import JobScheduling
 import Pipelines
+import PlainText
 import SystemPackage
 import TerminalOutput
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Environments
 import JobScheduling
 import Pipelines
+import PlainText
 import TerminalOutput
 
 struct EnvironmentRemoveCommand: ParsableCommand {

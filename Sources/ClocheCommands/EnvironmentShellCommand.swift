@@ -2,6 +2,7 @@ import ArgumentParser
 import Environments
 import JobScheduling
 import LinuxSystem
+import PlainText
 import TerminalOutput
 
 struct EnvironmentShellCommand: ParsableCommand {

@@ -4,6 +4,7 @@ import Isolation
 import JobScheduling
 import Jobs
 import LinuxSystem
+import PlainText
 import Runs
 import SandboxLaunch
 import SandboxRuntime

@@ -1,5 +1,6 @@
 import Isolation
 import Pipelines
+import PlainText
 import Runs
 import TerminalOutput
 

@@ -3,6 +3,7 @@ import JobScheduling
 import Jobs
 import LinuxSystem
 import Pipelines
+import PlainText
 import Policies
 import Runs
 import SandboxRuntime

@@ -3,6 +3,7 @@ import JobScheduling
 import JobStorage
 import Jobs
 import LinuxSystem
+import PlainText
 import Runs
 import SystemPackage
 import TerminalOutput

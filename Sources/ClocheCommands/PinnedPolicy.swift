@@ -1,6 +1,7 @@
 import Isolation
 import JobScheduling
 import Jobs
+import PlainText
 import Policies
 import TerminalOutput
 

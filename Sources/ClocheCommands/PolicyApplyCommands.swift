@@ -2,6 +2,7 @@ import ArgumentParser
 import Isolation
 import JobScheduling
 import LinuxSystem
+import PlainText
 import Policies
 import SystemPackage
 import TerminalOutput

@@ -2,6 +2,7 @@ import ArgumentParser
 import Isolation
 import JobScheduling
 import Pipelines
+import PlainText
 import Policies
 import SandboxRuntime
 import TerminalOutput

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Isolation
+import PlainText
 import Policies
 import TerminalOutput
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Isolation
 import LinuxSystem
 import Pipelines
+import PlainText
 import Policies
 import TerminalOutput
 

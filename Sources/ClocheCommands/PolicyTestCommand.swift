@@ -1,6 +1,7 @@
 import ArgumentParser
 import Isolation
 import JobScheduling
+import PlainText
 import Policies
 import SandboxRuntime
 import SystemPackage

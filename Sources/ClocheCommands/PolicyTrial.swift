@@ -2,6 +2,7 @@ import Isolation
 import JobScheduling
 import LinuxSystem
 import Pipelines
+import PlainText
 import Policies
 import SandboxLaunch
 import SandboxRuntime

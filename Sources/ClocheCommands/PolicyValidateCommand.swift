@@ -1,5 +1,6 @@
 import ArgumentParser
 import LinuxSystem
+import PlainText
 import Policies
 import SystemPackage
 import TerminalOutput

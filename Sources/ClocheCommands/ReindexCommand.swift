@@ -3,6 +3,7 @@ import JobScheduling
 import JobStorage
 import Jobs
 import Pipelines
+import PlainText
 import SystemPackage
 import TerminalOutput
 

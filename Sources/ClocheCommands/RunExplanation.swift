@@ -2,6 +2,7 @@ import Isolation
 import JobScheduling
 import JobStorage
 import Jobs
+import PlainText
 import Policies
 import Runs
 import SandboxRuntime

@@ -1,4 +1,5 @@
 import Isolation
+import PlainText
 import SandboxRuntime
 import TerminalOutput
 

@@ -3,6 +3,7 @@ import Isolation
 import JobScheduling
 import Jobs
 import LinuxSystem
+import PlainText
 import SandboxRuntime
 import SystemPackage
 import TerminalOutput

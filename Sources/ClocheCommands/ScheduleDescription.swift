@@ -4,6 +4,7 @@ import JobStorage
 import Jobs
 import LinuxSystem
 import Pipelines
+import PlainText
 
 /// The schedule of a job, in words and as JSON.
 struct ScheduleDescription {

@@ -4,6 +4,7 @@ import JobScheduling
 import Jobs
 import LinuxSystem
 import Pipelines
+import PlainText
 
 /// When the runs of a job are made.
 struct ScheduleOptions: ParsableArguments {

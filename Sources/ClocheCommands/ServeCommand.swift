@@ -3,6 +3,7 @@ import Isolation
 import JobScheduling
 import LinuxSystem
 import Pipelines
+import PlainText
 import SystemPackage
 import TerminalOutput
 

@@ -5,6 +5,7 @@ import JobStorage
 import Jobs
 import LinuxSystem
 import Pipelines
+import PlainText
 import Runs
 import SandboxRuntime
 import SystemPackage

@@ -2,6 +2,7 @@ import ArgumentParser
 import JobScheduling
 import LinuxSystem
 import Pipelines
+import PlainText
 import Snapshots
 import SystemPackage
 import TerminalOutput

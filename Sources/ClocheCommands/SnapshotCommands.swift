@@ -4,6 +4,7 @@ import Isolation
 import JobScheduling
 import LinuxSystem
 import Pipelines
+import PlainText
 import Snapshots
 import SystemPackage
 import TerminalOutput

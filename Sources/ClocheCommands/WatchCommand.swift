@@ -4,6 +4,7 @@ import JobScheduling
 import JobStorage
 import Jobs
 import LinuxSystem
+import PlainText
 import Runs
 import TerminalOutput
 

@@ -1,4 +1,5 @@
 package import LinuxSystem
+import PlainText
 package import SystemPackage
 
 #if canImport(Glibc)
@@ -80,7 +81,8 @@ package enum BaseError: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .document(let error): error.description
         case .unusable(let folder, let why): "use base `\(printable(folder.string, limit: 4096))`: \(why)"
-        case .unknown(let name, _): "find base `\(printable(name))`: nothing has that name or replaces that image"
+        case .unknown(let name, _):
+            "find base `\(printable(name, limit: 120))`: nothing has that name or replaces that image"
         case .system(let error): error.description
         }
     }
@@ -100,7 +102,7 @@ package enum BaseError: Error, Sendable, Hashable, CustomStringConvertible {
     /// How an image of a project's can be had: from the registry that its name is of, where it is such a name.
     private func importHint(_ name: String) -> String {
         guard let image = ImageReference(name) else {
-            return "an image can be had by `cloche env import NAME SOURCE --replaces \(printable(name))`"
+            return "an image can be had by `cloche env import NAME SOURCE --replaces \(printable(name, limit: 120))`"
         }
         let last = image.repository.split(separator: "/").last.map(String.init) ?? "NAME"
         return

@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 package import SystemPackage
 
 #if canImport(Glibc)
@@ -45,7 +46,7 @@ package struct BaseCatalogue: Sendable, Hashable {
     package func base(_ reference: String, others: [String] = []) throws(BaseError) -> Base {
         if let found = find(reference) { return found }
         let known = bases.flatMap { [$0.recipe.name.text] + $0.recipe.replaces.map(\.text) } + others
-        let near = nearest(to: ImageName(reference)?.text ?? reference, among: known)
+        let near = EditDistance.nearest(to: ImageName(reference)?.text ?? reference, in: known)
         throw .unknown(reference, nearest: near ?? known.first)
     }
 

@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 package import SystemPackage
 
 /// Whether the build in force is one of what there is to build now, and why not.
@@ -21,7 +22,7 @@ package struct BuildCheck: Sendable, Hashable {
             case .neverBuilt: "it has not been built"
             case .recipe(let files):
                 files.isEmpty ? "its recipe changed" : "its recipe changed: " + files.joined(separator: ", ")
-            case .base(let name): "its base `\(printable(name))` is another build now, or is out of date"
+            case .base(let name): "its base `\(printable(name, limit: 120))` is another build now, or is out of date"
             case .setupScript: "its setup_script.sh changed"
             case .files(let names): "files that its setup_script.sh names changed: " + names.joined(separator: ", ")
             case .properties: "its properties.json changed"

@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 package import SystemPackage
 
 /// Why an environment was not built; the one that was in force still is.

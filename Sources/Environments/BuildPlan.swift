@@ -1,3 +1,4 @@
+import PlainText
 package import SystemPackage
 
 /// The commands that make an environment, in order: a value made from a recipe or a script and nothing else.
@@ -34,7 +35,7 @@ package struct BuildPlan: Sendable, Hashable {
             case .configure: "configure packages"
             case .script(let name): "run \(name)"
             case .setup: "run setup_script.sh"
-            case .ask(let host): "ask \(printable(host))"
+            case .ask(let host): "ask \(printable(host, limit: 120))"
             case .download(let what): "fetch \(what)"
             case .read: "look into the archive"
             case .unpack(let what): "unpack \(what)"

@@ -1,3 +1,5 @@
+import PlainText
+
 /// One thing that is wrong with a document, with its place.
 package struct DocumentProblem: Sendable, Hashable, CustomStringConvertible {
     /// The document, as the user knows it.

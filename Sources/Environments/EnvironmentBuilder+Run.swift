@@ -1,5 +1,6 @@
 import FoundationEssentials
 import LinuxSystem
+import PlainText
 import SystemPackage
 
 #if canImport(Glibc)
@@ -260,6 +261,6 @@ extension PreparedBuild {
         let lines = script.split(separator: 0x0A, omittingEmptySubsequences: false)
         guard number <= lines.count else { return nil }
         let text = String(decoding: lines[number - 1], as: UTF8.self)
-        return BuildError.ScriptLine(number: number, text: printable(trimmed(text)))
+        return BuildError.ScriptLine(number: number, text: printable(trimmed(text), limit: 120))
     }
 }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 package import LinuxSystem
+import PlainText
 package import SystemPackage
 
 #if canImport(Glibc)
@@ -157,7 +158,7 @@ package enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .system(let error): error.description
         case .damaged(let path): "read `\(printable(path.string, limit: 4096))`: not a record of a build"
-        case .unknownBuild(let build): "find build `\(printable(build))`: it is not in the store"
+        case .unknownBuild(let build): "find build `\(printable(build, limit: 120))`: it is not in the store"
         }
     }
 

@@ -1,5 +1,6 @@
 import FoundationEssentials
 package import LinuxSystem
+import PlainText
 import SystemPackage
 
 #if canImport(Glibc)
@@ -44,7 +45,8 @@ package struct ProjectEnvironment: Sendable, Hashable {
             throw DocumentError(
                 [
                     DocumentProblem(
-                        file: file, message: "`uuid` is `\(printable(properties.uuid))` in the directory `\(name)`")
+                        file: file,
+                        message: "`uuid` is `\(printable(properties.uuid, limit: 120))` in the directory `\(name)`")
                 ], hint: "give the directory and `uuid` the same identifier")
         }
         self.init(
@@ -126,13 +128,13 @@ private struct Properties: Decodable {
         do {
             let found = try JSONDecoder().decode([String: AnyValue].self, from: data).keys
             if let unknown = found.filter({ !keys.contains($0) }).min() {
-                let near = nearest(to: unknown, among: keys).map { "; did you mean `\($0)`?" } ?? ""
-                throw failure("unknown key `\(printable(unknown))`" + near)
+                let near = EditDistance.nearest(to: unknown, in: keys).map { "; did you mean `\($0)`?" } ?? ""
+                throw failure("unknown key `\(printable(unknown, limit: 120))`" + near)
             }
             let properties = try JSONDecoder().decode(Properties.self, from: data)
             guard languages.contains(properties.language) else {
                 throw failure(
-                    "`\(printable(properties.language))` is not a language",
+                    "`\(printable(properties.language, limit: 120))` is not a language",
                     "the languages are \(languages.joined(separator: ", "))")
             }
             return properties
@@ -142,7 +144,7 @@ private struct Properties: Decodable {
             throw failure("the key `\(key.stringValue)` is missing")
         } catch DecodingError.typeMismatch(_, let context) {
             let key = context.codingPath.last?.stringValue
-            throw failure(key.map { "`\(printable($0))` has a value of the wrong type" } ?? "not an object")
+            throw failure(key.map { "`\(printable($0, limit: 120))` has a value of the wrong type" } ?? "not an object")
         } catch {
             throw failure("not valid JSON", "the file is an object with \(keys.sorted().joined(separator: ", "))")
         }

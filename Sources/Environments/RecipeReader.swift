@@ -1,3 +1,4 @@
+import PlainText
 import Yams
 
 extension Recipe {
@@ -82,9 +83,11 @@ private struct RecipeReader {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
             .composer(_, let problem, let mark, _):
-            report(printable(problem), mark)
+            report(printable(problem, limit: 120), mark)
         case .duplicatedKeysInMapping(let duplicates, let context):
-            report("key given twice: \(duplicates.map { "`\(printable($0))`" }.joined(separator: ", "))", context.mark)
+            report(
+                "key given twice: \(duplicates.map { "`\(printable($0, limit: 120))`" }.joined(separator: ", "))",
+                context.mark)
         default:
             report("not valid YAML", nil)
         }
@@ -104,19 +107,21 @@ private struct RecipeReader {
             if Self.keys.contains(name) {
                 values[name] = value
             } else {
-                let near = nearest(to: name, among: Self.keys)
-                report("unknown key `\(printable(name))`" + (near.map { "; did you mean `\($0)`?" } ?? ""), key.mark)
+                let near = EditDistance.nearest(to: name, in: Self.keys)
+                report(
+                    "unknown key `\(printable(name, limit: 120))`" + (near.map { "; did you mean `\($0)`?" } ?? ""),
+                    key.mark)
                 if hint == nil { hint = "a recipe has the keys \(Self.keys.joined(separator: ", "))" }
             }
         }
         let name = text(values, "name", required: true, node) ?? ""
         let environment = EnvironmentName(name)
         if environment == nil, let place = values["name"], place.scalar != nil {
-            report("`\(printable(name))` is not a name: letters, digits, `.`, `_` and `-` only", place.mark)
+            report("`\(printable(name, limit: 120))` is not a name: letters, digits, `.`, `_` and `-` only", place.mark)
         }
         let suite = text(values, "suite", required: true, node) ?? ""
         if let place = values["suite"], place.scalar != nil, !DebianName.isArchiveName(suite) {
-            report("`\(printable(suite))` is not the name of a Debian suite", place.mark)
+            report("`\(printable(suite, limit: 120))` is not the name of a Debian suite", place.mark)
         }
         let description = text(values, "description", required: true, node) ?? ""
         let components = list(values, "components", of: "a component of the archive", DebianName.isArchiveName)
@@ -166,7 +171,7 @@ private struct RecipeReader {
                 continue
             }
             if result.contains(text) {
-                report("`\(printable(text))` is given twice", entry.mark)
+                report("`\(printable(text, limit: 120))` is given twice", entry.mark)
             } else {
                 result.append(text)
             }
@@ -191,7 +196,7 @@ private struct RecipeReader {
             }
             guard let content = value.scalar?.string, isValue(content) else {
                 let wanted = key == "interpreters" ? "an absolute path" : "a text"
-                report("the value of `\(printable(text))` must be \(wanted)", value.mark)
+                report("the value of `\(printable(text, limit: 120))` must be \(wanted)", value.mark)
                 continue
             }
             result[text] = content
@@ -200,6 +205,6 @@ private struct RecipeReader {
     }
 
     private func shown(_ node: Node) -> String {
-        node.scalar.map { "`\(printable($0.string))`" } ?? "this entry"
+        node.scalar.map { "`\(printable($0.string, limit: 120))`" } ?? "this entry"
     }
 }

@@ -1,6 +1,7 @@
 package import Isolation
 package import LinuxSystem
 import Pipelines
+import PlainText
 package import Runs
 package import SystemPackage
 

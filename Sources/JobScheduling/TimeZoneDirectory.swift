@@ -1,6 +1,7 @@
 package import Jobs
 import LinuxSystem
 import Pipelines
+import PlainText
 package import SystemPackage
 
 #if canImport(Glibc)

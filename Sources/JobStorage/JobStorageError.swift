@@ -1,5 +1,6 @@
 package import Jobs
 import Pipelines
+import PlainText
 
 /// Why the database of jobs did not do what was asked; nothing was changed.
 package enum JobStorageError: Error, Sendable, Hashable {

@@ -1,4 +1,5 @@
 import Pipelines
+import PlainText
 
 /// Finds the names that somebody probably meant.
 enum NearestNames {

@@ -1,4 +1,5 @@
 import Pipelines
+import PlainText
 
 /// One of the five fields of a cron expression.
 package enum CronField: Int, Sendable, Hashable, CaseIterable {

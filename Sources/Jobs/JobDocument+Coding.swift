@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Isolation
 import Pipelines
+import PlainText
 
 extension JobDocument {
     /// The most bytes that a document may have.

@@ -1,4 +1,5 @@
 import Pipelines
+import PlainText
 
 /// The name of a job: 1 to 255 characters that can be shown, typed and told from other references.
 ///
@@ -113,19 +114,14 @@ extension InvalidJobName.Problem {
             self = .tooLong
         } else if first == "@" || first == "-" {
             self = .start(first)
-        } else if let wrong = scalars.first(where: { $0 == "/" || !$0.isShown }) {
-            self = .character(wrong)
+        } else if let wrong = zip([" "] + scalars, scalars).first(where: { $1 == "/" || !$1.isSeen(after: $0) }) {
+            self = .character(wrong.1)
         } else if UUIDText.hasForm(name.lowercased()) {
             self = .identifier
         } else {
             return nil
         }
     }
-}
-
-extension Unicode.Scalar {
-    /// Whether a reader sees this character, and sees only it.
-    fileprivate var isShown: Bool { printable(String(self)) == String(self) }
 }
 
 extension String {

@@ -1,4 +1,5 @@
 package import Pipelines
+import PlainText
 
 /// A comparison by which runs are chosen, such as `lr>0.1`, `model=forest` or `"odd = name"<=4`.
 package struct RunCondition: Sendable, Hashable {

@@ -1,4 +1,5 @@
 import Pipelines
+import PlainText
 
 /// A set of run numbers, kept as ranges, with the text form `0-3,5,7-9`.
 package struct RunNumbers: Sendable, Hashable {

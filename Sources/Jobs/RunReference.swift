@@ -1,4 +1,5 @@
 import Pipelines
+import PlainText
 
 /// A job, a run or a step as a command line names it: `JOB`, `JOB/7`, `JOB/7/train`, `@last`, `@last/3`.
 package struct RunReference: Sendable, Hashable, CustomStringConvertible {

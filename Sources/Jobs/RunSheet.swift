@@ -1,5 +1,6 @@
 package import Isolation
 package import Pipelines
+import PlainText
 
 /// The runs of a job as a table of values, by which they are chosen, sorted and compared.
 package struct RunSheet: Sendable {

@@ -1,3 +1,5 @@
+import PlainText
+
 /// One thing that is wrong with a document, with its place.
 package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     /// How bad it is.

@@ -1,3 +1,5 @@
+import PlainText
+
 /// Reads one kind of document, with the same words for the same mistakes as the others.
 protocol DocumentReader {
     /// What is wrong with the document.

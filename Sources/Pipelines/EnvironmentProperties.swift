@@ -1,3 +1,5 @@
+import PlainText
+
 /// The description of an environment: the file `properties.json` beside its set-up script.
 package struct EnvironmentProperties: Sendable, Hashable {
     /// The identifier, 36 characters in lower case; also the name of the directory.

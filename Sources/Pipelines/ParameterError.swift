@@ -1,3 +1,5 @@
+import PlainText
+
 /// A text on the command line or a stored value that cannot be used as parameters, steps or run numbers.
 package struct ParameterError: Error, Sendable, Hashable, CustomStringConvertible {
     /// What is wrong: a lower-case fragment, safe to show.

@@ -1,3 +1,5 @@
+import PlainText
+
 extension ParameterGrid {
     /// Reads a parameters file for `pipeline`.
     ///

@@ -1,3 +1,5 @@
+import PlainText
+
 /// One parameter set on the command line, `NAME=JSON` for the pipeline or `STEP.NAME=JSON` for a step.
 ///
 /// The value is read by these rules, in this order:

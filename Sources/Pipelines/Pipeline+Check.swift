@@ -1,3 +1,5 @@
+import PlainText
+
 extension Pipeline {
     /// Everything that keeps the steps from running in this project, in the order of the pipeline file.
     ///

@@ -1,3 +1,5 @@
+import PlainText
+
 /// A pipeline: its steps, their connections and parameters, read from a `.orchest` file and checked.
 ///
 /// A value of this type is consistent: step identifiers are unique and well formed, connections lead to steps, there is

@@ -1,3 +1,5 @@
+import PlainText
+
 extension PipelineDrawing {
     /// The picture as SVG, by itself and without scripts: each level is a column, and steps are coloured by their states.
     ///

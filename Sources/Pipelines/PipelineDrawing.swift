@@ -1,3 +1,5 @@
+import PlainText
+
 /// Pictures of a pipeline's steps and connections.
 package struct PipelineDrawing: Sendable {
     let pipeline: Pipeline

@@ -1,3 +1,5 @@
+import PlainText
+
 /// Services, which are read from the migrated document: their form changed most between the versions.
 extension PipelineReader {
     mutating func readServices(_ root: JSONNode, _ migration: PipelineMigration) -> [PipelineService] {

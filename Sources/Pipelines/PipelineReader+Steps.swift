@@ -1,3 +1,5 @@
+import PlainText
+
 /// Steps and their connections.
 extension PipelineReader {
     /// A step before its connections are checked.

@@ -1,3 +1,5 @@
+import PlainText
+
 /// Reads the document of a pipeline, and notes everything that is wrong with it.
 struct PipelineReader: DocumentReader {
     let document: JSONDocument

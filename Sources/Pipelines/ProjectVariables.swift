@@ -1,3 +1,5 @@
+import PlainText
+
 /// Environment variables that a project brings along: the file `.orchest/variables.json`.
 ///
 /// ```json

@@ -1,3 +1,5 @@
+import PlainText
+
 /// The parameters of one run: one value for every parameter of the pipeline and of those steps that have some.
 package struct RunParameters: Sendable, Hashable {
     /// The parameters of the pipeline as a whole.

@@ -1,3 +1,5 @@
+import PlainText
+
 /// A choice of runs by their numbers, such as `3,5-7,20-`.
 ///
 /// Numbers are those that lists of runs show, from 0 on; both ends of a range belong to it.

@@ -1,3 +1,5 @@
+import PlainText
+
 /// Finds steps by what people call them: the identifier, the title, the path or the name of the file.
 struct StepNames {
     /// What a name means.

@@ -1,4 +1,5 @@
 import Isolation
+import PlainText
 
 /// The value of a limit, as a document gives it.
 enum LimitValue: Sendable, Hashable {

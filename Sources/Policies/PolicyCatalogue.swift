@@ -1,4 +1,5 @@
 package import Isolation
+import PlainText
 
 /// All policies that there are: the built-in ones, the system's and the store's.
 package struct PolicyCatalogue: Sendable {
@@ -70,7 +71,7 @@ package struct PolicyCatalogue: Sendable {
     package func resolve(_ name: String) throws(PolicyError) -> ResolvedPolicy {
         var chain = PolicyChain()
         guard let source = try find(name, &chain) else {
-            throw .notFound(name, nearest: nearest(to: name, among: names))
+            throw .notFound(name, nearest: EditDistance.nearest(to: name, in: names))
         }
         return try resolve(source, &chain)
     }
@@ -100,7 +101,7 @@ package struct PolicyCatalogue: Sendable {
         switch try find(name, &chain) {
         case .document(let bytes, _, let file, let layer): return (bytes, file, layer)
         case .builtIn: return nil
-        case nil: throw .notFound(name, nearest: nearest(to: name, among: names))
+        case nil: throw .notFound(name, nearest: EditDistance.nearest(to: name, in: names))
         }
     }
 
@@ -139,7 +140,7 @@ package struct PolicyCatalogue: Sendable {
             guard case .document = source, chain.documents.count >= Self.depthLimit else { return source }
             fault = "more than \(Self.depthLimit) documents extend each other"
         } else {
-            fault = "there is no policy `\(name)`" + didYouMean(nearest(to: name, among: names))
+            fault = "there is no policy `\(name)`" + didYouMean(EditDistance.nearest(to: name, in: names))
         }
         chain.report(fault, in: document, at: document.extends?.place)
         return nil

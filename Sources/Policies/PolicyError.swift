@@ -1,3 +1,5 @@
+import PlainText
+
 /// A place in a policy document.
 package struct PolicyPlace: Sendable, Hashable, CustomStringConvertible {
     /// The document, as the user knows it.
@@ -81,7 +83,7 @@ extension PolicyError: CustomStringConvertible {
     /// What to do about it.
     package var hint: String? {
         switch self {
-        case .notFound(_, let nearest?): "did you mean `\(printable(nearest))`?"
+        case .notFound(_, let nearest?): "did you mean `\(printable(nearest, limit: 80))`?"
         case .notFound(_, nil): "`cloche policy ls` lists the policies"
         case .unreadable: nil
         case .invalid(_, let hint): hint

@@ -1,3 +1,5 @@
+import PlainText
+
 /// The rule for names of policy documents.
 package enum PolicyName {
     /// What the file of a policy ends with.

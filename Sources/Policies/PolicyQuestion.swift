@@ -1,4 +1,5 @@
 import Isolation
+import PlainText
 
 #if canImport(Glibc)
     import Glibc

@@ -1,4 +1,5 @@
 import Isolation
+import PlainText
 import Yams
 
 /// The key `network`: a mode alone, or a mode with what it allows.

@@ -1,4 +1,5 @@
 import Isolation
+import PlainText
 import Yams
 
 /// Turns the nodes of a document into values and collects what is wrong.
@@ -126,7 +127,7 @@ struct PolicyReader {
                 if groups.contains(name) || SystemCallTable.knows(name) { return nil }
                 let calls = UnknownSystemCall(name: name).nearest
                 return "\(quoted(name)) is neither a system call nor a group of refusals"
-                    + didYouMean(nearest(to: name, among: groups), calls.first)
+                    + didYouMean(EditDistance.nearest(to: name, in: groups), calls.first)
             }
         }
         read(values["deny"], "seccomp.deny") { reader, value in
@@ -183,7 +184,7 @@ struct PolicyReader {
                 values[text] = value
             } else {
                 let path = key.isEmpty ? text : "\(key).\(text)"
-                report("unknown key \(quoted(path))" + didYouMean(nearest(to: text, among: keys)), name)
+                report("unknown key \(quoted(path))" + didYouMean(EditDistance.nearest(to: text, in: keys)), name)
                 suggest("\(key.isEmpty ? "a policy" : "`\(key)`") has the keys \(keys.joined(separator: ", "))")
             }
         }
@@ -206,7 +207,7 @@ struct PolicyReader {
             let all = words.map { "`\($0)`" }.joined(separator: ", ")
             report(
                 "`\(key)` is one of \(all), and not \(quoted(scalar.value))"
-                    + didYouMean(nearest(to: scalar.value, among: words)), at: scalar.place)
+                    + didYouMean(EditDistance.nearest(to: scalar.value, in: words)), at: scalar.place)
             return nil
         }
         return scalar

@@ -1,3 +1,4 @@
+import PlainText
 import Yams
 
 /// The text of a document, made into nodes within bounds.
@@ -144,7 +145,7 @@ struct PolicyText {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
             .composer(_, let problem, let mark, _):
-            report(printable(problem), line: mark.line, column: mark.column)
+            report(printable(problem, limit: 80), line: mark.line, column: mark.column)
         case .duplicatedKeysInMapping(let duplicates, let context):
             let keys = duplicates.prefix(8).map(quoted).joined(separator: ", ")
             report("given twice: \(keys)", line: context.mark.line, column: context.mark.column)

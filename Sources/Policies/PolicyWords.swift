@@ -1,4 +1,5 @@
 package import Isolation
+import PlainText
 
 extension SandboxPolicy {
     /// What a sandbox under the policy may do, in sentences without full stop, in the order of a document.

@@ -2,6 +2,7 @@ import Cgroups
 import Isolation
 import LinuxSystem
 import Pipelines
+import PlainText
 import SandboxLaunch
 import SandboxRuntime
 import SystemPackage

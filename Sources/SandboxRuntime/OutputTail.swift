@@ -1,4 +1,5 @@
 import Isolation
+import PlainText
 
 /// The end of what a command wrote, in which most programs say why they failed.
 struct OutputTail {
@@ -17,7 +18,7 @@ struct OutputTail {
     /// What the last lines complain of; the last complaint of a kind that is known.
     var complaint: SandboxReport.Complaint? {
         for line in bytes.suffix(Self.size).split(separator: 0x0A).reversed() {
-            let text = Self.printable(String(decoding: line, as: UTF8.self))
+            let text = printable(String(decoding: line.last == 0x0D ? line.dropLast() : line, as: UTF8.self))
             for (kind, phrases) in Self.phrases {
                 guard let place = phrases.lazy.compactMap({ text.firstRange(of: $0) }).first else { continue }
                 // The reason stands at the end, as perror(3) has it; the beginning is what can be left out.
@@ -26,13 +27,6 @@ struct OutputTail {
             }
         }
         return nil
-    }
-
-    /// The text on one line, without what would act on a terminal.
-    private static func printable(_ text: String) -> String {
-        let line = text.last == "\r" ? String(text.dropLast()) : text
-        return String(
-            line.unicodeScalars.map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "?" : Character($0) })
     }
 
     /// What the C library, Python, R and node print for ENOSPC, EDQUOT, EROFS and EACCES.

@@ -1,17 +1,22 @@
+import PlainText
+
 /// A name of any bytes as it may be shown: text stays, control characters, invalid UTF-8 and characters that turn the
-/// direction of text become `\xNN`.
+/// direction of text become `\xNN`, by the rule of `printable`.
 package func displayName(_ bytes: some Collection<UInt8>) -> String {
     if bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7F && $0 != 0x5C }) {
         return String(decoding: bytes, as: UTF8.self)
     }
     var shown = ""
     var rest = Array(bytes)[...]
+    var last: Unicode.Scalar = " "
     while !rest.isEmpty {
         let (scalar, length) = firstScalar(of: rest)
-        if let scalar, !isHidden(scalar) {
+        if let scalar, scalar != "\\", scalar.isSeen(after: last) {
             shown.unicodeScalars.append(scalar)
+            last = scalar
         } else {
             for byte in rest.prefix(length) { shown += "\\x" + hexadecimal([byte]) }
+            last = "x"
         }
         rest = rest.dropFirst(length)
     }
@@ -38,13 +43,4 @@ private func firstScalar(of bytes: ArraySlice<UInt8>) -> (Unicode.Scalar?, lengt
     var iterator = bytes.prefix(4).makeIterator()
     guard case .scalarValue(let scalar) = decoder.decode(&iterator) else { return (nil, 1) }
     return (scalar, UTF8.width(scalar))
-}
-
-private func isHidden(_ scalar: Unicode.Scalar) -> Bool {
-    switch scalar.value {
-    case 0x00...0x1F, 0x5C, 0x7F...0x9F, 0x061C, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF,
-        0xFFF9...0xFFFB:
-        true
-    default: false
-    }
 }

@@ -1,3 +1,5 @@
+import PlainText
+
 /// Fields of RFC 4180 that no spreadsheet takes for a formula.
 package enum CSV {
     /// A text, in quotes where it needs them.

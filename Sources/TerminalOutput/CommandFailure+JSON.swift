@@ -1,3 +1,5 @@
+import PlainText
+
 extension CommandFailure {
     /// The failure as one line of JSON for a program, with its line break.
     ///

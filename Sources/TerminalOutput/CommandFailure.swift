@@ -1,4 +1,5 @@
 package import LinuxSystem
+import PlainText
 
 /// Why a command ends without having done what was asked, for a person and for a program.
 package struct CommandFailure: Error, Sendable, Hashable, CustomStringConvertible {

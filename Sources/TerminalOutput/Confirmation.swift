@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSystem
+import PlainText
 
 /// Asks before something is destroyed, and refuses where nobody can be asked.
 package struct Confirmation: Sendable {

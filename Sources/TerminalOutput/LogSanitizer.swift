@@ -1,3 +1,5 @@
+import PlainText
+
 /// Turns raw log bytes, chunk by chunk, into lines that are safe on a terminal.
 ///
 /// Of escape sequences only colours and a few attributes survive, and only if colours are on; each line ends with them

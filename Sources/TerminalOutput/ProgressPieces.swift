@@ -1,3 +1,5 @@
+import PlainText
+
 /// A bar with its numbers, such as `[#####.....] 37/100`; `done` beyond the total fills the bar.
 ///
 /// - Parameter width: The cells between the brackets.

@@ -1,3 +1,5 @@
+import PlainText
+
 /// Attributes of a piece of text on a terminal.
 package struct Style: OptionSet, Sendable, Hashable {
     package let rawValue: UInt8

@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 
 /// Rows under headed columns.
 ///
@@ -50,7 +51,7 @@ package struct Table: Sendable {
         ///   - exact: What a pipe gets instead, such as the time itself; nil for the same.
         package init(_ text: String, exact: String? = nil, style: Style = []) {
             self.text = printable(text)
-            self.exact = exact.map(printable) ?? self.text
+            self.exact = exact.map { printable($0) } ?? self.text
             self.style = style
             isState = false
         }

@@ -20,6 +20,7 @@ import Testing
         ("a/b", .character("/"), "`train/7`"),
         ("@last", .start("@"), "leave out the `@`"),
         ("-n", .start("-"), "leave out the `-`"),
+        ("train\u{200D}", .character("\u{200D}"), "use letters"),
         ("0f8fad5b-d9cb-469f-a165-70867728950e", .identifier, "use a word"),
         ("0F8FAD5B-D9CB-469F-A165-70867728950E", .identifier, "use a word"),
         ("0f8fad5b-d9cb-169f-0165-70867728950e", .identifier, "use a word"),

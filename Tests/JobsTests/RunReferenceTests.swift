@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "train", "nightly training", "a-b", "学習", "👩‍👩‍👧", "last", "..", "e\u{301}", "x\u{200D}", "കൎ", "7",
+        "train", "nightly training", "a-b", "学習", "👩‍👩‍👧", "last", "..", "e\u{301}", "क\u{94D}\u{200D}", "കൎ", "7",
     ])
     func `whatever a job is called, its runs can be named`(name: String) throws {
         let name = try JobName(name).description

@@ -1,3 +1,4 @@
+import PlainText
 import Testing
 
 @testable import Pipelines
@@ -61,50 +62,5 @@ struct JSONValueTests {
         #expect(JSONNumber(0.1)?.literal == "0.1")
         #expect(JSONNumber(Double.nan) == nil)
         for text in ["", "01", "+1", "1.", ".5", "0x10", "1 ", "--1", "NaN"] { #expect(JSONNumber(text) == nil) }
-    }
-}
-
-struct PrintableTests {
-    @Test(arguments: [
-        ("plain é 日本 😀 👨‍👩‍👧 ✌️", "plain é 日本 😀 👨‍👩‍👧 ✌️"),
-        ("\u{1b}[31mred\u{1b}[0m", #"\u{1b}[31mred\u{1b}[0m"#),
-        ("a\nb\tc\r", #"a\nb\tc\r"#),
-        ("\u{202e}evil\u{2066}\u{200f}\u{61c}", #"\u{202e}evil\u{2066}\u{200f}\u{61c}"#),
-        ("\u{9b}2J\u{85}\u{7f}\0", #"\u{9b}2J\u{85}\u{7f}\u{0}"#),
-        ("a\u{200b}b\u{feff}\u{ad}\u{2060}\u{3164}\u{e0041}", #"a\u{200b}b\u{feff}\u{ad}\u{2060}\u{3164}\u{e0041}"#),
-        ("\u{2028}\u{2029}", #"\u{2028}\u{2029}"#),
-    ])
-    func `what a terminal obeys or hides is shown`(text: String, shown: String) {
-        #expect(printable(text) == shown)
-        #expect(printable(printable(text)) == shown)
-    }
-
-    @Test func `long texts are cut`() {
-        #expect(printable("abcdef", limit: 6) == "abcdef")
-        #expect(printable("abcdefg", limit: 6) == "abcde…")
-        #expect(printable("a" + String(repeating: "\u{301}", count: 1000), limit: 10).unicodeScalars.count == 10)
-        #expect(printable("", limit: 1) == "")
-    }
-}
-
-struct EditDistanceTests {
-    @Test(
-        arguments: [
-            ("train", "train", 0), ("train", "trian", 1), ("train", "tran", 1), ("train", "trains", 1),
-            ("abc", "xyz", nil),
-            ("", "ab", 2), ("kitten", "sitting", nil), ("ca", "abc", nil),
-        ] as [(String, String, Int?)])
-    func `insertions, removals, replacements and swaps count one`(left: String, right: String, distance: Int?) {
-        let (left, right) = (Array(left.unicodeScalars), Array(right.unicodeScalars))
-        #expect(EditDistance.between(left, right, bound: 2) == distance)
-        #expect(EditDistance.between(right, left, bound: 2) == distance)
-    }
-
-    @Test func `the nearest name is suggested, and none when all are far`() {
-        let names = ["get-data.py", "train.py", "trail.py"]
-        #expect(EditDistance.nearest(to: "trian.py", in: names) == "train.py")
-        #expect(EditDistance.nearest(to: "TRAIN.PY", in: names) == "train.py")
-        #expect(EditDistance.nearest(to: "evaluate.py", in: names) == nil)
-        #expect(EditDistance.nearest(to: String(repeating: "x", count: 1_000_000), in: names) == nil)
     }
 }

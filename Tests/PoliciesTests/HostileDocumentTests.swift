@@ -83,10 +83,10 @@ import Testing
         #expect(shown.unicodeScalars.allSatisfy { $0 == "\n" || $0.properties.generalCategory != .control })
         #expect(
             shown.split(separator: "\n") == [
-                #"lab.yaml:1:1: unknown key `\u{1b}[31mred\u{0}\u{a}`"#,
+                #"lab.yaml:1:1: unknown key `\u{1b}[31mred\u{0}\n`"#,
                 #"lab.yaml:2:1: unknown key `\u{202e}network`; did you mean `network`?"#,
                 #"lab.yaml:3:10: `\u{1b}]0;title\u{7}` is not the name of a policy"#,
-                #"lab.yaml:4:19: `\u{d}\u{a}read` is neither a system call nor a group of refusals; did you mean `read`?"#,
+                #"lab.yaml:4:19: `\r\nread` is neither a system call nor a group of refusals; did you mean `read`?"#,
             ])
         #expect(refusal("network: " + String(repeating: "é", count: 20000))?.count ?? 0 < 400)
     }

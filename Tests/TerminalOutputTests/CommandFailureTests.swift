@@ -1,5 +1,6 @@
 import Foundation
 import LinuxSystem
+import PlainText
 import SystemPackage
 import Testing
 

@@ -1,3 +1,4 @@
+import PlainText
 import Testing
 
 @testable import TerminalOutput
@@ -28,18 +29,5 @@ import Testing
     @Test func `a tower of marks becomes one replacement character`() {
         let tower = "a" + String(repeating: "\u{301}", count: 5000)
         #expect(fitted(tower + "b", width: 10) == "\u{FFFD}b")
-    }
-}
-
-@Suite struct PrintableTests {
-    @Test(arguments: [
-        ("plain text", "plain text"), ("naïve 日本 👩‍💻 ❤️", "naïve 日本 👩‍💻 ❤️"), ("a\nb\r\tc", #"a\nb\r\tc"#),
-        ("\u{1B}[31m", #"\u{1b}[31m"#), ("\u{9B}2J", #"\u{9b}2J"#), ("\u{0}\u{7F}", #"\u{0}\u{7f}"#),
-        ("\u{202E}x\u{2066}", #"\u{202e}x\u{2066}"#), ("\u{200B}\u{FEFF}\u{2028}", #"\u{200b}\u{feff}\u{2028}"#),
-        ("\u{E0041}", #"\u{e0041}"#),
-    ])
-    func `what could deceive becomes visible`(text: String, expected: String) {
-        #expect(printable(text) == expected)
-        #expect(printable(printable(text)) == expected)
     }
 }

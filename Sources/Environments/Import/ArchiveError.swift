@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 import SystemPackage
 
 /// Why an archive was not unpacked or read.

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import PlainText
 
 /// A digest of an image's documents: SHA-256 in its written form.
 struct ImageDigest: Hashable {
@@ -86,7 +87,7 @@ enum ImageDocument {
         do {
             return try JSONDecoder().decode(type, from: Data(bytes))
         } catch DecodingError.keyNotFound(let key, _) {
-            throw ImportError(.invalid, "read the image: `\(name)` has no `\(printable(key.stringValue))`")
+            throw ImportError(.invalid, "read the image: `\(name)` has no `\(printable(key.stringValue, limit: 120))`")
         } catch {
             throw ImportError(.invalid, "read the image: `\(name)` is not the document that it should be")
         }

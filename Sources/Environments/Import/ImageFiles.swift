@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 import Snapshots
 import SystemPackage
 
@@ -31,7 +32,7 @@ struct ImageFiles {
     /// Opens a file for reading it once.
     func open(_ name: String) throws(ImportError) -> ImageFile {
         let missing = ImportError(
-            .invalid, "read the image: the file `\(printable(name))` that it names is not in it",
+            .invalid, "read the image: the file `\(printable(name, limit: 120))` that it names is not in it",
             hint: "see whether the image is whole; copy it again")
         do throws(SyscallError) {
             switch place {
@@ -48,7 +49,7 @@ struct ImageFiles {
         } catch  where error.errno == .noSuchFileOrDirectory {
             throw missing
         } catch {
-            throw ImportError(.invalid, "read the image: \(printable(error.description))")
+            throw ImportError(.invalid, "read the image: \(printable(error.description, limit: 120))")
         }
     }
 
@@ -94,7 +95,7 @@ struct ImageFile {
             digest.add(part)
             return part
         } catch {
-            throw ImportError(.host, "read the image: \(printable(error.description))")
+            throw ImportError(.host, "read the image: \(printable(error.description, limit: 120))")
         }
     }
 

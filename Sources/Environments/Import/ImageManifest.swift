@@ -1,3 +1,4 @@
+import PlainText
 import Snapshots
 
 /// An image whose documents were read and verified: what its layers are, and what it says of itself.
@@ -68,11 +69,11 @@ struct ImageManifest {
         digest.add(document)
         guard name == digest.hexadecimal else {
             throw ImportError(
-                .invalid, "verify `\(printable(image.Config))`: its digest is sha256:\(digest.hexadecimal)",
+                .invalid, "verify `\(printable(image.Config, limit: 120))`: its digest is sha256:\(digest.hexadecimal)",
                 hint: "the image is damaged, or was changed: save it again")
         }
         let configuration = try ImageDocument.decode(
-            ImageDocument.Configuration.self, document, printable(image.Config))
+            ImageDocument.Configuration.self, document, printable(image.Config, limit: 120))
         let contents = try contents(of: configuration, count: image.Layers.count)
         let layers = zip(image.Layers, contents).map { Layer(file: $0, digest: nil, size: nil, content: $1) }
         return ImageManifest(
@@ -87,7 +88,7 @@ struct ImageManifest {
         let system = configuration.os ?? "linux"
         let architecture = configuration.architecture ?? ImageDocument.hostArchitecture
         guard system == "linux", architecture == ImageDocument.hostArchitecture else {
-            throw foreign("\(printable(system))/\(printable(architecture))")
+            throw foreign("\(printable(system, limit: 120))/\(printable(architecture, limit: 120))")
         }
         let contents = configuration.rootfs.diff_ids.compactMap(ImageDigest.init)
         guard contents.count == count, configuration.rootfs.diff_ids.count == count else {
@@ -112,15 +113,16 @@ struct ImageManifest {
             ? ImportError(.invalid, "read the image: there is not exactly one image in it")
             : ImportError(
                 .ambiguous, "choose an image: there are several",
-                hint: "name one with `--tag`: " + names.prefix(10).map { printable($0) }.joined(separator: ", "))
+                hint: "name one with `--tag`: "
+                    + names.prefix(10).map { printable($0, limit: 120) }.joined(separator: ", "))
     }
 
     fileprivate static func unknown(_ tag: String, _ names: [String]) -> ImportError {
         ImportError(
-            .notFound, "find the image `\(printable(tag))`: there is none of that tag",
+            .notFound, "find the image `\(printable(tag, limit: 120))`: there is none of that tag",
             hint: names.isEmpty
                 ? "its images have no tags; leave out `--tag`"
-                : "there are " + names.prefix(10).map { printable($0) }.joined(separator: ", "))
+                : "there are " + names.prefix(10).map { printable($0, limit: 120) }.joined(separator: ", "))
     }
 }
 
@@ -144,7 +146,9 @@ extension [ImageDocument.Descriptor] {
         }
         if let first = fitting.first { return first }
         let platforms = images.compactMap { image in
-            image.platform.map { "\(printable($0.os ?? "?"))/\(printable($0.architecture ?? "?"))" }
+            image.platform.map {
+                "\(printable($0.os ?? "?", limit: 120))/\(printable($0.architecture ?? "?", limit: 120))"
+            }
         }
         guard !platforms.isEmpty else {
             throw ImportError(.invalid, "read the image: there is not exactly one image in it")
@@ -158,7 +162,7 @@ extension ImageDocument.Descriptor {
     func verifiable() throws(ImportError) -> ImageDigest {
         guard let digest = ImageDigest(digest) else {
             throw ImportError(
-                .invalid, "verify `\(printable(digest))`: it is no SHA-256 digest",
+                .invalid, "verify `\(printable(digest, limit: 120))`: it is no SHA-256 digest",
                 hint: "copy the image with a program that uses sha256, as nearly all do")
         }
         return digest

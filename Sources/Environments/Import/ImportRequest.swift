@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 package import SystemPackage
 
 /// Where what is imported is.

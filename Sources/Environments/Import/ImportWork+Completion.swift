@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 import SystemPackage
 
 extension ImportWork {
@@ -69,7 +70,9 @@ extension ImportWork {
             let packages = try ask(["dpkg-query", "--admindir=\(root)/var/lib/dpkg", "--show", list])
             // A list of packages that cannot be read is the image's own affair.
             if packages.outcome.succeeded {
-                record.packages = packages.output.split(separator: "\n").prefix(20000).map { printable(String($0)) }
+                record.packages = packages.output.split(separator: "\n").prefix(20000).map {
+                    printable(String($0), limit: 120)
+                }
             }
         }
         // A record must not outlive a power cut that its tree does not.

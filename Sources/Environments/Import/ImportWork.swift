@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 import Snapshots
 import SystemPackage
 
@@ -74,7 +75,7 @@ final class ImportWork {
             }
         }
         let defaults = manifest.configuration.config
-        origin.user = defaults?.User.flatMap { $0.isEmpty ? nil : printable($0) }
+        origin.user = defaults?.User.flatMap { $0.isEmpty ? nil : printable($0, limit: 120) }
         origin.workingDirectory = defaults?.WorkingDir.flatMap { $0.hasPrefix("/") ? printable($0, limit: 4096) : nil }
         origin.entrypoint = (defaults?.Entrypoint ?? []).prefix(100).map { printable($0, limit: 1000) }
         origin.command = (defaults?.Cmd ?? []).prefix(100).map { printable($0, limit: 1000) }
@@ -178,7 +179,8 @@ extension ImportWork {
         }
         if isCancelled() { throw BuildError.cancelled }
         guard outcome.succeeded else {
-            let said = printable(trimmed(String(decoding: log.tail, as: UTF8.self).split(separator: "\n").last ?? ""))
+            let said = printable(
+                trimmed(String(decoding: log.tail, as: UTF8.self).split(separator: "\n").last ?? ""), limit: 120)
             let why = outcome.verdict ?? "\(compression.rawValue) ended with status \(outcome.status)"
             throw ImportError(
                 .invalid, "decompress \(what): \(why)" + (said.isEmpty ? "" : ": \(said)"),

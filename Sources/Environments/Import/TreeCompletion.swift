@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 import SystemPackage
 
 #if canImport(Glibc)
@@ -61,7 +62,7 @@ struct TreeCompletion {
         }
         let release = release()
         findings.suite = release["ID"] == "debian" ? release["VERSION_CODENAME"] : nil
-        findings.system = (release["PRETTY_NAME"] ?? release["ID"]).map { printable($0) }
+        findings.system = (release["PRETTY_NAME"] ?? release["ID"]).map { printable($0, limit: 120) }
         return findings
     }
 

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import LinuxSystem
+import PlainText
 import SystemPackage
 
 #if canImport(Glibc)
@@ -268,7 +269,7 @@ extension RegistryClient {
         if let service { query = "service=\(queryPart(service))&" + query }
         guard let registry, let address = WebAddress(realm + (realm.utf8.contains(0x3F) ? "&" : "?") + query) else {
             throw ImportError(
-                .invalid, "\(what): the registry names `\(printable(realm))`, which is no address",
+                .invalid, "\(what): the registry names `\(printable(realm, limit: 120))`, which is no address",
                 hint: "only addresses of HTTP and HTTPS are asked: the registry is broken, or hostile")
         }
         guard address.origin.isSecure || !registry.origin.isSecure else {

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import LinuxSystem
+import PlainText
 import SystemPackage
 
 /// An answer of a registry that is none of those hoped for.

@@ -3,6 +3,7 @@ import JobStorage
 import Jobs
 import LinuxSystem
 import Pipelines
+import PlainText
 import Runs
 import SystemPackage
 

@@ -1,3 +1,5 @@
+import PlainText
+
 extension JSONParser {
     /// The character at `offset` for a message.
     func describeByte(at offset: Int) -> String {

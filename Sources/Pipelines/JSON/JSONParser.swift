@@ -1,3 +1,5 @@
+import PlainText
+
 /// Something wrong with a text, before its place is worked out.
 struct JSONProblem {
     var offset: Int

@@ -1,3 +1,5 @@
+import PlainText
+
 extension JSONValue {
     /// This value as JSON text, without a newline at the end.
     ///

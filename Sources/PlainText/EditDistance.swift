@@ -55,8 +55,3 @@ package enum EditDistance {
         }
     }
 }
-
-/// The hint for a name that does not exist: the one that was probably meant.
-func didYouMean(_ name: String, among candidates: some Sequence<String>) -> String? {
-    EditDistance.nearest(to: name, in: candidates).map { "did you mean \(quoted($0))?" }
-}
