@@ -64,6 +64,8 @@ extension EnvironmentStore {
         let to = path(of: record.id)
         return try system { () throws(SyscallError) in
             let folder = try Syscall.open(from, O_RDONLY | O_DIRECTORY)
+            // The record is about files that are on the disk.
+            try Syscall.syncFileSystem(of: folder.number)
             try Syscall.replaceFile("build.json", at: folder.number, bytes, mode: 0o600)
             let held = OpenedFile(try Syscall.open("build.json", at: folder.number, O_RDONLY | O_NOFOLLOW))
             try Syscall.flock(held.number, LOCK_SH)

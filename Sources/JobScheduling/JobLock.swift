@@ -32,7 +32,7 @@ package enum JobLock {
     ///
     /// Without them the job would look like one that a killed command left half-made.
     static func hold(_ store: Store, forMaking job: JobID) throws -> OwnedFileDescriptor {
-        try Syscall.makeDirectories(store.jobDirectory(job), mode: 0o700)
+        try Syscall.makeLastingDirectories(store.jobDirectory(job), mode: 0o700)
         return try take(store, job)
     }
 

@@ -19,6 +19,7 @@ package enum JobRemoval {
         if Syscall.exists(directory) {
             let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
             try Syscall.writeFile(marker, at: opened.number, [])
+            try Syscall.fsync(opened.number)
         }
         do {
             try store.database.delete(job)
@@ -34,11 +35,31 @@ package enum JobRemoval {
         Syscall.exists(store.appending("jobs").appending(job.description).appending(marker.string))
     }
 
+    /// Removes the directory of a job whose maker ended before its document was there, and tells whether it was one.
+    ///
+    /// Nobody may be making it. A job that has runs had a document, and stays.
+    static func removeUnmade(_ job: JobID, in store: FilePath) throws -> Bool {
+        let name = job.description
+        let document = store.appending("jobs").appending(name).appending("job.json")
+        if Syscall.exists(document) || Syscall.exists(store.appending("runs").appending(name)) { return false }
+        try remove(store.appending("jobs"), name)
+        return true
+    }
+
     /// Removes everything of a job but its rows.
     static func removeDirectories(of job: JobID, in store: FilePath) throws {
         let name = job.description
         try remove(store.appending("runs"), name)
         try remove(store.appending("data").appending("jobs"), name)
+        let directory = store.appending("jobs").appending(name)
+        if Syscall.exists(directory) {
+            let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            // The mark last, and after a loss of power as well: a document without it is a job that is to be taken up.
+            for entry in try Syscall.directoryEntries(opened.number) where entry.path != marker {
+                try TreeRemoval.remove(directory: opened.number, name: entry.path)
+            }
+            try Syscall.fsync(opened.number)
+        }
         try remove(store.appending("jobs"), name)
     }
 

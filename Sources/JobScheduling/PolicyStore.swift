@@ -92,7 +92,7 @@ package struct PolicyStore: Sendable {
 
     private func keep(_ bytes: [UInt8], of name: String) throws(SyscallError) {
         let place = directory.pushing(Self.history).appending(name)
-        try Syscall.makeDirectories(place, mode: 0o700)
+        try Syscall.makeLastingDirectories(place, mode: 0o700)
         let opened = try Syscall.open(place, O_RDONLY | O_DIRECTORY)
         let file = FilePath(Self.digest(bytes) + PolicyName.suffix)
         if Syscall.exists(file, at: opened.number) { return }

@@ -32,6 +32,9 @@ enum PythonSupport {
             try Syscall.makeDirectories(path.removingLastComponent(), mode: 0o755)
             try Syscall.writeFile(path, file.bytes, mode: 0o644)
         }
+        // Its name says what it holds, so it gets the name when that is on the disk.
+        let place = try Syscall.open(parent, O_RDONLY | O_DIRECTORY)
+        try Syscall.syncFileSystem(of: place.number)
         // Another process may have been faster; its copy is the same.
         if (try? Syscall.rename(staging, to: target, replacing: false)) == nil {
             try removeStaging(in: parent)

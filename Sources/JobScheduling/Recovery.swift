@@ -97,7 +97,7 @@ package enum Recovery {
     ///
     /// Called by every command that opens the store. Gives what the user should know of and nothing depends on.
     package static func reconcile(_ store: Store) throws -> [String] {
-        var warnings: [String] = []
+        var warnings = try recoverFromPowerLoss(store)
         let runs = try store.database.runningRuns()
         for (job, runs) in Dictionary(grouping: runs, by: \.address.job) where !JobLock.isHeld(store, job) {
             // Whoever begins to drive the job meanwhile does the same.

@@ -47,7 +47,7 @@ package struct SecretStore: Sendable {
     package func set(_ name: String, to value: [UInt8]) throws {
         try Self.check(name)
         try Self.check(value, of: name)
-        try Syscall.makeDirectories(directory, mode: 0o700)
+        try Syscall.makeLastingDirectories(directory, mode: 0o700)
         let opened = try open()
         // Whoever made the directory may have been generous.
         try Syscall.changeMode(of: opened.number, 0o700)

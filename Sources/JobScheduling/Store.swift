@@ -23,10 +23,12 @@ package struct Store: Sendable {
     /// Opens the store at `path`, made if it is missing; its directory belongs to the caller alone.
     package static func open(_ path: FilePath) throws(StoreError) -> Store {
         do throws(SyscallError) {
-            try Syscall.makeDirectories(path, mode: 0o700)
+            try Syscall.makeLastingDirectories(path, mode: 0o700)
             for name in ["jobs", "runs", "environments", "snapshots", "policies"] {
-                try Syscall.makeDirectories(path.appending(name), mode: 0o700)
+                try Syscall.makeLastingDirectories(path.appending(name), mode: 0o700)
             }
+            // The database's own words for it would not tell.
+            try Syscall.requireWriting(path)
         } catch {
             throw StoreError(path, error)
         }
@@ -48,7 +50,10 @@ package struct Store: Sendable {
 
     /// Opens the snapshots of the store at `path`, and tells who owns what is captured; its database is left alone.
     package static func openSnapshots(_ path: FilePath) throws -> (SnapshotStore, owner: FileOwner?) {
-        do throws(SyscallError) { try Syscall.makeDirectories(path, mode: 0o700) } catch {
+        do throws(SyscallError) {
+            try Syscall.makeDirectories(path, mode: 0o700)
+            try Syscall.requireWriting(path)
+        } catch {
             throw StoreError(path, error)
         }
         return (try SnapshotStore(store: path), authorOwner(try HostIdentity.stored(in: path)))
@@ -120,7 +125,7 @@ package struct Store: Sendable {
     func write(_ document: JobDocument, policy: [UInt8], name: String = "policy.json") throws(StoreError) {
         let directory = jobDirectory(document.uuid)
         do throws(SyscallError) {
-            try Syscall.makeDirectories(directory, mode: 0o700)
+            try Syscall.makeLastingDirectories(directory, mode: 0o700)
             let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
             try Syscall.replaceFile(FilePath(name), at: opened.number, policy, mode: 0o600)
         } catch {
@@ -134,7 +139,7 @@ package struct Store: Sendable {
     package func write(_ document: JobDocument) throws(StoreError) {
         let directory = jobDirectory(document.uuid)
         do {
-            try Syscall.makeDirectories(directory, mode: 0o700)
+            try Syscall.makeLastingDirectories(directory, mode: 0o700)
             let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
             try Syscall.replaceFile("job.json", at: opened.number, try document.bytes(), mode: 0o600)
         } catch {
@@ -161,7 +166,8 @@ package struct StoreError: Error, Sendable, CustomStringConvertible {
         let hint =
             switch error.errno {
             case .noSpace: "make room, or name another directory in CLOCHE_HOME"
-            case .readOnlyFileSystem: "name a writable directory in CLOCHE_HOME"
+            case .readOnlyFileSystem:
+                "let its file system be written to (`mount -o remount,rw`), or name another directory in CLOCHE_HOME"
             case .permissionDenied, .notPermitted: "name a directory of your own in CLOCHE_HOME"
             default: "see whether `\(path)` is a directory that you may write to"
             }

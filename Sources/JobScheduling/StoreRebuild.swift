@@ -29,12 +29,14 @@ package enum StoreRebuild {
             throw StoreError(
                 message: "rebuild the database: there is no store `\(store)`", hint: "name another one in CLOCHE_HOME")
         }
+        do throws(SyscallError) { try Syscall.requireWriting(store) } catch { throw StoreError(store, error) }
         let use = try StoreUse.alone(store)
         defer { use.end() }
         _ = try HostIdentity.stored(in: store)
         var documents: [JobDocument] = []
         var leftOut: [(job: JobID, why: String)] = []
         for job in try StoreFacts.jobs(store) where !JobRemoval.hasBegun(job, in: store) {
+            if try JobRemoval.removeUnmade(job, in: store) { continue }
             do throws(StoreError) {
                 documents.append(try Store.document(job, in: store))
             } catch {

@@ -39,6 +39,17 @@ extension JobDatabase {
         guard Glibc.rename(draft, "\(path).before-\(DatabaseSchema.format)") == 0 else {
             throw .unusable(path: draft, detail: String(cString: strerror(errno)))
         }
+        try Self.syncDirectory(of: path)
+    }
+
+    /// Waits until the names in the directory of a file are on the disk.
+    static func syncDirectory(of path: String) throws(JobStorageError) {
+        let end = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+        let descriptor = open(end.map { String(path[...$0]) } ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { if descriptor >= 0 { Glibc.close(descriptor) } }
+        guard descriptor >= 0, fsync(descriptor) == 0 else {
+            throw .unusable(path: path, detail: String(cString: strerror(errno)))
+        }
     }
 
     /// Writes a copy of the database, in one consistent state and without holes, to a file that must not exist.

@@ -19,6 +19,8 @@ extension JobDatabase {
         parameters: (JobDocument, Int) -> RunParameters
     ) throws(JobStorageError) -> RebuildReport {
         let draft = path + ".rebuilding"
+        // The old one's second name, if it has one.
+        try syncDirectory(of: path)
         removeFiles(of: draft)
         defer { removeFiles(of: draft) }
         let database = try JobDatabase(path: draft)
@@ -26,11 +28,17 @@ extension JobDatabase {
         for job in facts { try database.insert(job, parameters: parameters, report: &report) }
         // Closing the only connection moves everything from the log into the file, and removes the log.
         try database.close()
-        // An old log must not be applied to the new file.
-        for ending in ["-wal", "-shm"] { unlink(path + ending) }
+        // An old log must never be applied to the new file, nor the old file be without it, at whatever instant the power
+        // fails: of a log without a file SQLite takes no notice.
+        for ending in ["", "-wal"] {
+            unlink(path + ending)
+            try syncDirectory(of: path)
+        }
+        unlink(path + "-shm")
         guard Glibc.rename(draft, path) == 0 else {
             throw .unusable(path: path, detail: String(cString: strerror(errno)))
         }
+        try syncDirectory(of: path)
         return report
     }
 

@@ -100,6 +100,28 @@ extension Syscall {
         }
     }
 
+    /// Makes a directory and the missing ones above it, each of which is then there also after a loss of power.
+    package static func makeLastingDirectories(_ path: FilePath, mode: UInt32) throws(SyscallError) {
+        let above = path.removingLastComponent()
+        do throws(SyscallError) {
+            try makeDirectory(path, mode: mode)
+        } catch  where error.errno == .fileExists {
+            return
+        } catch  where error.errno == .noSuchFileOrDirectory && !above.isEmpty {
+            try makeLastingDirectories(above, mode: mode)
+            return try makeLastingDirectories(path, mode: mode)
+        }
+        let directory = try open(above.isEmpty ? "." : above, O_RDONLY | O_DIRECTORY)
+        try fsync(directory.number)
+    }
+
+    /// faccessat(2): fails where this process may not write to a file, or make files in a directory.
+    package static func requireWriting(_ path: FilePath) throws(SyscallError) {
+        _ = try check("write to", path.string) {
+            path.withPlatformString { Glibc.faccessat(AT_FDCWD, $0, W_OK, AT_EACCESS) }
+        }
+    }
+
     /// mkfifo(3), with exactly this mode where the umask lets it be.
     package static func makeFIFO(
         _ path: FilePath, at directory: CInt = AT_FDCWD, mode: UInt32

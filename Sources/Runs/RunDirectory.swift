@@ -141,6 +141,8 @@ package struct AttemptDirectory: Sendable {
     /// Writes the verdict if there is none: the first stands (link(2) never replaces).
     package func conclude(_ verdict: Verdict) throws(SyscallError) {
         let directory = try Syscall.open(path, O_RDONLY | O_DIRECTORY)
+        // The directories above it may be as new as the verdict.
+        try Syscall.syncFileSystem(of: directory.number)
         try Self.conclude(verdict, in: directory.number)
     }
 
