@@ -135,7 +135,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CgroupsTests", dependencies: ["Cgroups", "Isolation", "LinuxSystem", system], swiftSettings: strict),
-        .testTarget(name: "RunsTests", dependencies: ["Runs", "Isolation"], swiftSettings: strict),
+        .testTarget(
+            name: "RunsTests", dependencies: ["Runs", "Isolation", "LinuxSystem", system], swiftSettings: strict),
         .testTarget(name: "JobsTests", dependencies: ["Jobs", "Isolation", "Pipelines"], swiftSettings: strict),
         .testTarget(
             name: "JobStorageTests",

@@ -35,7 +35,8 @@ struct ExecRequest: Hashable {
                 .notFound, "find the environment `\(wishes.environment)`: it has not been built",
                 hint: "build it with `cloche env build \(wishes.environment)`")
         }
-        var request = try wishes.request(command, under: policy, in: record, of: store)
+        var request = try wishes.request(
+            command, under: policy, in: record, of: store, isOnlyShown: explains)
         if Syscall.isTerminal(0), Syscall.isTerminal(1) {
             request.sandbox.terminal = Syscall.isTerminal(2) ? [.input, .output, .errors] : [.input, .output]
         }
@@ -106,6 +107,7 @@ extension ExecRequest {
                 case "--project": wishes.project = value
                 case "--bind-ro": wishes.binds.append(value)
                 case "--env-var": wishes.variables.append(value)
+                case "--secret": wishes.secrets.append(value)
                 default: return nil
                 }
             }

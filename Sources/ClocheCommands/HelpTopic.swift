@@ -46,6 +46,15 @@ enum HelpTopic: String, CaseIterable {
 
         `compare --csv` prints RFC 4180, with an apostrophe before what a spreadsheet would take for a formula.
 
+        Metrics are what a step notes by `orchest.log_metric`, or numbers that it leaves in a JSON object in a file of the
+        project: metrics.json at its top, or the one of --metrics; {"val": {"loss": 1}} is the metric val.loss. The file is
+        read after each step, where the run has written it: at most 1 MiB and 1000 numbers. Steps in other languages may
+        also append lines to $ORCHEST_METRICS_PATH: {"name": "loss", "value": 1}.
+
+        What a command has reported outlives a loss of power: a run's files are synced before its verdict, the verdict
+        before it is told; documents of jobs, secrets and policies are written beside, synced, renamed, and their
+        directory synced; the database syncs what no directory tells again, and is compared with them after a boot.
+
         States of a job: draft pending running paused succeeded failed cancelled.
         States of a run or a step: pending running succeeded failed cancelled skipped.
         Causes of a verdict: succeeded exit signal out-of-memory timeout cpu-limit pids-limit disk-full output-limit denied

@@ -48,17 +48,22 @@ struct PipelineGraphCommand: ParsableCommand {
               cloche pipeline graph main.orchest
               cloche pipeline graph main.orchest --svg > main.svg
               cloche pipeline graph sweep/7 --svg > run.svg
-              cloche pipeline graph main.orchest --dot | dot -Tpng > main.png
+              cloche pipeline graph sweep/7 --png > run.png
+              cloche pipeline graph main.orchest --dot | dot -Tpdf > main.pdf
             """)
 
     @Argument(help: "The pipeline's file, or JOB/7.", completion: Completion.pipelines) var pipeline: String
     @Flag(help: "Print it for `dot`.") var dot = false
     @Flag(help: "Print a picture: SVG.") var svg = false
+    @Flag(help: "Print the same picture as PNG; needs Debian's package librsvg2-bin.") var png = false
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        if [dot, svg, output.json].count(where: \.self) > 1 {
-            throw ValidationError("--dot, --svg and --json are three forms: name one")
+        if [dot, svg, png, output.json].count(where: \.self) > 1 {
+            throw ValidationError("--dot, --svg, --png and --json are forms of their own: name one")
+        }
+        if png, Syscall.isTerminal(1) {
+            throw ValidationError("a picture is nothing for a terminal: write it to a file, as in `--png > graph.png`")
         }
         let context = CommandContext()
         let (pipeline, states) = try subject(context)
@@ -73,6 +78,7 @@ struct PipelineGraphCommand: ParsableCommand {
             }
             return try context.print(Documents.object([("steps", .array(steps))]))
         }
+        if png { return try context.write(try PNGPicture.drawn(from: drawing.svg())) }
         let style: PipelineDrawing.Style = context.streams.output.styling.unicode ? .unicode : .ascii
         let text = svg ? drawing.svg() : dot ? drawing.dot() : drawing.text(style: style)
         try context.print(String(text.hasSuffix("\n") ? text.dropLast() : text[...]))

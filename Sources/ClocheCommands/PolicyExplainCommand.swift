@@ -39,7 +39,8 @@ struct PolicyExplainCommand: ParsableCommand {
         }
         let environment =
             try store.environment(wishes.environment) ?? SandboxStore.Environment(layers: [], variables: [:])
-        let explanation = try wishes.request(["COMMAND"], under: shown, in: environment, of: store).explanation()
+        let explanation = try wishes.request(["COMMAND"], under: shown, in: environment, of: store, isOnlyShown: true)
+            .explanation()
         guard output.json else {
             try context.print(policy.sentences.map { "- \($0)" }.joined(separator: "\n") + "\n")
             return try context.print(SandboxDescription(explanation).text)

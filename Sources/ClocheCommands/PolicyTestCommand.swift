@@ -65,7 +65,7 @@ struct PolicyTestCommand: ParsableCommand {
                 throw CommandFailure(.usage, error.description, hint: error.hint)
             }
         }
-        let request = try wishes.request(["COMMAND"], under: shown, in: record, of: store)
+        let request = try wishes.request(["COMMAND"], under: shown, in: record, of: store, isOnlyShown: true)
         var inquiry = PolicyInquiry(asked, of: request)
         if prove { try inquiry.prove() }
         try tell(inquiry, context)

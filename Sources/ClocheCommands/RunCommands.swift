@@ -6,6 +6,7 @@ import Jobs
 import LinuxSystem
 import Pipelines
 import PlainText
+import Runs
 import SystemPackage
 import TerminalOutput
 
@@ -25,11 +26,26 @@ struct JobSettings: ParsableArguments {
     @Option(help: "End a step after this time: 90s, 15m, 2h.")
     var timeout: String?
 
+    @Option(
+        help: """
+            The file of the project in which steps leave metrics as a JSON object, read after each step; by default \
+            metrics.json.
+            """)
+    var metrics: String?
+
     @OptionGroup var retrying: RetryOptions
 
     func apply(to request: inout JobRequest) throws {
         request.variables = try Self.parsed(variables)
         try SecretOption.apply(secrets, to: &request)
+        if let metrics {
+            guard MetricsFile.isPath(metrics) else {
+                throw ValidationError(
+                    "--metrics needs the path of a file below the project, such as results/metrics.json, not "
+                        + "`\(printable(metrics))`")
+            }
+            request.metricsFile = metrics
+        }
         if let timeout { request.options.timeoutSeconds = try Self.seconds(timeout) }
         try retrying.change()?(&request.options)
         if let problem = request.options.problem { throw ValidationError(problem) }

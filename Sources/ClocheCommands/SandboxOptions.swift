@@ -4,6 +4,7 @@ import JobScheduling
 import Jobs
 import LinuxSystem
 import PlainText
+import Runs
 import SandboxRuntime
 import SystemPackage
 import TerminalOutput
@@ -15,6 +16,7 @@ struct SandboxWishes: Hashable {
     var project: String?
     var binds: [String] = []
     var variables: [String] = []
+    var secrets: [String] = []
 }
 
 /// The options for it.
@@ -27,17 +29,25 @@ struct SandboxOptions: ParsableArguments {
     @Option(name: .customLong("bind-ro"), help: "Show a file or directory of the host, read-only: PATH or PATH:INSIDE.")
     var binds: [String] = []
     @Option(name: .customLong("env-var"), help: "Set a variable: NAME=VALUE.") var variables: [String] = []
+    @Option(
+        name: .customLong("secret"),
+        help:
+            "Give it a secret of `cloche secret`, as a variable of its name, or NAME=VARIABLE; not masked in its output."
+    )
+    var secrets: [String] = []
 
     var wishes: SandboxWishes {
-        SandboxWishes(policy: policy, environment: environment, project: project, binds: binds, variables: variables)
+        SandboxWishes(
+            policy: policy, environment: environment, project: project, binds: binds, variables: variables,
+            secrets: secrets)
     }
 }
 
 extension SandboxWishes {
-    /// The sandbox of a command.
+    /// The sandbox of a command; one that is only shown gets `***` for the values of secrets.
     func request(
         _ command: [String], under policy: SandboxPolicy, in environment: SandboxStore.Environment,
-        of store: SandboxStore
+        of store: SandboxStore, isOnlyShown: Bool = false
     ) throws -> OneSandbox {
         var sandbox = SandboxSpec(policy: policy, arguments: command, variables: environment.variables)
         sandbox.umask = 0o002
@@ -55,6 +65,10 @@ extension SandboxWishes {
                 throw ValidationError("--env-var needs NAME=VALUE, not `\(printable(text))`")
             }
             sandbox.variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+        }
+        let given = try SecretOption.names(secrets, beside: Set(variables.map { String($0.prefix { $0 != "=" }) }))
+        for (variable, value) in try SecretStore(store: store.path).values(given).byVariable {
+            sandbox.variables[variable] = isOnlyShown ? "***" : value
         }
         var stage = StageSpec(environments: [.init(layers: environment.layers)])
         stage.connect(policy.network)

@@ -164,6 +164,12 @@ struct SecretInput {
 /// The option `--secret`.
 enum SecretOption {
     static func apply(_ texts: [String], to request: inout JobRequest) throws {
+        request.secrets.merge(try names(texts, beside: Set(request.variables.keys))) { $1 }
+    }
+
+    /// Names of secrets by the variables that show them, which are none of `taken`.
+    static func names(_ texts: [String], beside taken: Set<String>) throws -> [String: String] {
+        var names: [String: String] = [:]
         for text in texts {
             let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             let variable = parts.count == 2 ? parts[1] : parts[0]
@@ -172,10 +178,11 @@ enum SecretOption {
                     "--secret needs NAME or NAME=VARIABLE, names of letters, digits, `_` and `-`; a value is set by "
                         + "`cloche secret set`")
             }
-            guard request.variables[variable] == nil, request.secrets[variable] == nil else {
+            guard !taken.contains(variable), names[variable] == nil else {
                 throw ValidationError("the variable `\(variable)` is given twice, by --secret and before")
             }
-            request.secrets[variable] = parts[0]
+            names[variable] = parts[0]
         }
+        return names
     }
 }

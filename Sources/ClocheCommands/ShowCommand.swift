@@ -110,6 +110,10 @@ struct ShowCommand: ParsableCommand {
         for metric in metrics {
             facts.append(("metric", "\(printable(metric.name)) = \(RunTable.number(metric.value))"))
         }
+        for step in steps {
+            guard case .text(let problem)? = step.verdict?.detail["metrics"] else { continue }
+            facts.append(("no metrics", "of step `\(printable(step.title))`: \(printable(problem))"))
+        }
         // A run that has not started has no specification; its job has told of the policy.
         for clip in (try? store.runDirectory(run.address).spec())?.policy.clipped ?? [] {
             facts.append(("clipped", printable(clip)))

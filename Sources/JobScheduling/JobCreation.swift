@@ -28,6 +28,8 @@ package struct JobRequest: Sendable {
     package var variables: [String: String]
     /// Names of secrets, by the variables that steps see their values as.
     package var secrets: [String: String] = [:]
+    /// The file of the project in which steps leave metrics; nil is the usual one.
+    package var metricsFile: String?
     package var policy: SandboxPolicy
     package var options: JobOptions
     /// When its runs are made; nil makes them at once.
@@ -129,7 +131,8 @@ package struct JobCreation {
         guard let count = grid.count, count <= mostRuns else {
             throw ParameterError(
                 "make the runs of the grid: there are \(grid.count.map(String.init) ?? "more than 10^18") combinations",
-                hint: "leave values out, or take a part with --only; at most \(mostRuns) runs are made")
+                hint: "leave values out, or make several jobs with a part of the values each, by --parameters; at most "
+                    + "\(mostRuns) runs are made")
         }
         let brought = try files.read(ProjectVariables.path).map { try ProjectVariables(contentsOf: $0) }
         // What is a secret is not also shown in clear.
@@ -227,6 +230,7 @@ package struct JobCreation {
         document.environments = pins
         document.variables = plan.variables
         document.secrets = request.secrets
+        document.metricsFile = request.metricsFile
         document.options = request.options
         document.schedule = request.schedule
         if request.isDraft { document.will = JobWill(confirmed: nil) }

@@ -51,6 +51,8 @@ package final class JobEngine {
     /// Whether something has to be looked at again although nobody changed the database.
     var looksAgain = false
     private var seenChanges: Int64 = -1
+    /// When the service comes back for a run that waits for another attempt.
+    private var retryTimer: Int?
     private var failure: (any Error)?
     private var takesRuns = true
     private var isLeaving = false
@@ -169,7 +171,7 @@ package final class JobEngine {
             while active.count < limit, let job = try nextJob(passing: &passed) {
                 let most = only == nil ? limit : .max
                 guard let run = try store.database.claimNextRun(of: job, limit: most, at: Self.now()) else {
-                    looksAgain = looksAgain || only == nil
+                    if only == nil { try waitForRetry() }
                     if try only != nil || store.database.runningCount() >= limit { break }
                     passed.insert(job)
                     continue
@@ -180,6 +182,16 @@ package final class JobEngine {
             if let only, try store.database.nextRetryTime(of: only) != nil { looksAgain = true }
         }
         releaseIdle()
+    }
+
+    /// Comes back when the first run may start that waits for another attempt; everything else that lets one start is a
+    /// change of the database, or the end of a run.
+    private func waitForRetry() throws {
+        loop.cancelTimer(retryTimer)
+        guard let next = try store.database.nextRetryTime() else { return }
+        // A clock that is set back or forth is noticed in half a minute.
+        let wait = min(30, max(0.02, next.seconds - Syscall.wallClockSeconds()))
+        retryTimer = loop.after(wait) { [weak self] in self?.look() }
     }
 
     /// The job whose turn it is; one that is driven from here on.

@@ -87,6 +87,7 @@ struct RunPreparation {
             },
             parallelSteps: pipeline.settings.maxStepsParallelism ?? 0)
         if !document.secrets.isEmpty { spec.secrets = document.secrets }
+        spec.metricsFile = document.metricsFile
         return spec
     }
 }

@@ -32,13 +32,15 @@ package struct SandboxStore {
     package let identity: IdentityMap
     /// Where what sandboxes see at `/data` is kept.
     package let data: DataDirectory
-    private let path: FilePath
+    /// Where the store is.
+    package let path: FilePath
 
     /// Opens the store at a path.
     package init(_ path: FilePath) throws {
         self.path = path
         do throws(SyscallError) {
             try Syscall.makeDirectories(path, mode: 0o700)
+            try Syscall.requireWriting(path)
         } catch {
             throw StoreError(path, error)
         }

@@ -44,7 +44,9 @@ extension JobDocument {
 extension JobDocument: Codable {
     private enum CodingKeys: String, CodingKey {
         case format, uuid, name, owner, created, project, pipeline, snapshot, environments, policy, parameters
-        case variables, secrets, options, schedule, batches, will
+        case variables, secrets
+        case metricsFile = "metrics_file"
+        case options, schedule, batches, will
     }
 
     package init(from decoder: any Decoder) throws {
@@ -67,6 +69,7 @@ extension JobDocument: Codable {
         variables = try container.decode([String: String].self, forKey: .variables)
         // Jobs of before there were secrets have no such key.
         secrets = try container.decodeIfPresent([String: String].self, forKey: .secrets) ?? [:]
+        metricsFile = try container.decodeIfPresent(String.self, forKey: .metricsFile)
         options = try container.decode(JobOptions.self, forKey: .options)
         schedule = try container.decodeIfPresent(JobSchedule.self, forKey: .schedule)
         // Jobs were once made without schedules, with all their runs.
@@ -89,6 +92,7 @@ extension JobDocument: Codable {
         try container.encode(parameters, forKey: .parameters)
         try container.encode(variables, forKey: .variables)
         try container.encode(secrets, forKey: .secrets)
+        try container.encodeIfPresent(metricsFile, forKey: .metricsFile)
         try container.encode(options, forKey: .options)
         try container.encodeIfPresent(schedule, forKey: .schedule)
         try container.encode(batches, forKey: .batches)

@@ -113,6 +113,8 @@ package struct JobDocument: Sendable, Hashable {
     package var variables: [String: String] = [:]
     /// Names of secrets, by the variables that steps see their values as.
     package var secrets: [String: String] = [:]
+    /// The file of the project in which steps leave metrics; nil is the usual one.
+    package var metricsFile: String?
     /// What the author asked for beside its runs.
     package var options = JobOptions()
     /// When its runs are made; nil makes them when it is started.

@@ -78,6 +78,8 @@ package struct RunSpec: Sendable, Hashable, Codable {
     ///
     /// The values are nowhere in a run's directory.
     package var secrets: [String: String]?
+    /// The file of the project in which steps leave metrics; nil is the usual one.
+    package var metricsFile: String?
     package var steps: [Step]
     /// How many steps may run at once; 0 is any number.
     package var parallelSteps: Int
@@ -117,7 +119,9 @@ package struct RunSpec: Sendable, Hashable, Codable {
         case projectLayers = "project_layers"
         case data, scratch, python, policy
         case ownTimeLimit = "own_time_limit"
-        case variables, secrets, steps
+        case variables, secrets
+        case metricsFile = "metrics_file"
+        case steps
         case parallelSteps = "parallel_steps"
     }
 }

@@ -54,6 +54,7 @@ final class RunSupervisor {
     private var unsealed: [String] = []
     private var sealCount = 0
     private var sealingEnded = false
+    private var metricsFile: MetricsFile
     /// Lines of events that are written, but neither safe on the disk nor known to the engine.
     private var untold: [UInt8] = []
 
@@ -68,6 +69,7 @@ final class RunSupervisor {
         self.limits = limits
         self.counters = counters
         self.mirror = mirror
+        metricsFile = MetricsFile(spec.metricsFile)
         let step = "prepare the attempt's directory"
         let root = FilePath(StagePath.writable)
         directory = try LaunchError.during(step) { () throws(SyscallError) in
@@ -248,8 +250,26 @@ final class RunSupervisor {
         usage.readBytes = report.traffic?.readBytes
         usage.writtenBytes = report.traffic?.writtenBytes
         var verdict = report.verdict(of: "step `\(printable(step.name))`", under: spec.policy)
+        if let problem = readMetrics(of: step) { verdict.detail["metrics"] = .text(problem) }
         if verdict.cause == .timeout, spec.ownTimeLimit { verdict.remedy = "give it longer by `--timeout`" }
         conclude(step, verdict, usage: usage)
+    }
+
+    /// Takes over what the step has left in the file of metrics; gives what is wrong with that.
+    private func readMetrics(of step: RunSpec.Step) -> String? {
+        do throws(SyscallError) {
+            let upper = try Syscall.open(
+                FilePath(StageSpec.Project.upper), at: directory.number, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            guard let reading = metricsFile.read(below: upper.number) else { return nil }
+            if !reading.values.isEmpty {
+                try MetricsFile.append(
+                    reading.values, of: step.uuid, at: Timestamp(seconds: Syscall.wallClockSeconds()),
+                    to: Self.metrics, in: directory.number)
+            }
+            return reading.problem
+        } catch {
+            return "\(error)"
+        }
     }
 
     private func conclude(_ step: RunSpec.Step, _ verdict: Verdict, usage: RunEvent.Usage?) {

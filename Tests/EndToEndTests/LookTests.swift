@@ -103,5 +103,67 @@ extension EndToEnd {
             #expect(two.output.components(separatedBy: "\r\n").count == 14)
             _ = try Cloche.run("rm", name, "--yes")
         }
+
+        @Test("metrics that a step leaves in a file of the project count as those that it logs") func metricsFile()
+            throws
+        {
+            let write = """
+                mkdir -p results
+                echo '{"accuracy": 0.75, "val": {"loss": 2}, "model": "m"}' > results/m.json
+                chmod 600 results/m.json
+                """
+            let project = try TestProject([
+                .init(file: "train.sh", text: write),
+                .init(file: "later.sh", text: "[ -e /project-dir/go ] || exit 4\n", after: [0]),
+            ])
+            let made = try project.cloche(
+                "run", "main.orchest", "--name", project.name, "--metrics", "results/m.json")
+            #expect(made.status == 1, "\(made.errors)")
+            let name = project.name
+            let metrics = try Cloche.run("show", "\(name)/0", "--json").value("run", "metrics") as? [String: Double]
+            #expect(metrics == ["accuracy": 0.75, "val.loss": 2])
+            // The step is kept, and so is what it measured.
+            #expect(try Cloche.run("retry", name).status == 1)
+            #expect(try Self.numbers(name, "--where", "accuracy>0.7", "--where", "attempt=2") == [0])
+            #expect(try Cloche.run("compare", name, "--csv").output.contains(",0.75,2"))
+            _ = try Cloche.run("rm", name, "--yes")
+
+            let broken = try TestProject([.init(file: "a.sh", text: "echo '{\"a\": NaN}' > metrics.json\n")])
+            let told = try broken.cloche(
+                "run", "main.orchest", "--name", broken.name, "--metrics", "metrics.json")
+            #expect(told.status == 0, "\(told.errors)")
+            let shown = try Cloche.run("show", "\(broken.name)/0").output
+            #expect(shown.contains("no metrics") && shown.contains("metrics.json:1:7"), "\(shown)")
+            #expect(try broken.cloche("run", "main.orchest", "--metrics", "../m.json").status == 64)
+            _ = try Cloche.run("rm", broken.name, "--yes")
+        }
+
+        @Test(
+            "the picture of a pipeline comes as PNG too",
+            .enabled(if: FileManager.default.fileExists(atPath: "/usr/bin/rsvg-convert"), "needs librsvg2-bin"))
+        func picture() throws {
+            // Names are text in the picture, whatever they look like.
+            let project = try TestProject([
+                .init(file: "a.sh", text: "true\n"), .init(file: "b&<image href='x'>.sh", text: "true\n", after: [0]),
+            ])
+            let command = try StartedCommand(
+                "/bin/sh",
+                ["-c", "\"$0\" pipeline graph main.orchest --png > main.png", try Cloche.program()],
+                environment: ["CLOCHE_HOME": try Cloche.home.get()], directory: project.path)
+            let drawn = command.wait(timeout: 60)
+            #expect(drawn.status == 0, "\(drawn.errors)")
+            let bytes = [UInt8](try Data(contentsOf: URL(filePath: project.path + "/main.png")))
+            #expect(bytes.starts(with: [0x89, 0x50, 0x4E, 0x47]) && bytes.count > 1000)
+            #expect(try project.cloche("pipeline", "graph", "main.orchest", "--png", "--svg").status == 64)
+        }
+
+        @Test(
+            "without the program that draws it, a PNG is refused with the package's name",
+            .enabled(if: !FileManager.default.fileExists(atPath: "/usr/bin/rsvg-convert"), "librsvg2-bin is installed"))
+        func noPicture() throws {
+            let project = try TestProject([.init(file: "a.sh", text: "true\n")])
+            let refused = try project.cloche("pipeline", "graph", "main.orchest", "--png")
+            #expect(refused.status == 78 && refused.errors.contains("librsvg2-bin"), "\(refused.errors)")
+        }
     }
 }

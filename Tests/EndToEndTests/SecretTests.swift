@@ -107,6 +107,21 @@ extension EndToEnd {
             _ = try Cloche.run("rm", project.name, "--yes")
         }
 
+        @Test("a single command gets a secret, and its explanation does not show it") func exec() throws {
+            let secret = try Secret("one\ntwo")
+            let command = ["--", "sh", "-c", "printf '%s' \"$SEEN\""]
+            let seen = try Cloche.start(["exec", "--secret", "\(secret.name)=SEEN"] + command).wait(timeout: 60)
+            #expect(seen.status == 0 && seen.output == "one\ntwo", "\(seen.errors)")
+            let explained = try Cloche.run("exec", "--secret", secret.name, "--explain", "--", "true")
+            #expect(explained.status == 0 && explained.output.contains("\(secret.name)=***"), "\(explained.output)")
+            #expect(!explained.output.contains("two"))
+            let unset = try Cloche.run("exec", "--secret", "NO_SUCH", "--", "true")
+            #expect(unset.status == 78 && unset.errors.contains("cloche secret set NO_SUCH"), "\(unset.errors)")
+            #expect(try Cloche.run("exec", "--secret", "A=B=C", "--", "true").status == 64)
+            let twice = try Cloche.run("exec", "--env-var", "A=1", "--secret", "\(secret.name)=A", "--", "true")
+            #expect(twice.status == 64, "\(twice.errors)")
+        }
+
         @Test("a job without a secret or a variable that it needs does not begin, and says which")
         func missing() throws {
             let project = try TestProject([.init(file: "a.sh", text: "echo \"$A $B $C $NEEDED\"\n")])

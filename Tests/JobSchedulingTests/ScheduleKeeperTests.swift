@@ -92,6 +92,30 @@ func time(_ text: String) throws -> Timestamp { try #require(Timestamp(text)) }
         #expect(try keeper.advance(at: now).map { $0 > now } == true)
     }
 
+    @Test func `in a day of a job each minute every minute comes once, with two keepers and a clock that jumps`() throws
+    {
+        let trial = try TrialStore()
+        let job = try trial.add(cron("* * * * *"), from: "2026-05-01T00:00:30Z")
+        let keepers = [ScheduleKeeper(trial.store), ScheduleKeeper(trial.store)]
+        let start = try time("2026-05-01T00:00:30Z")
+        // From minute 800 on nobody looks for an hour: what was missed then is one batch.
+        for minute in Array(1...800) + Array(861...1440) {
+            let now = Timestamp(milliseconds: start.milliseconds + Int64(minute) * 60_000)
+            let next = try keepers[minute % 2].advance(at: now)
+            #expect(next?.milliseconds == now.milliseconds + 30_000)
+            #expect(try keepers[(minute + 1) % 2].advance(at: now) == next)
+            if minute % 100 == 0 {
+                // The clock is set back by ten minutes, and forth again.
+                _ = try keepers[0].advance(at: Timestamp(milliseconds: now.milliseconds - 600_000))
+                try trial.work(at: now)
+            }
+        }
+        let record = try trial.store.database.job(job)
+        #expect(record.batches == 1380 && record.counts.total == 2760)
+        #expect(try trial.store.document(job).batches.made == 1380)
+        #expect(record.state == .running && record.counts.failed == 0)
+    }
+
     @Test func `missed times make one batch, none, or one each`() throws {
         let trial = try TrialStore()
         let start = "2026-01-01T00:30:00Z", now = try time("2026-01-01T05:10:00Z")

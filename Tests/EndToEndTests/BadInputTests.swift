@@ -1,0 +1,76 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    @Suite("What cannot be done", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct BadInput {
+        /// What is asked for, the exit code, and a part of what is said.
+        static let requests: [([String], Int32, String)] = [
+            (["--cron", "61 * * * *"], 64, "`61` is not 0 to 59"),
+            (["--cron", "0 0 31 2 *"], 64, "ever has a day `31`"),
+            (["--cron", "@daily", "--time-zone", "Europe/Berln"], 64, "did you mean `Europe/Berlin`?"),
+            (["--at", "2020-01-01T00:00:00Z"], 64, "is past"),
+            (["--parameters", "empty.json"], 65, "empty.json:1:"),
+            (["--parameters", "huge.json"], 65, "there are 1000000000 combinations"),
+            (["--parameters", "huge.json", "--only", "0-3"], 65, "by --parameters; at most 1000000 runs"),
+            (["--only", "9"], 65, "there is no run 9"),
+            (["--name", "a/b"], 64, "invalid job name"),
+            (["--max-parallel", "0"], 64, "max_parallel"),
+            (["--policy", "no-such"], 78, "no-such"),
+            (["--metrics", "/etc/passwd"], 64, "below the project"),
+        ]
+
+        @Test("a job that cannot be made is refused with what to do, and nothing of it remains", arguments: requests)
+        func jobs(arguments: [String], status: Int32, text: String) throws {
+            let project = try TestProject(
+                [.init(file: "a.sh", text: "true\n")], parameters: ["x": 0],
+                grid: ["pipeline": ["x": [0, 1]]])
+            try project.directory.write("{\"pipeline_parameters\": {\"x\": []}}", to: "empty.json")
+            let values = (0..<1000).map(String.init).joined(separator: ",")
+            try project.directory.write(
+                "{\"pipeline_parameters\": {\"x\": [\(values)], \"y\": [\(values)], \"z\": [\(values)]}}",
+                to: "huge.json")
+            let home = try Cloche.home.get()
+            let before = try FileManager.default.contentsOfDirectory(atPath: home + "/jobs").sorted()
+            let name = arguments.contains("--name") ? [] : ["--name", project.name]
+            let refused = try Cloche.start(["job", "create", "main.orchest"] + name + arguments, in: project.path)
+                .wait(timeout: 60)
+            #expect(refused.status == status && refused.errors.contains(text), "\(refused.errors)")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: home + "/jobs").sorted() == before)
+        }
+
+        @Test(
+            "a store that is read-only is named as that, by every command", .enabled(if: Cloche.isRoot, "needs root"))
+        func readOnly() throws {
+            let store = try TemporaryDirectory()
+            let project = try TestProject([.init(file: "a.sh", text: "true\n")])
+            let commands = [
+                "ls", "show job", "logs job/0", "cancel job", "job create \(project.path)/main.orchest", "exec -- true",
+                "snapshot create \(project.path)", "secret ls", "system reindex",
+            ]
+            let program = try Cloche.program()
+            let script = """
+                mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 99
+                for command in \(commands.map { "'\($0)'" }.joined(separator: " ")); do
+                    \(program) $command < /dev/null 2>&1 | tr '\\n' ' '
+                    echo
+                done
+                """
+            for name in ["jobs", "runs", "environments", "snapshots", "policies"] {
+                try FileManager.default.createDirectory(
+                    atPath: "\(store.path)/\(name)", withIntermediateDirectories: true)
+            }
+            try FileManager.default.copyItem(
+                atPath: try Cloche.home.get() + "/identity.json", toPath: store.path + "/identity.json")
+            let result = try StartedCommand(
+                "/usr/bin/unshare",
+                ["-m", "--propagation", "private", "--", "sh", "-c", script, "sh", store.path],
+                environment: ["CLOCHE_HOME": store.path]
+            ).wait(timeout: 60)
+            let lines = result.output.split(separator: "\n")
+            #expect(result.status == 0 && lines.count == commands.count, "\(result.output)")
+            for line in lines {
+                #expect(line.contains("Read-only file system") && line.contains("CLOCHE_HOME"), "\(line)")
+            }
+        }
+    }
+}
