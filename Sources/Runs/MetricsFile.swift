@@ -114,6 +114,10 @@ package struct MetricsFile {
             resolve: [.beneath, .noSymlinks])
         let status = try Syscall.fstat(file.number)
         guard status.isRegular else { throw SyscallError("write", path.string, errno: .invalidArgument) }
+        if status.size == 0 {
+            // It may have been made just now, and steps append to it too.
+            try Syscall.changeOwner(of: file.number, user: IdentityMap.user, group: IdentityMap.user)
+        }
         guard status.size < mostCollected else { throw SyscallError("write", path.string, errno: .fileTooLarge) }
         try Syscall.writeAll(
             file.number,

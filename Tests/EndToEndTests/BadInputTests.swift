@@ -15,7 +15,7 @@ extension EndToEnd {
             (["--only", "9"], 65, "there is no run 9"),
             (["--name", "a/b"], 64, "invalid job name"),
             (["--max-parallel", "0"], 64, "max_parallel"),
-            (["--policy", "no-such"], 78, "no-such"),
+            (["--policy", "no-such"], 5, "no-such"),
             (["--metrics", "/etc/passwd"], 64, "below the project"),
         ]
 
