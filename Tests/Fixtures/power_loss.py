@@ -15,7 +15,7 @@ import subprocess
 import sys
 import uuid
 
-from recording_disk import RecordingDisk, cut
+from recording_disk import RecordingDisk, cut, end_with_parent
 
 CLOCHE, SHARED, PROJECT, WORK = sys.argv[1:5]
 CUTS, SEED = int(sys.argv[5]), int(sys.argv[6])
@@ -222,6 +222,7 @@ def main():
     disk = RecordingDisk(image, os.path.join(WORK, "device"), RECORD)
     server = os.fork()
     if server == 0:
+        end_with_parent()
         disk.serve()
         os._exit(0)
     os.close(disk.device)
