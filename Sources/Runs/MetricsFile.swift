@@ -1,6 +1,7 @@
 import Isolation
 import LinuxSystem
 import Pipelines
+import SandboxRuntime
 import SystemPackage
 
 #if canImport(Glibc)
@@ -47,6 +48,23 @@ package struct MetricsFile {
         let path = FilePath(text)
         return (1...1024).contains(text.utf8.count) && !path.isAbsolute && !text.utf8.contains(0)
             && path.components.allSatisfy { $0.kind == .regular } && !path.components.isEmpty
+    }
+
+    /// Takes over what a step has left into the metrics of the run, in the directory of its attempt; gives what is wrong
+    /// with that.
+    mutating func takeOver(from step: String, in attempt: CInt, to metrics: FilePath) -> String? {
+        do throws(SyscallError) {
+            let upper = try Syscall.open(
+                FilePath(StageSpec.Project.upper), at: attempt, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            guard let reading = read(below: upper.number) else { return nil }
+            if !reading.values.isEmpty {
+                let now = Timestamp(seconds: Syscall.wallClockSeconds())
+                try Self.append(reading.values, of: step, at: now, to: metrics, in: attempt)
+            }
+            return reading.problem
+        } catch {
+            return "\(error)"
+        }
     }
 
     /// Reads what the steps have left since the last time, below the open directory that takes what they write; nil where

@@ -250,26 +250,11 @@ final class RunSupervisor {
         usage.readBytes = report.traffic?.readBytes
         usage.writtenBytes = report.traffic?.writtenBytes
         var verdict = report.verdict(of: "step `\(printable(step.name))`", under: spec.policy)
-        if let problem = readMetrics(of: step) { verdict.detail["metrics"] = .text(problem) }
+        if let problem = metricsFile.takeOver(from: step.uuid, in: directory.number, to: Self.metrics) {
+            verdict.detail["metrics"] = .text(problem)
+        }
         if verdict.cause == .timeout, spec.ownTimeLimit { verdict.remedy = "give it longer by `--timeout`" }
         conclude(step, verdict, usage: usage)
-    }
-
-    /// Takes over what the step has left in the file of metrics; gives what is wrong with that.
-    private func readMetrics(of step: RunSpec.Step) -> String? {
-        do throws(SyscallError) {
-            let upper = try Syscall.open(
-                FilePath(StageSpec.Project.upper), at: directory.number, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-            guard let reading = metricsFile.read(below: upper.number) else { return nil }
-            if !reading.values.isEmpty {
-                try MetricsFile.append(
-                    reading.values, of: step.uuid, at: Timestamp(seconds: Syscall.wallClockSeconds()),
-                    to: Self.metrics, in: directory.number)
-            }
-            return reading.problem
-        } catch {
-            return "\(error)"
-        }
     }
 
     private func conclude(_ step: RunSpec.Step, _ verdict: Verdict, usage: RunEvent.Usage?) {
