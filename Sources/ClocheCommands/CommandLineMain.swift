@@ -112,7 +112,7 @@ struct ClocheCommand: ParsableCommand {
             JobCommand.self,
             PipelineCommand.self,
             EnvironmentCommand.self,
-            SecretCommand.self,
+            NotifyCommand.self, SecretCommand.self,
             SnapshotCommand.self, PolicyCommand.self, ServeCommand.self, SystemCommand.self, OpenCommand.self,
             CompletionCommand.self,
         ])

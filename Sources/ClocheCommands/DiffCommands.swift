@@ -131,6 +131,7 @@ private struct RunResult {
             throw CommandFailure(
                 .wrongState, "compare `\(printable(text))`: it has not started", hint: "`cloche show` tells its state")
         }
+        if let failure = CommandFailure(readingFilesOf: directory, "compare `\(printable(text))`") { throw failure }
         snapshot = identity
         self.attempt = attempt
         name = text

@@ -17,7 +17,11 @@ enum Documents {
                 ("counts", value(job.counts)),
                 ("pipeline", .string(job.pipelinePath)), ("project", .string(job.project.path)),
                 ("policy", .string(job.policyName)), ("created", value(job.created)), ("started", value(job.started)),
-                ("finished", value(job.finished)),
+                ("finished", value(job.finished)), ("timed_out", value(job.timedOut)),
+                ("timeout_seconds", value(job.options.timeoutSeconds)),
+                ("run_timeout_seconds", value(job.options.runTimeoutSeconds)),
+                ("job_timeout_seconds", value(job.options.jobTimeoutSeconds)), ("keep", value(job.options.keep)),
+                ("keep_logs", .bool(job.options.keepLogs == true)),
             ] + ScheduleDescription(job).members())
     }
 
@@ -31,7 +35,7 @@ enum Documents {
             ("uuid", .string(run.uuid.description)), ("state", .string(run.state.rawValue)),
             ("verdict", value(run.verdict)), ("parameters", (try? JSONValue(parsing: run.parameters.json)) ?? .null),
             ("attempt", value(run.attempt)), ("started", value(run.started)), ("finished", value(run.finished)),
-            ("metrics", .object(names)),
+            ("files_removed", value(run.filesRemoved)), ("metrics", .object(names)),
         ])
     }
 

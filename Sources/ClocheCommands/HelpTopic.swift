@@ -59,6 +59,21 @@ enum HelpTopic: String, CaseIterable {
         States of a run or a step: pending running succeeded failed cancelled skipped.
         Causes of a verdict: succeeded exit signal out-of-memory timeout cpu-limit pids-limit disk-full output-limit denied
         setup dependency-failed cancelled interrupted supervisor-lost.
+
+        What `cloche notify` tells is one JSON object in printable ASCII:
+          {"id": …, "event": "run.failed", "time": …, "notifier": …,
+           "job": {"uuid", "name", "project", "pipeline", "created"},
+           "run": {"index", "state", "attempt", "label", "parameters", "started", "finished", "verdict"}}
+        For job.* and batch.* the job has "state", "started", "finished", "timed_out" and "counts" as well, a batch has
+        its number in "batch", and there is no run. Parameters of more than 8000 bytes are null. Variables and secrets are
+        never in it. One that was told twice has the same id.
+
+        A webhook gets it by POST with webhook-id, webhook-timestamp (seconds since 1970, of this delivery) and
+        webhook-signature, as Standard Webhooks has them: `v1,` and the base64 of HMAC-SHA256 over
+        `ID.TIMESTAMP.BODY`, the bytes as they came. The key is the secret, or what follows `whsec_` in it, in base64. To
+        verify one, refuse timestamps of more than some minutes ago, and compare in constant time:
+          expected = base64(hmac_sha256(key, id + "." + timestamp + "." + body))
+        A program gets it on standard input, and CLOCHE_EVENT, CLOCHE_NOTIFICATION (the id) and CLOCHE_NOTIFIER.
         """
 
     private static let environmentText = """

@@ -230,8 +230,15 @@ final class JobFollower {
 /// What a job's end means for the exit code.
 enum JobExit {
     /// Of runs so many of which are in each state; a signal that ended it comes first.
-    static func code(_ counts: JobCounts, _ runs: [RunRecord], _ stopSignal: CInt? = nil) -> Int32 {
+    ///
+    /// Then the time of the job that was over: `isTimedOut`, or where its schedule goes on a verdict that says so.
+    static func code(
+        _ counts: JobCounts, _ runs: [RunRecord], _ stopSignal: CInt? = nil, isTimedOut: Bool = false
+    ) -> Int32 {
         if let stopSignal { return 128 + stopSignal }
+        if isTimedOut || runs.contains(where: { $0.verdict.map(TimeLimit.job.isNamed) ?? false }) {
+            return ExitStatus.timedOut.rawValue
+        }
         // Paused: what is asked for is not done.
         if counts.pending > 0 { return ExitStatus.tryAgain.rawValue }
         if counts.failed == 0 { return counts.cancelled > 0 ? ExitStatus.cancelled.rawValue : 0 }

@@ -93,8 +93,10 @@ struct JobEditCommand: ParsableCommand {
     @Option(help: "How many runs are made at once.") var maxParallel: Int?
     @Flag(inversion: .prefixedNo, help: "Skip the runs that are still pending when one has failed.")
     var stopOnFailure: Bool?
+    @OptionGroup var timeLimits: TimeLimitOptions
     @OptionGroup var retrying: RetryOptions
     @Option(help: "Remove ended runs but the newest so many; `all` keeps them.") var keep: String?
+    @Flag(inversion: .prefixedNo, help: "Of runs that are not kept, remove the files only.") var keepLogs: Bool?
     @OptionGroup var schedule: ScheduleOptions
     @Flag(help: "Make the runs of a draft when it is started.") var noSchedule = false
     @OptionGroup var output: OutputOptions
@@ -129,13 +131,18 @@ struct JobEditCommand: ParsableCommand {
         let kept = try keep.map { $0 == "all" ? nil : try KeepOption.count($0) }
         if maxParallel != nil { _ = try Parallelism.limit(maxParallel) }
         let retries = try retrying.change()
-        if maxParallel != nil || stopOnFailure != nil || kept != nil || retries != nil {
-            let (maxParallel, stopOnFailure) = (maxParallel, stopOnFailure)
+        let times = try timeLimits.change()
+        if maxParallel != nil || stopOnFailure != nil || kept != nil || keepLogs != nil || retries != nil
+            || times != nil
+        {
+            let (maxParallel, stopOnFailure, keepLogs) = (maxParallel, stopOnFailure, keepLogs)
             edit.limits = { options in
                 if let maxParallel { options.maxParallel = maxParallel }
                 if let stopOnFailure { options.stopOnFailure = stopOnFailure }
                 if let kept { options.keep = kept }
+                if let keepLogs { options.keepLogs = keepLogs ? true : nil }
                 retries?(&options)
+                times?(&options)
             }
         }
         guard !noSchedule || schedule.isEmpty else { throw ValidationError("--no-schedule excludes other times") }

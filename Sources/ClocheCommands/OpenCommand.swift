@@ -54,6 +54,7 @@ struct OpenCommand: ParsableCommand {
                 hint: attempts.isEmpty
                     ? "it is \(run.state.rawValue)" : "there are \(attempts.map(String.init).joined(separator: ", "))")
         }
+        if let failure = CommandFailure(readingFilesOf: directory, "open the notebook") { throw failure }
         let spec = try directory.spec()
         let step = try notebook(of: spec, target.step)
         let page = try NotebookPage(

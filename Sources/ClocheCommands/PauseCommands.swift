@@ -48,6 +48,8 @@ struct JobResumeCommand: ParsableCommand {
         let store = try context.openStore()
         let target = try Target(job, in: store)
         guard target.run == nil else { throw ValidationError("a run cannot be resumed: name the job") }
+        // A pause in which nothing ran uses none of the job's time.
+        try store.database.restartClock(of: target.job.uuid)
         try store.resume(target.job.uuid, at: Timestamp(seconds: Syscall.wallClockSeconds()))
         let job = try store.database.job(target.job.uuid)
         guard job.counts.pending + job.counts.running > 0 else {

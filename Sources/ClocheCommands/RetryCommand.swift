@@ -124,6 +124,7 @@ struct RetryCommand: ParsableCommand {
     ) throws {
         if document.will.cancelled != nil {
             document.will.cancelled = nil
+            document.will.timedOut = nil
             let cancelled = try store.database.runs(of: job.uuid, limit: 1_000_000).filter { $0.state == .cancelled }
             document.will.cancelledRuns = document.will.cancelledRuns
                 .union(RunNumbers(cancelled.map(\.address.number)))

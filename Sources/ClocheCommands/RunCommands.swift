@@ -33,6 +33,7 @@ struct JobSettings: ParsableArguments {
             """)
     var metrics: String?
 
+    @OptionGroup var limits: TimeLimitOptions
     @OptionGroup var retrying: RetryOptions
 
     func apply(to request: inout JobRequest) throws {
@@ -47,6 +48,7 @@ struct JobSettings: ParsableArguments {
             request.metricsFile = metrics
         }
         if let timeout { request.options.timeoutSeconds = try Self.seconds(timeout) }
+        try limits.change()?(&request.options)
         try retrying.change()?(&request.options)
         if let problem = request.options.problem { throw ValidationError(problem) }
     }
@@ -135,13 +137,14 @@ struct JobEnding {
     func drive(_ job: JobRecord, limit: Int, showsOutput: Bool, only: RunNumbers? = nil) throws {
         let follower = JobFollower(context, store, job, showsOutput: showsOutput)
         let ended = try follower.drive(limit: limit, only: only)
+        defer { context.deliverNotifications(store) }
         let runs = try store.database.runs(of: ended.uuid, limit: 1_000_000)
             .filter { only?.contains($0.address.number) ?? true }
         try tell(ended, runs)
         // Runs that are not kept tell nothing any more, and earlier batches do not count.
         let isDriven = only.map { $0.count > runs.count } ?? (ended.schedule != nil)
         let counts = isDriven ? follower.counts(in: ended) : only == nil ? ended.counts : JobCounts(of: runs)
-        throw ExitCode(JobExit.code(counts, runs, follower.stopSignal))
+        throw ExitCode(JobExit.code(counts, runs, follower.stopSignal, isTimedOut: ended.timedOut != nil))
     }
 
     private func tell(_ job: JobRecord, _ runs: [RunRecord]) throws {
@@ -228,6 +231,8 @@ struct JobCreateCommand: ParsableCommand {
     @Option(help: "How many runs are made at once; by default as many as there are processors.") var maxParallel: Int?
     @Flag(help: "Skip the runs that are still pending when one has failed.") var stopOnFailure = false
     @Option(help: "Remove ended runs with their files and logs, but for the newest so many.") var keep: String?
+    @Flag(help: "Of runs that are not kept, remove the files only: logs, verdicts and metrics stay.") var keepLogs =
+        false
     @Flag(help: "Freeze everything now, and run nothing before `cloche job start`.") var draft = false
     @OptionGroup var schedule: ScheduleOptions
     @OptionGroup var settings: JobSettings
@@ -242,6 +247,10 @@ struct JobCreateCommand: ParsableCommand {
         request.isDraft = draft
         request.schedule = try schedule.schedule(at: CommandContext.now())
         request.options.keep = try keep.map(KeepOption.count)
+        guard !keepLogs || keep != nil else {
+            throw ValidationError("--keep-logs says what stays of runs beyond --keep N: give that too")
+        }
+        request.options.keepLogs = keepLogs ? true : nil
         try settings.apply(to: &request)
         request.options.maxParallel = maxParallel
         request.options.stopOnFailure = stopOnFailure
@@ -363,6 +372,8 @@ struct JobStartCommand: ParsableCommand {
                     "\($0); `cloche job trigger \(job.name)` makes runs now"
                 } ?? "it is \(job.state.rawValue)")
         }
+        // What waited for somebody to go on with it has used none of its time.
+        try store.database.restartClock(of: job.uuid)
         if detaching.detach { return try detaching.handOver(job, context, store, json: output.json) }
         try JobEnding(context, store, json: output.json).drive(
             job, limit: try limit ?? Parallelism.limit(job.options.maxParallel), showsOutput: false)

@@ -94,9 +94,11 @@ struct SecretRemoveCommand: ParsableCommand {
         try store.secrets.require([name: name])
         let unfinished = try store.database.jobs(limit: .max).filter { !$0.state.isFinal }
         let users = unfinished.filter { (try? store.document($0.uuid))?.secrets.values.contains(name) == true }
+        let signed = try store.notifiers.list().notifiers.filter { $0.secret == name }
         try Confirmation.standard(isGranted: yes, streams: context.streams).require(
             "remove the secret `\(name)`?",
-            details: users.prefix(10).map { "the job `\($0.name)` has not ended, and cannot go on without it" })
+            details: users.prefix(10).map { "the job `\($0.name)` has not ended, and cannot go on without it" }
+                + signed.map { "the notifier `\($0.name)` signs with it, and is told of nothing without it" })
         try store.secrets.remove(name)
         context.say("removed secret \(name)")
     }

@@ -62,7 +62,11 @@ struct ShowCommand: ParsableCommand {
             ("created", job.created.description),
         ]
         facts += ScheduleDescription(job).facts()
-        if let keep = job.options.keep { facts.append(("keeps", counted(keep, "ended run"))) }
+        facts += TimeLimitOptions.facts(job)
+        if let keep = job.options.keep {
+            let rest = job.options.keepLogs == true ? ", and the logs of all others" : ""
+            facts.append(("keeps", counted(keep, "ended run") + rest))
+        }
         for (_, environment) in document.environments.sorted(by: { $0.key < $1.key }) {
             facts.append(("environment", "\(printable(environment.name)) (build \(environment.build))"))
         }
@@ -129,6 +133,9 @@ struct ShowCommand: ParsableCommand {
         for number in store.runDirectory(run.address).attempts().dropLast() {
             let verdict = store.runDirectory(run.address).attempt(number).verdict()
             facts.append(("attempt \(number)", printable(verdict?.summary ?? "no verdict")))
+        }
+        if let time = run.filesRemoved {
+            facts.append(("files", "removed \(time); logs, verdicts, metrics and usage are kept"))
         }
         if run.attempt > 0 {
             facts.append(("directory", store.runDirectory(run.address).attempt(run.attempt).path.string))

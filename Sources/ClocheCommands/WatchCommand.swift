@@ -138,7 +138,8 @@ private struct Watch {
         if let remedy = run.verdict?.remedy { context.say("hint: \(printable(remedy))") }
         let tail = JobSummary.lastLines(of: run.address, in: store, count: 10, styling: styling)
         if !tail.isEmpty { context.say(String(tail.dropLast())) }
-        throw ExitCode(run.state == .succeeded ? 0 : run.state == .cancelled ? 2 : 1)
+        let status: ExitStatus = run.verdict?.cause == .timeout ? .timedOut : .failed
+        throw ExitCode(run.state == .succeeded ? 0 : run.state == .cancelled ? 2 : status.rawValue)
     }
 
     /// Prints the result of a job, and ends with its exit code.
@@ -150,6 +151,6 @@ private struct Watch {
         context.say(summary.counts)
         let failures = try summary.failures(styling: styling)
         if !failures.isEmpty { context.say(String(failures.dropLast())) }
-        throw ExitCode(JobExit.code(job.counts, runs))
+        throw ExitCode(JobExit.code(job.counts, runs, isTimedOut: job.timedOut != nil))
     }
 }

@@ -33,6 +33,20 @@ extension JobEngine {
         }
     }
 
+    /// Ends the jobs whose time is over, and what runs of them.
+    func expire() throws {
+        for job in try store.database.jobsOutOfTime(at: Self.now()) where only == nil || only == job {
+            guard drive(job) != nil else {
+                looksAgain = true
+                continue
+            }
+            try JobCancellation.expire(store, job)
+            for run in active.values where run.address.job == job { run.give(.expire) }
+            // Those that nobody has adopted yet are asked when they are.
+            looksAgain = true
+        }
+    }
+
     /// What is known of the steps of a run that begins.
     func preparedSteps(of run: ActiveRun) -> [String: StepRecord] {
         if let preparation = jobs[run.address.job]?.preparation {

@@ -55,6 +55,7 @@ package final class JobEngine {
     private var retryTimer: Int?
     private var failure: (any Error)?
     private var takesRuns = true
+    private let courier: CourierProcess
     private var isLeaving = false
 
     /// Drives one job; takes its lock.
@@ -68,6 +69,7 @@ package final class JobEngine {
         self.limit = limit
         self.loop = loop
         self.notify = notify
+        courier = CourierProcess(store)
         let driven = DrivenJob(try JobLock.take(store, job))
         driven.preparation = try RunPreparation(store, job: job)
         jobs[job] = driven
@@ -83,6 +85,7 @@ package final class JobEngine {
         self.limit = limit
         self.loop = loop
         self.notify = notify
+        courier = CourierProcess(store)
         ControlGroups.makeRoom()
     }
 
@@ -95,6 +98,11 @@ package final class JobEngine {
     package func run() throws {
         look()
         tick()
+        defer {
+            // What is being delivered would wait for longer if it was cut off.
+            if only != nil { courier.wait(until: Syscall.monotonicSeconds() + 5) }
+            courier.end()
+        }
         while !isDone { try loop.run() }
         if let failure { throw failure }
     }
@@ -144,7 +152,8 @@ package final class JobEngine {
         // After that: one that is adopted may have been cancelled before.
         attempt {
             for run in try store.database.cancelledRunningRuns() {
-                if let known = active[run.address], known.order == nil { known.give(.cancel) }
+                guard let known = active[run.address], known.order == nil else { continue }
+                known.give(try store.database.job(run.address.job).timedOut == nil ? .cancel : .expire)
             }
         }
         fill()
@@ -152,9 +161,11 @@ package final class JobEngine {
     }
 
     private func tick() {
+        if takesRuns || only == nil { attempt { try expire() } }
         attempt {
             if try looksAgain || store.database.changesByOthers() != seenChanges { look() }
         }
+        courier.look()
         for run in active.values where run.supervisor.news == nil { readEvents(run) }
         // Ends that could not be written, for want of room on the disk.
         for run in active.values where run.isOver { conclude(run) }

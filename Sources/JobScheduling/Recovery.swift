@@ -114,8 +114,10 @@ package enum Recovery {
             }
         }
         let taken = try takeUp(store)
+        // A database that was made anew knows nobody to tell.
+        let unread = try store.takeOverNotifiers()
         try SandboxRegister(store.path).clear()
-        return warnings + taken + [ScratchPlace.sweep(store.path, store.identity)].compactMap { $0 }
+        return warnings + taken + unread + [ScratchPlace.sweep(store.path, store.identity)].compactMap { $0 }
     }
 
     /// Finishes what the death of a command left between a job's directory and its rows: takes up a job whose rows were

@@ -1,6 +1,8 @@
+import Isolation
 import JobStorage
-import Jobs
+package import Jobs
 import LinuxSystem
+import Runs
 import Snapshots
 package import SystemPackage
 
@@ -17,6 +19,10 @@ extension Store {
         while try !database.runsBeyondKeep(of: job).isEmpty {
             try change(job) { document in
                 let old = try database.runsBeyondKeep(of: job).prefix(20).map { try database.run($0) }
+                if document.options.keepLogs == true {
+                    for run in old { try removeFiles(of: run.address) }
+                    return
+                }
                 for run in old { document.will.remove(RunNumbers([run.address.number]), endedAs: run.state) }
                 if !old.isEmpty { try write(document) }
                 for run in old {
@@ -25,6 +31,19 @@ extension Store {
                 }
             }
         }
+    }
+
+    /// Removes the files of a run that has ended, and keeps what tells of it: logs, verdicts, events, metrics and usage.
+    ///
+    /// The caller holds the job's document, so that nobody makes the run again meanwhile. Whoever is interrupted leaves
+    /// files that the next call removes.
+    package func removeFiles(of run: RunAddress) throws {
+        guard try database.run(run).state.isFinal else { return }
+        let now = Timestamp(seconds: Syscall.wallClockSeconds())
+        try runDirectory(run).removeFiles(at: now) { directory, name in
+            try TreeRemoval.remove(directory: directory, name: name)
+        }
+        try database.noteFilesRemoved(of: run, at: now)
     }
 
     /// Removes a directory of the store with all that is in it; one that is not there is no error.

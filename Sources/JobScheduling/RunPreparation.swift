@@ -65,11 +65,26 @@ struct RunPreparation {
     /// Makes the run's directory, unless an earlier attempt has.
     func prepare(_ run: RunRecord) throws -> RunDirectory {
         let directory = store.runDirectory(run.address)
-        if Syscall.exists(directory.path.appending("spec.json")) { return directory }
+        if Syscall.exists(directory.path.appending("spec.json")) {
+            try renewLimits(of: directory)
+            return directory
+        }
         let parameters = try Pipelines.RunParameters(json: try JSONValue(parsing: run.parameters.json))
         let definition = try parameters.apply(to: pipeline)
         try directory.create(spec(run), pipeline: definition.text(pretty: true, sortedKeys: true))
         return directory
+    }
+
+    /// The limits of time may have been changed since the last attempt.
+    private func renewLimits(of directory: RunDirectory) throws {
+        var spec = try directory.spec()
+        let options = document.options
+        guard
+            spec.runTimeoutSeconds != options.runTimeoutSeconds || spec.jobTimeoutSeconds != options.jobTimeoutSeconds
+        else { return }
+        spec.runTimeoutSeconds = options.runTimeoutSeconds
+        spec.jobTimeoutSeconds = options.jobTimeoutSeconds
+        try directory.replace(spec)
     }
 
     private func spec(_ run: RunRecord) -> RunSpec {
@@ -88,6 +103,8 @@ struct RunPreparation {
             parallelSteps: pipeline.settings.maxStepsParallelism ?? 0)
         if !document.secrets.isEmpty { spec.secrets = document.secrets }
         spec.metricsFile = document.metricsFile
+        spec.runTimeoutSeconds = document.options.runTimeoutSeconds
+        spec.jobTimeoutSeconds = document.options.jobTimeoutSeconds
         return spec
     }
 }

@@ -97,6 +97,15 @@ package struct SecretStore: Sendable {
         return SecretValues(values)
     }
 
+    /// The value of one secret.
+    func value(_ name: String) throws -> String {
+        try require([name: name])
+        let opened = try open()
+        let bytes = try Syscall.readFile(FilePath(name), at: opened.number, limit: Self.mostBytes)
+        try Self.check(bytes, of: name)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     private func open() throws(SyscallError) -> OwnedFileDescriptor {
         try Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
     }

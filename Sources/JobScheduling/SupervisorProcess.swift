@@ -27,6 +27,8 @@ enum SupervisorOrder: UInt8 {
     case interrupt = 0x69
     /// End the run: its commands get a few seconds.
     case cancel = 0x63
+    /// The time of the job is over: as `cancel`, with that as the reason.
+    case expire = 0x74
     /// End the run at once.
     case kill = 0x6B
 }

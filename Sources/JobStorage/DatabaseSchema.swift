@@ -4,7 +4,7 @@ enum DatabaseSchema {
     static let applicationID = 0x436C_6F63
 
     /// The texts that lead from each format to the next; the format of a database is how many were executed.
-    static let migrations = [first, schedules, metrics]
+    static let migrations = [first, schedules, metrics, limits, NotificationTriggers.migration]
 
     /// The newest format.
     static var format: Int { migrations.count }
@@ -28,6 +28,19 @@ enum DatabaseSchema {
     /// What runs measured, so that lists do not read a file a run.
     private static let metrics =
         "ALTER TABLE runs ADD COLUMN metrics TEXT CHECK (metrics IS NULL OR json_valid(metrics));"
+
+    /// Limits of time of runs and jobs, and runs of which only what tells of them is kept.
+    private static let limits = """
+        ALTER TABLE jobs ADD COLUMN run_timeout_seconds REAL CHECK (run_timeout_seconds > 0);
+        ALTER TABLE jobs ADD COLUMN job_timeout_seconds REAL CHECK (job_timeout_seconds > 0);
+        ALTER TABLE jobs ADD COLUMN keep_logs INTEGER NOT NULL DEFAULT 0 CHECK (keep_logs IN (0, 1));
+        ALTER TABLE jobs ADD COLUMN clock_ms INTEGER;
+        ALTER TABLE jobs ADD COLUMN timed_out_ms INTEGER;
+        ALTER TABLE runs ADD COLUMN files_removed_ms INTEGER;
+
+        CREATE INDEX jobs_with_clock ON jobs (clock_ms) WHERE job_timeout_seconds IS NOT NULL AND clock_ms IS NOT NULL;
+        CREATE INDEX runs_with_files ON runs (job, number) WHERE finished_ms IS NOT NULL AND files_removed_ms IS NULL;
+        """
 
     private static let first = """
         CREATE TABLE jobs (

@@ -84,7 +84,8 @@ extension JobDatabase {
             "project_path": job.project.path, "project_name": job.project.name, "pipeline_path": job.pipelinePath,
             "pipeline_name": job.pipelineName, "policy_name": job.policyName, "created_ms": job.created.milliseconds,
             "started_ms": job.started?.milliseconds, "finished_ms": job.finished?.milliseconds,
-            "cancelled_ms": job.cancelled?.milliseconds,
+            "cancelled_ms": job.cancelled?.milliseconds, "clock_ms": job.clock?.milliseconds,
+            "timed_out_ms": job.timedOut?.milliseconds,
         ]
         for more in [try optionColumns(of: job), try scheduleColumns(of: job)] {
             values.merge(more) { first, _ in first }

@@ -1,4 +1,5 @@
 import GRDB
+package import Isolation
 package import Jobs
 
 extension JobDatabase {
@@ -30,13 +31,32 @@ extension JobDatabase {
         }
     }
 
+    /// Notes that the files of a run that has ended were removed at `time`, and that what tells of it was kept.
+    ///
+    /// - Throws: `notFound`, `noSuchRun`, or `notEnded`.
+    package func noteFilesRemoved(of run: RunAddress, at time: Timestamp) throws(JobStorageError) {
+        try writing(.synced) { database in
+            let record = try Self.record(of: run, in: database)
+            guard record.state.isFinal else {
+                let name = try Self.record(of: run.job, in: database).name
+                throw JobStorageError.notEnded("\(name)/\(run.number)", record.state.rawValue)
+            }
+            let row = try Self.rowOfRun(run, in: database)
+            try database.execute(
+                sql: "UPDATE runs SET files_removed_ms = ? WHERE id = ?", arguments: [time.milliseconds, row])
+        }
+    }
+
     /// The ended runs that a job no longer keeps, ascending: all but the newest `keep` of them.
+    ///
+    /// Where logs are kept, runs without files do not count, as nothing is left to be removed of them.
     package func runsBeyondKeep(of job: JobID) throws(JobStorageError) -> [RunAddress] {
         try reading { database in
             let record = try Self.record(of: job, in: database)
             guard let keep = record.options.keep else { return [] }
             let sql = """
                 SELECT number FROM runs WHERE job = :job AND finished_ms IS NOT NULL
+                    \(record.options.keepLogs == true ? "AND files_removed_ms IS NULL" : "")
                 ORDER BY number DESC LIMIT -1 OFFSET :keep
                 """
             let numbers = try Int.fetchAll(database, sql: sql, arguments: ["job": record.sequence, "keep": keep])

@@ -21,9 +21,13 @@ extension JobDatabase {
             guard let row = try Row.fetchOne(claim, arguments: values) else { return nil }
             let run = try RunRecord(row: row)
             // The statement above is the start itself: only the job's own state may have to follow.
-            let start = "UPDATE jobs SET state = 'running', started_ms = coalesce(started_ms, ?) WHERE uuid = ?"
-            let statement = try database.cachedStatement(sql: start + " AND state = 'pending'")
-            try statement.execute(arguments: [time.milliseconds, run.address.job.description])
+            let statement = try database.cachedStatement(
+                sql: """
+                    UPDATE jobs SET state = 'running', started_ms = coalesce(started_ms, :time),
+                        clock_ms = coalesce(clock_ms, :time)
+                    WHERE uuid = :job AND (state = 'pending' OR clock_ms IS NULL)
+                    """)
+            try statement.execute(arguments: ["time": time.milliseconds, "job": run.address.job.description])
             return run
         }
     }
@@ -150,7 +154,7 @@ extension JobDatabase {
 
     private static let claim = """
         UPDATE runs SET state = 'running', attempt = attempt + 1, started_ms = :time, is_cancelled = 0,
-            not_before_ms = NULL
+            not_before_ms = NULL, files_removed_ms = NULL
         WHERE id = (
             SELECT candidate.id FROM runs AS candidate
             WHERE candidate.state = 'pending' AND (candidate.not_before_ms IS NULL OR candidate.not_before_ms <= :time)

@@ -93,6 +93,11 @@ extension JobDatabase {
                 var run = RunRecord(address: address, parameters: parameters(document, number))
                 run.lifecycle = life
                 run.apply(directories[number], unknown: document.will.cancelled ?? document.created)
+                if document.will.timedOut != nil, life.state == .cancelled, run.attempt == 0,
+                    !document.will.cancelledRuns.contains(number)
+                {
+                    run.verdict = TimeLimit.verdict(ofWaitingFor: document.options.jobTimeoutSeconds)
+                }
                 if life.state == .pending, let ended = directories[number]?.attempts.last?.finished {
                     run.notBefore = document.options.retryTime(failures: life.failures, at: ended)
                 }
@@ -112,7 +117,10 @@ extension JobDatabase {
         job.counts = life.counts
         job.removed = will.removed.count
         job.cancelled = will.cancelled
+        job.timedOut = will.timedOut
         job.started = facts.runs.compactMap { $0.attempts.first?.started }.min()
+        // How long it has gone on is not known better.
+        if life.counts.running > 0 { job.clock = job.started }
         if life.state.isFinal {
             let ends = facts.runs.compactMap { $0.attempts.last?.finished } + [will.cancelled].compactMap { $0 }
             job.finished = ends.max() ?? will.confirmed ?? facts.document.created
@@ -124,15 +132,15 @@ extension JobDatabase {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO runs (job, number, label, parameters, state, is_cancelled, attempt, failures, losses,
-                    verdict, metrics, started_ms, finished_ms, not_before_ms)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    verdict, metrics, started_ms, finished_ms, not_before_ms, files_removed_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         )
         let life = run.lifecycle
         try statement.execute(arguments: [
             job, run.address.number, run.parameters.label, run.parameters.json, life.state.rawValue, life.isCancelled,
             run.attempt, life.failures, life.losses, try jsonText(run.verdict), run.metrics, run.started?.milliseconds,
-            run.finished?.milliseconds, run.notBefore?.milliseconds,
+            run.finished?.milliseconds, run.notBefore?.milliseconds, run.filesRemoved?.milliseconds,
         ])
         let row = database.lastInsertedRowID
         for step in steps { try write(step, ofRow: row, in: database) }
@@ -158,6 +166,7 @@ extension RunRecord {
         attempt = facts?.attempts.last?.number ?? 0
         started = facts?.attempts.last?.started
         if state == .running, started == nil { started = unknown }
+        filesRemoved = facts?.filesRemoved
         guard state.isFinal else { return }
         metrics = facts?.metrics
         verdict = Verdict.ofRun(facts?.decisive?.verdict, endedAs: state)

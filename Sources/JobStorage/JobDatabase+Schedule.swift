@@ -103,6 +103,8 @@ extension JobDatabase {
         let options = job.options
         return [
             "max_parallel": options.maxParallel, "timeout_seconds": options.timeoutSeconds,
+            "run_timeout_seconds": options.runTimeoutSeconds, "job_timeout_seconds": options.jobTimeoutSeconds,
+            "keep_logs": options.keepLogs == true,
             "stop_on_failure": options.stopOnFailure, "retries": options.retries, "keep": options.keep,
             "retry_delay_seconds": options.retryDelaySeconds,
             "retry_on": try jsonText(options.retryOn),

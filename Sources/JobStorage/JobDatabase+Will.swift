@@ -27,18 +27,51 @@ extension JobDatabase {
         }
     }
 
-    /// Cancels runs of a job at `time`: all of them, or none where one is refused.
+    /// Cancels those of a job's runs that are in one of these states, at `time`, and gives their numbers.
     ///
-    /// - Throws: `notFound`, `noSuchRun`, or `refused`.
-    package func cancel(_ runs: RunNumbers, of job: JobID, at time: Timestamp) throws(JobStorageError) {
+    /// - Throws: `notFound`.
+    @discardableResult
+    package func cancel(
+        _ runs: RunNumbers, of job: JobID, in states: Set<RunState> = [.pending, .running], at time: Timestamp
+    ) throws(JobStorageError) -> RunNumbers {
         try writing(.synced) { database in
-            let verdict = Verdict(.cancelled, "the run was cancelled before it started")
-            for number in runs.numbers {
-                let run = RunAddress(job: job, number: number)
-                // One that was skipped together with another needs no cancelling.
-                if try Self.record(of: run, in: database).state.isFinal { continue }
-                _ = try Self.apply(.cancel, verdict: verdict, to: run, at: time, in: database)
-            }
+            var transaction = try JobTransaction(job, at: time, in: database)
+            return try transaction.cancel(runs, in: states)
+        }
+    }
+
+    /// The jobs whose time is over at `time`: of each batch's runs where a schedule goes on.
+    package func jobsOutOfTime(at time: Timestamp) throws(JobStorageError) -> [JobID] {
+        try reading { database in
+            let statement = try database.cachedStatement(
+                sql: """
+                    SELECT uuid FROM jobs
+                    WHERE job_timeout_seconds IS NOT NULL AND clock_ms IS NOT NULL
+                        AND clock_ms + job_timeout_seconds * 1000 <= ?
+                        AND (state IN ('pending', 'running') OR state = 'paused' AND running > 0)
+                        AND cancelled_ms IS NULL
+                    """)
+            return try String.fetchAll(statement, arguments: [time.milliseconds]).compactMap(JobID.init)
+        }
+    }
+
+    /// Ends a job whose time is over, or, where its schedule goes on, the runs that there are, and gives their numbers.
+    ///
+    /// Pending ones end at `time`; running ones are asked to end.
+    ///
+    /// - Throws: `notFound`, or `refused`.
+    package func expire(_ job: JobID, at time: Timestamp) throws(JobStorageError) -> RunNumbers {
+        try writing(.synced) { database in
+            var transaction = try JobTransaction(job, at: time, in: database)
+            return try transaction.expire()
+        }
+    }
+
+    /// Lets the time of a job count anew from the start of its next run.
+    package func restartClock(of job: JobID) throws(JobStorageError) {
+        try writing { database in
+            try database.execute(
+                sql: "UPDATE jobs SET clock_ms = NULL WHERE uuid = ? AND running = 0", arguments: [job.description])
         }
     }
 

@@ -25,6 +25,12 @@ extension JobRecord {
         removed = try row.value("removed")
         options.maxParallel = try row.optional("max_parallel")
         options.timeoutSeconds = try row.optional("timeout_seconds")
+        options.runTimeoutSeconds = try row.optional("run_timeout_seconds")
+        options.jobTimeoutSeconds = try row.optional("job_timeout_seconds")
+        let keepsLogs: Bool = try row.value("keep_logs")
+        if keepsLogs { options.keepLogs = true }
+        clock = try row.timestamp("clock_ms")
+        timedOut = try row.timestamp("timed_out_ms")
         options.stopOnFailure = try row.value("stop_on_failure")
         options.retries = try row.value("retries")
         options.keep = try row.optional("keep")

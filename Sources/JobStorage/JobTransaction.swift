@@ -40,6 +40,49 @@ struct JobTransaction {
         return life.state
     }
 
+    /// The job's time is over: gives the numbers of the runs that this ended, or asked to end.
+    mutating func expire() throws -> RunNumbers {
+        do throws(RefusedTransition) { try life.expire() } catch {
+            throw JobStorageError.refused(record.name.description, error)
+        }
+        let open = "SELECT number FROM runs WHERE job = ? AND state IN ('pending', 'running')"
+        let numbers = RunNumbers(try Int.fetchAll(database, sql: open, arguments: [sequence]))
+        try endPendingRuns(as: .cancelled, TimeLimit.verdict(ofWaitingFor: record.options.jobTimeoutSeconds))
+        try askForEnds()
+        try write()
+        try database.execute(sql: "UPDATE jobs SET clock_ms = NULL WHERE id = ?", arguments: [sequence])
+        return numbers
+    }
+
+    /// Cancels those of the runs that are in one of these states, and gives their numbers.
+    mutating func cancel(_ runs: RunNumbers, in states: Set<RunState>) throws -> RunNumbers {
+        let verdict = try jsonText(Verdict(.cancelled, "the run was cancelled before it started"))
+        var pending: [Int] = [], running: [Int] = []
+        let end = try database.cachedStatement(
+            sql: """
+                UPDATE runs SET state = 'cancelled', is_cancelled = 1, verdict = ?, finished_ms = ?, not_before_ms = NULL
+                WHERE job = ? AND number BETWEEN ? AND ? AND state = 'pending' RETURNING number
+                """)
+        let ask = try database.cachedStatement(
+            sql: """
+                UPDATE runs SET is_cancelled = 1
+                WHERE job = ? AND number BETWEEN ? AND ? AND state = 'running' RETURNING number
+                """)
+        for range in runs.ranges {
+            let (first, last) = (range.lowerBound, range.upperBound)
+            if states.contains(.pending) {
+                pending += try Int.fetchAll(
+                    end, arguments: [verdict, time.milliseconds, sequence, first, last])
+            }
+            if states.contains(.running) { running += try Int.fetchAll(ask, arguments: [sequence, first, last]) }
+        }
+        if !pending.isEmpty {
+            try carryOut(life.cancel(pending: pending.count), after: nil)
+            try write()
+        }
+        return RunNumbers((pending + running).sorted())
+    }
+
     /// Lets `change` happen to a run of the job, with the verdict that caused it, and gives the run as it is then.
     mutating func apply(_ change: RunChange, verdict: Verdict?, to run: RunRecord) throws -> RunRecord {
         var changed = run
@@ -90,15 +133,19 @@ struct JobTransaction {
             return
         case .cancelRuns:
             try endPendingRuns(as: .cancelled, Verdict(.cancelled, "the job was cancelled before the run started"))
-            try database.execute(
-                sql: "UPDATE runs SET is_cancelled = 1 WHERE job = ? AND state IN ('running', 'cancelled')",
-                arguments: [sequence]
-            )
+            try askForEnds()
         case .skipPendingRuns:
             let detail = failed.map { ["failed_run": Verdict.Fact.integer(Int64($0))] } ?? [:]
             let summary = "another run of the job failed before the run started"
             try endPendingRuns(as: .skipped, Verdict(.dependencyFailed, summary, detail: detail))
         }
+    }
+
+    /// Notes that somebody asked for the ends of the runs that go on, and of those that have been cancelled.
+    private func askForEnds() throws {
+        try database.execute(
+            sql: "UPDATE runs SET is_cancelled = 1 WHERE job = ? AND state IN ('running', 'cancelled')",
+            arguments: [sequence])
     }
 
     private func endPendingRuns(as state: RunState, _ verdict: Verdict) throws {
@@ -128,14 +175,18 @@ struct JobTransaction {
         record.started = hasStarted ? record.started ?? time : nil
         record.finished = life.state.isFinal ? record.finished ?? time : nil
         record.cancelled = life.isCancelled ? record.cancelled ?? time : nil
+        record.timedOut = life.isTimedOut ? record.timedOut ?? time : nil
         let statement = try database.cachedStatement(
             sql: """
-                UPDATE jobs SET state = ?, started_ms = ?, finished_ms = ?, cancelled_ms = ?, next_ms = ? WHERE id = ?
+                UPDATE jobs SET state = ?, started_ms = ?, finished_ms = ?, cancelled_ms = ?, next_ms = ?,
+                    timed_out_ms = ?, clock_ms = CASE WHEN ? THEN clock_ms END
+                WHERE id = ?
                 """
         )
         try statement.execute(arguments: [
             life.state.rawValue, record.started?.milliseconds, record.finished?.milliseconds,
-            record.cancelled?.milliseconds, life.awaitsBatches ? record.next?.milliseconds : nil, sequence,
+            record.cancelled?.milliseconds, life.awaitsBatches ? record.next?.milliseconds : nil,
+            record.timedOut?.milliseconds, life.counts.pending + life.counts.running > 0, sequence,
         ])
     }
 }

@@ -80,6 +80,8 @@ package struct RunFacts: Sendable {
     package var steps: [StepRecord]
     /// JSON text of what the newest attempt measured; nil where that was not read.
     package var metrics: String?
+    /// When its files were removed; nil where all are there.
+    package var filesRemoved: Timestamp?
 
     /// Makes facts.
     package init(number: Int, attempts: [Attempt], steps: [StepRecord] = []) {
@@ -98,8 +100,10 @@ package struct RunFacts: Sendable {
         for attempt in attempts {
             // Attempts after an end were asked for; one after a success was made by a second executor, and lost.
             if life.state.isFinal, (try? life.apply(.retry, options)) == nil { continue }
-            guard (try? life.apply(.start, options)) != nil, let verdict = attempt.verdict,
-                (try? life.apply(.end(verdict.cause), options)) != nil
+            guard (try? life.apply(.start, options)) != nil, let verdict = attempt.verdict else { return life }
+            // The time of the job was over: no retry followed.
+            if TimeLimit.job.isNamed(by: verdict) { life.askForEnd() }
+            guard (try? life.apply(.end(verdict.cause), options)) != nil
             else { return life }
         }
         return life

@@ -1,7 +1,7 @@
 /// The life of one job and its runs as a value: events in, the new state or a refusal out.
 ///
 /// End states are final, except that a retry of one of its runs takes the job up again. When its last run ends, a job
-/// becomes `cancelled` if that was asked for, else `failed` if any run failed, else `succeeded`. Runs that were
+/// becomes `failed` if its time was over, `cancelled` if that was asked for, else `failed` if any run failed, else `succeeded`. Runs that were
 /// cancelled one by one do not make it fail; a job without any other run was cancelled. A job whose schedule has times to
 /// come does not end: it is `pending` while it waits for them, and `running` while runs of a batch go on.
 package struct JobLifecycle: Sendable, Hashable {
@@ -11,6 +11,8 @@ package struct JobLifecycle: Sendable, Hashable {
     package private(set) var counts: JobCounts
     /// Whether somebody has asked for the end of the job.
     package private(set) var isCancelled: Bool
+    /// Whether its time was over, which ended it.
+    package private(set) var isTimedOut: Bool
     /// Whether any of its runs has ever been started.
     package private(set) var hasStarted: Bool
     /// Whether further runs will be made by itself.
@@ -20,12 +22,13 @@ package struct JobLifecycle: Sendable, Hashable {
 
     /// A job in that state; where nothing is known of `hasStarted`, the states of its runs tell.
     package init(
-        state: JobState, counts: JobCounts, isCancelled: Bool = false, hasStarted: Bool = false,
-        awaitsBatches: Bool = false, options: JobOptions = JobOptions()
+        state: JobState, counts: JobCounts, isCancelled: Bool = false, isTimedOut: Bool = false,
+        hasStarted: Bool = false, awaitsBatches: Bool = false, options: JobOptions = JobOptions()
     ) {
         self.state = state
         self.counts = counts
         self.isCancelled = isCancelled
+        self.isTimedOut = isTimedOut
         self.awaitsBatches = awaitsBatches
         self.hasStarted = hasStarted || counts.running + counts.succeeded + counts.failed > 0
         self.options = options
@@ -36,8 +39,8 @@ package struct JobLifecycle: Sendable, Hashable {
         will: JobWill, counts: JobCounts, hasStarted: Bool = false, awaitsBatches: Bool = false, options: JobOptions
     ) {
         self.init(
-            state: .pending, counts: counts, isCancelled: will.cancelled != nil, hasStarted: hasStarted,
-            awaitsBatches: awaitsBatches && will.cancelled == nil, options: options)
+            state: .pending, counts: counts, isCancelled: will.cancelled != nil, isTimedOut: will.timedOut != nil,
+            hasStarted: hasStarted, awaitsBatches: awaitsBatches && will.cancelled == nil, options: options)
         state =
             if will.confirmed == nil && will.cancelled == nil {
                 .draft
@@ -76,6 +79,29 @@ package struct JobLifecycle: Sendable, Hashable {
         return nil
     }
 
+    /// The job's time is over: what is pending is cancelled, and so is the job, unless its schedule goes on.
+    ///
+    /// The caller ends its pending runs together with the change, and asks its running ones to end.
+    package mutating func expire() throws(RefusedTransition) {
+        guard state != .draft, !state.isFinal, !isCancelled else { throw .job(state, .cancel) }
+        if !awaitsBatches {
+            isCancelled = true
+            isTimedOut = true
+        }
+        counts.cancelled += counts.pending
+        counts.pending = 0
+        settle()
+    }
+
+    /// So many of its pending runs, and of those that were running and stay so, were cancelled one by one.
+    ///
+    /// The caller ends the pending ones together with the change.
+    package mutating func cancel(pending count: Int) -> JobConsequence? {
+        counts.cancelled += count
+        counts.pending -= count
+        return settleAfterEnd(hasFailed: counts.failed > 0 && !awaitsBatches)
+    }
+
     /// So many further runs are pending; `awaitsMore` tells whether the schedule will make more by itself.
     package mutating func add(_ runs: Int, awaitsMore: Bool) throws(RefusedTransition) {
         if isCancelled, !state.isFinal { throw .jobBeingCancelled }
@@ -104,18 +130,25 @@ package struct JobLifecycle: Sendable, Hashable {
         case .retry:
             if state.isFinal { state = counts.running > 0 ? .running : .pending }
             isCancelled = false
+            isTimedOut = false
         case .end, .cancel:
             // Of a job that goes on for ever, an old failure stops no new run.
             let hasFailed = awaitsBatches ? run.state == .failed : counts.failed > 0
-            if options.stopOnFailure, hasFailed, counts.pending > 0 {
-                // One that was running when another failed may be pending again.
-                if run.state == .pending { run = RunLifecycle(state: .skipped) }
-                counts.skipped += counts.pending
-                counts.pending = 0
-                consequence = .skipPendingRuns
-            }
-            settle()
+            // One that was running when another failed may be pending again.
+            if options.stopOnFailure, hasFailed, run.state == .pending { run = RunLifecycle(state: .skipped) }
+            consequence = settleAfterEnd(hasFailed: hasFailed)
         }
+        return consequence
+    }
+
+    private mutating func settleAfterEnd(hasFailed: Bool) -> JobConsequence? {
+        var consequence: JobConsequence?
+        if options.stopOnFailure, hasFailed, counts.pending > 0 {
+            counts.skipped += counts.pending
+            counts.pending = 0
+            consequence = .skipPendingRuns
+        }
+        settle()
         return consequence
     }
 
@@ -137,7 +170,9 @@ package struct JobLifecycle: Sendable, Hashable {
     /// Ends the job when none of its runs is left to wait for.
     private mutating func settle() {
         guard !state.isFinal, state != .draft, counts.pending == 0, counts.running == 0 else { return }
-        if isCancelled {
+        if isTimedOut {
+            state = .failed
+        } else if isCancelled {
             state = .cancelled
         } else if awaitsBatches {
             if state == .running { state = .pending }

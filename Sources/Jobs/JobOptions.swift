@@ -4,8 +4,14 @@ package import Isolation
 package struct JobOptions: Sendable, Hashable, Codable {
     /// How many of its runs may go on at once; nil leaves it to the engine.
     package var maxParallel: Int?
-    /// How long one run may take, in seconds; nil is as long as its policy allows.
+    /// How long one step may take, in seconds; nil is as long as its policy allows.
     package var timeoutSeconds: Double?
+    /// How long one attempt at a run may take, in seconds; nil is for ever.
+    package var runTimeoutSeconds: Double?
+    /// How long the job may go on without having nothing to do, in seconds; nil is for ever.
+    ///
+    /// Counted from the start of its first run; of a job with a schedule anew after each time that all its runs have ended.
+    package var jobTimeoutSeconds: Double?
     /// Whether runs that have not started are skipped once one has failed.
     package var stopOnFailure = false
     /// How many failed attempts at a run are followed by another one.
@@ -16,6 +22,8 @@ package struct JobOptions: Sendable, Hashable, Codable {
     package var retryOn: [Verdict.Cause]?
     /// How many of the newest ended runs are kept; nil keeps all.
     package var keep: Int?
+    /// Whether runs that are not kept lose their files only: logs, verdicts, metrics and usage stay; nil is no.
+    package var keepLogs: Bool?
 
     /// The defaults.
     package init() {}
@@ -23,8 +31,11 @@ package struct JobOptions: Sendable, Hashable, Codable {
     /// The first value that is out of its range, in words; nil when all are fine.
     package var problem: String? {
         if let maxParallel, !(1...10_000).contains(maxParallel) { return "`max_parallel` is not 1 to 10,000" }
-        if let timeoutSeconds, !(timeoutSeconds > 0 && timeoutSeconds <= 1e9) {
-            return "`timeout_seconds` is not above 0 and at most 1,000,000,000"
+        for (name, value) in [
+            ("timeout_seconds", timeoutSeconds), ("run_timeout_seconds", runTimeoutSeconds),
+            ("job_timeout_seconds", jobTimeoutSeconds),
+        ] {
+            if let value, !(value > 0 && value <= 1e9) { return "`\(name)` is not above 0 and at most 1,000,000,000" }
         }
         if !(0...1000).contains(retries) { return "`retries` is not 0 to 1,000" }
         if let retryDelaySeconds, !(retryDelaySeconds >= 0 && retryDelaySeconds <= RetryRules.longestDelay) {
@@ -40,9 +51,12 @@ package struct JobOptions: Sendable, Hashable, Codable {
     private enum CodingKeys: String, CodingKey {
         case maxParallel = "max_parallel"
         case timeoutSeconds = "timeout_seconds"
+        case runTimeoutSeconds = "run_timeout_seconds"
+        case jobTimeoutSeconds = "job_timeout_seconds"
         case stopOnFailure = "stop_on_failure"
         case retryDelaySeconds = "retry_delay_seconds"
         case retryOn = "retry_on"
+        case keepLogs = "keep_logs"
         case retries, keep
     }
 }

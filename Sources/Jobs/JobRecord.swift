@@ -42,6 +42,10 @@ package struct JobRecord: Sendable, Hashable {
     package var started: Timestamp?
     /// When it ended; set exactly in the end states.
     package var finished: Timestamp?
+    /// Since when its time counts; nil while nothing of it goes on.
+    package var clock: Timestamp?
+    /// When its time was over, which cancelled it.
+    package var timedOut: Timestamp?
     /// When it was cancelled; it ends when its running runs have stopped.
     package var cancelled: Timestamp?
 
@@ -70,7 +74,8 @@ package struct JobRecord: Sendable, Hashable {
     /// The life of the job so far.
     package var lifecycle: JobLifecycle {
         JobLifecycle(
-            state: state, counts: counts, isCancelled: cancelled != nil, hasStarted: started != nil,
+            state: state, counts: counts, isCancelled: cancelled != nil, isTimedOut: timedOut != nil,
+            hasStarted: started != nil,
             awaitsBatches: next != nil, options: options)
     }
 

@@ -8,6 +8,8 @@ package struct JobWill: Sendable, Hashable, Codable {
     package var paused: Timestamp?
     /// When it was cancelled; nil is not cancelled.
     package var cancelled: Timestamp?
+    /// When its time was over, which cancelled it as well; nil is never.
+    package var timedOut: Timestamp?
     /// The runs that were cancelled one by one, and not retried since.
     package var cancelledRuns: RunNumbers
     /// The runs that were deleted, by the state in which they had ended: they are never made again.
@@ -37,12 +39,14 @@ package struct JobWill: Sendable, Hashable, Codable {
         try container.encode(confirmed, forKey: .confirmed)
         try container.encode(paused, forKey: .paused)
         try container.encode(cancelled, forKey: .cancelled)
+        try container.encodeIfPresent(timedOut, forKey: .timedOut)
         try container.encode(cancelledRuns, forKey: .cancelledRuns)
         try container.encode(removedRuns, forKey: .removedRuns)
     }
 
     private enum CodingKeys: String, CodingKey {
         case confirmed, paused, cancelled
+        case timedOut = "timed_out"
         case cancelledRuns = "cancelled_runs"
         case removedRuns = "removed_runs"
     }

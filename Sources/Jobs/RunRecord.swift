@@ -34,6 +34,8 @@ package struct RunRecord: Sendable, Hashable {
     package var finished: Timestamp?
     /// The next attempt does not begin before this; nil is at any time.
     package var notBefore: Timestamp?
+    /// When its files were removed, and only logs, verdicts, metrics and usage were left; nil where all are there.
+    package var filesRemoved: Timestamp?
 
     /// The record of a run that has not started.
     package init(address: RunAddress, parameters: RunParameters) {

@@ -25,9 +25,15 @@ package struct RunDirectory: Sendable {
         try Syscall.makeDirectories(path, mode: 0o755)
         let directory = try Syscall.open(path, O_RDONLY | O_DIRECTORY)
         try Syscall.writeFile("pipeline.json", at: directory.number, Array(pipeline.utf8))
+        try replace(spec)
+    }
+
+    /// Writes the specification for attempts that follow.
+    package func replace(_ spec: RunSpec) throws(SyscallError) {
         guard let bytes = JSONFile.encode(spec) else {
             throw SyscallError("encode", path.string, errno: .invalidArgument)
         }
+        let directory = try Syscall.open(path, O_RDONLY | O_DIRECTORY)
         try Syscall.replaceFile("spec.json", at: directory.number, bytes)
     }
 

@@ -80,6 +80,10 @@ package struct RunSpec: Sendable, Hashable, Codable {
     package var secrets: [String: String]?
     /// The file of the project in which steps leave metrics; nil is the usual one.
     package var metricsFile: String?
+    /// How long an attempt may take, in seconds; nil for ever.
+    package var runTimeoutSeconds: Double?
+    /// How long its job may go on, in seconds, which the engine sees to; nil for ever.
+    package var jobTimeoutSeconds: Double?
     package var steps: [Step]
     /// How many steps may run at once; 0 is any number.
     package var parallelSteps: Int
@@ -122,6 +126,8 @@ package struct RunSpec: Sendable, Hashable, Codable {
         case variables, secrets
         case metricsFile = "metrics_file"
         case steps
+        case runTimeoutSeconds = "run_timeout_seconds"
+        case jobTimeoutSeconds = "job_timeout_seconds"
         case parallelSteps = "parallel_steps"
     }
 }

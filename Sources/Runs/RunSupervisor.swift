@@ -47,6 +47,8 @@ final class RunSupervisor {
     private var running: [String: RunningSandbox] = [:]
     private var failedStep: RunSpec.Step?
     private var stopReason: SandboxReport.Intervention?
+    private let started = Syscall.monotonicSeconds()
+    private var overtime: Overtime?
     private var weaknesses: [String]?
     /// Why the run cannot go on, where it is not for a step.
     private var breakdown: Verdict?
@@ -105,6 +107,9 @@ final class RunSupervisor {
         record(.runStarted(attempt: beginning.attempt))
         if beginning.attempt > 1 { tellBeginning() }
         watchDisk()
+        if let seconds = spec.runTimeoutSeconds {
+            supervisor.loop.after(seconds) { [weak self] in self?.stop(.runTimeLimit, grace: 5) }
+        }
         startReady()
         while !isFinished {
             try LaunchError.during("wait for the steps") { () throws(SyscallError) in try supervisor.loop.run() }
@@ -159,7 +164,14 @@ final class RunSupervisor {
 
     /// Ends every step: the run was cancelled, or is interrupted.
     func stop(_ reason: SandboxReport.Intervention, grace: Double) {
-        if stopReason == nil { stopReason = reason }
+        // Who waits for the end of the steps and is told once more may not wait that long.
+        if stopReason == nil {
+            stopReason = reason
+            overtime = Overtime(
+                reason, of: spec, after: Syscall.monotonicSeconds() - started,
+                running: spec.steps.filter { running[$0.uuid] != nil }.map(\.name),
+                notStarted: spec.steps.count { states[$0.uuid] == .pending })
+        }
         for sandbox in running.values { sandbox.end(reason, grace: grace) }
         skipPending()
         supervisor.loop.stop()
@@ -323,6 +335,8 @@ final class RunSupervisor {
                 verdict = Verdict(
                     .dependencyFailed,
                     "step `\(printable(step.name))` was not started: \(breakdown.summary)")
+            } else if let overtime {
+                verdict = overtime.verdict(ofWaiting: step.name)
             } else {
                 verdict = Verdict(.cancelled, "step `\(printable(step.name))` was not started")
             }
@@ -337,6 +351,7 @@ final class RunSupervisor {
             verdict.detail["step"] = .text(failedStep.uuid)
             return verdict
         }
+        if let overtime { return overtime.verdict }
         if stopReason != nil { return Verdict(.cancelled, "the run was cancelled") }
         if let breakdown { return breakdown }
         let kept = beginning.kept.steps.count
@@ -382,13 +397,4 @@ final class RunSupervisor {
             try? Syscall.writeAll(file.number, lines)
         }
     }
-}
-
-/// Keeps the reading end of a step's output open until its sandbox has been reported.
-private final class OutputEnd {
-    private var end: OwnedFileDescriptor?
-
-    func keep(_ end: consuming OwnedFileDescriptor) { self.end = consume end }
-
-    func close() { end = nil }
 }

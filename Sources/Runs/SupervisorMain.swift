@@ -11,8 +11,8 @@ package import SystemPackage
 
 /// What the program `cloche-supervisor` does for a run.
 ///
-/// From its engine it has descriptor 3, which takes a byte `i` to interrupt the run, `c` to cancel it and `k` to do so at
-/// once; descriptor 4, which gets every event as it is recorded; and descriptor 5, the lock of the attempt, which it holds
+/// From its engine it has descriptor 3, which takes a byte `i` to interrupt the run, `c` to cancel it, `k` to do so at
+/// once, and `t` to end it because the time of its job is over; descriptor 4, which gets every event as it is recorded; and descriptor 5, the lock of the attempt, which it holds
 /// for life; and descriptor 6 with the values of secrets. The attempt's control takes the same bytes from everybody who may open it.
 package enum SupervisorMain {
     private static let lifeline: CInt = 3
@@ -161,6 +161,7 @@ package enum SupervisorMain {
     private static func obey(_ word: [UInt8], _ run: RunSupervisor) {
         if word.contains(UInt8(ascii: "i")) { return run.stop(.interrupted, grace: 2) }
         if word.contains(UInt8(ascii: "k")) { return run.stop(.cancelled, grace: 0) }
+        if word.contains(UInt8(ascii: "t")) { run.stop(.jobTimeLimit, grace: 5) }
         if word.contains(UInt8(ascii: "c")) { run.stop(.cancelled, grace: 5) }
     }
 

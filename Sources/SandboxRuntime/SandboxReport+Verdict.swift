@@ -145,6 +145,11 @@ extension SandboxReport {
             return Verdict(
                 .timeout, "\(what) was ended at its time limit of \(limit)", detail: evidence,
                 remedy: "raise `limits.wall_time` of policy `\(policy.name)`")
+        case .runTimeLimit, .jobTimeLimit:
+            let limit: TimeLimit = intervention == .runTimeLimit ? .run : .job
+            return Verdict(
+                .timeout, "\(what) was ended when the time of its \(limit == .run ? "run" : "job") was over",
+                detail: evidence.merging(limit.detail(nil)) { first, _ in first }, remedy: limit.remedy)
         case .outputLimit:
             let limit = policy.limits.output?.description ?? "its limit"
             return Verdict(

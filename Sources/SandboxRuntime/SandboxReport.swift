@@ -19,6 +19,9 @@ package struct SandboxReport: Sendable {
     /// Why the supervisor ended it before its time.
     package enum Intervention: String, Sendable, Hashable {
         case timeLimit
+        /// The time of its whole run is over, or that of the run's job.
+        case runTimeLimit
+        case jobTimeLimit
         case outputLimit
         case outOfMemory
         case processorTime

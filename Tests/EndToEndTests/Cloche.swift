@@ -72,6 +72,17 @@ enum Cloche {
         try start(["exec", "--policy", policy, "--", "python3", "-c", text], stdin: stdin).wait(timeout: 60)
     }
 
+    /// Makes the database of the shared store anew, and leaves no copy of the old one.
+    static func reindex() throws {
+        let rebuilt = try run("system", "reindex", "--json")
+        guard rebuilt.status == 0 else { throw TestFailure("reindex: \(rebuilt.errors)") }
+        let home = try home.get()
+        for name in try FileManager.default.contentsOfDirectory(atPath: home)
+        where name.hasPrefix("cloche.db.before-reindex-") {
+            try FileManager.default.removeItem(atPath: home + "/" + name)
+        }
+    }
+
     private static func isProgram(_ path: String) -> Bool {
         var isDirectory: ObjCBool = false
         return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && !isDirectory.boolValue

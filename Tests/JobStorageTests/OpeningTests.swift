@@ -121,7 +121,7 @@ import Testing
         try Scratch.with { scratch in
             try made(scratch, runs: 3000)
             try scratch.damage { bytes in
-                for page in 20..<bytes.count / 4096 {
+                for page in 60..<bytes.count / 4096 {
                     bytes.replaceSubrange(page * 4096..<page * 4096 + 64, with: Array(repeating: 0xFF, count: 64))
                 }
             }

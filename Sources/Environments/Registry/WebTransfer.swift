@@ -13,6 +13,8 @@ struct WebRequest {
     var wantsHead = false
     /// Fields as `Name: value`, of printable ASCII.
     var fields: [String] = []
+    /// What is posted: printable ASCII; nil asks for something instead.
+    var body: [UInt8]?
     /// The addresses of its host that were found good.
     ///
     /// No other is connected to; there are none where a proxy connects.
@@ -33,11 +35,12 @@ struct WebRequest {
             "proto = \"=\(address.origin.isSecure ? "https" : "http")\"", "max-redirs = 0", "user-agent = \"cloche\"",
         ]
         // What a head says of a length is that of no body.
-        if limit > 0, !wantsHead { lines.append("max-filesize = \(limit)") }
+        if limit > 0, limit < .max, !wantsHead { lines.append("max-filesize = \(limit)") }
         if let timeLimit { lines.append("max-time = \(timeLimit)") }
         if wantsHead { lines.append("head") }
         if !usesProxy { lines.append("noproxy = \"*\"") }
         var values = [("url", address.text)] + fields.map { ("header", $0) }
+        if let body { values.append(("data-raw", String(decoding: body, as: UTF8.self))) }
         if !pinned.isEmpty {
             let host = address.origin.host.contains(":") ? "[\(address.origin.host)]" : address.origin.host
             let list = pinned.map { $0.text.contains(":") ? "[\($0.text)]" : $0.text }.joined(separator: ",")
