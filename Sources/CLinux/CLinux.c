@@ -10,6 +10,8 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/prctl.h>
+#include <linux/quota.h>
+#include <linux/dqblk_xfs.h>
 #include <linux/sched.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -243,6 +245,37 @@ int CLinux_fstatfs(int descriptor, struct CLinux_room *room) {
     *room = (struct CLinux_room){
         .type = status.f_type, .blockSize = status.f_bsize, .blocks = status.f_blocks,
         .freeBlocks = status.f_bavail, .files = status.f_files, .freeFiles = status.f_ffree};
+    return 0;
+}
+
+enum { projectQuota = 2 };  // PRJQUOTA
+
+int CLinux_project_limits_held(int descriptor) {
+    struct fs_quota_stat state = {.qs_version = FS_QSTAT_VERSION};
+    unsigned int command = QCMD(Q_XGETQSTAT, projectQuota);
+    if (syscall(SYS_quotactl_fd, descriptor, command, 0, &state) < 0) return -1;
+    return (state.qs_flags & FS_QUOTA_PDQ_ENFD) != 0;
+}
+
+int CLinux_set_project(int descriptor, uint32_t project) {
+    struct fsxattr attributes;
+    if (ioctl(descriptor, FS_IOC_FSGETXATTR, &attributes) < 0) return -1;
+    attributes.fsx_projid = project;
+    attributes.fsx_xflags |= FS_XFLAG_PROJINHERIT;
+    return ioctl(descriptor, FS_IOC_FSSETXATTR, &attributes);
+}
+
+int CLinux_set_project_limits(int descriptor, uint32_t project, uint64_t bytes, uint64_t files) {
+    struct if_dqblk limits = {
+        .dqb_bhardlimit = bytes / QIF_DQBLKSIZE, .dqb_ihardlimit = files, .dqb_valid = QIF_LIMITS};
+    return (int)syscall(SYS_quotactl_fd, descriptor, QCMD(Q_SETQUOTA, projectQuota), project, &limits);
+}
+
+int CLinux_project_usage(int descriptor, uint32_t project, uint64_t *bytes, uint64_t *files) {
+    struct if_dqblk usage = {0};
+    if (syscall(SYS_quotactl_fd, descriptor, QCMD(Q_GETQUOTA, projectQuota), project, &usage) < 0) return -1;
+    *bytes = usage.dqb_curspace;
+    *files = usage.dqb_curinodes;
     return 0;
 }
 

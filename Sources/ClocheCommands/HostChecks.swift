@@ -7,6 +7,10 @@ import SandboxRuntime
 import SystemPackage
 import TerminalOutput
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// What sandboxes need of this host, found by trying.
 struct HostChecks {
     /// Something that was tried.
@@ -20,7 +24,8 @@ struct HostChecks {
 
     /// Everything, in the order in which it matters.
     static func all() -> [Check] {
-        [store(), room(), identity(), sandbox(), sockets(), scratch()] + controlGroups() + programs() + tunDevice()
+        [store(), room(), identity(), sandbox(), sockets(), scratch(), projectRoom()] + controlGroups() + programs()
+            + tunDevice()
     }
 
     private static func store() -> Check {
@@ -108,8 +113,24 @@ struct HostChecks {
         }
         return Check(
             name: "limit scratch", state: "weaker",
-            detail: "throw-away changes are on the disk: this limit is not enforced",
+            detail: "throw-away changes are on the disk: a watchdog holds this limit, a moment too late",
             remedy: "use Linux 6.6 or later, in Debian 12 from backports, and leave `CLOCHE_SCRATCH` alone")
+    }
+
+    /// What holds the room of what runs write to their projects.
+    private static func projectRoom() -> Check {
+        let name = "limit project"
+        guard geteuid() == 0, let store = try? Syscall.open(try CommandContext.storePath(), O_RDONLY | O_DIRECTORY),
+            Syscall.holdsProjectLimits(store.number)
+        else {
+            return Check(
+                name: name, state: "weaker",
+                detail: "no project quota where the store is: a watchdog holds this limit, a moment too late",
+                remedy:
+                    "for runs of root on ext4: `tune2fs -O quota,project DEVICE` while it is not mounted, and the mount "
+                    + "option `prjquota`")
+        }
+        return Check(name: name, state: "ok", detail: "a project quota of the file system where the store is")
     }
 
     private static func controlGroups() -> [Check] {

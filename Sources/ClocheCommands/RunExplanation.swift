@@ -167,7 +167,13 @@ private struct RefusalFinder {
         case .cpuLimit: .cpuTime
         case .pidsLimit: .pids
         case .outputLimit: .output
-        case .diskFull where verdict.detail["full"] != nil: .scratch
+        case .diskFull:
+            if case .text(let name)? = verdict.detail["limit"] {
+                LimitName(rawValue: name)
+            } else {
+                // Verdicts from before there was more than one such limit.
+                verdict.detail["full"] == nil ? nil : .scratch
+            }
         default: nil
         }
     }

@@ -1,6 +1,6 @@
 /// What a run may use at most; a limit that is nil is not set.
 ///
-/// Memory, processes and processors bind the run as a whole; times, output and open files bind each step.
+/// Memory, processes, processors and the project bind the run as a whole; times, output and open files bind each step.
 /// In documents sizes are bytes, times are seconds, and names are in snake case.
 package struct ResourceLimits: Sendable, Hashable {
     /// Memory of all steps together, page cache and the content of in-memory file systems included; no swap on top.
@@ -17,13 +17,17 @@ package struct ResourceLimits: Sendable, Hashable {
     package var openFiles: Int?
     /// Size of each throw-away file system: the root's upper directory and `/tmp`.
     package var scratch: ByteCount?
+    /// Room on the disk for what is written to the project, or to an environment that is built; and for as many files
+    /// as ``ByteCount/files`` says.
+    package var project: ByteCount?
     /// Bytes of log that a step may write.
     package var output: ByteCount?
 
     /// Sets no limit, but those that are given.
     package init(
         memory: ByteCount? = nil, pids: Int? = nil, cpus: Double? = nil, wallTime: Duration? = nil,
-        cpuTime: Duration? = nil, openFiles: Int? = nil, scratch: ByteCount? = nil, output: ByteCount? = nil
+        cpuTime: Duration? = nil, openFiles: Int? = nil, scratch: ByteCount? = nil, project: ByteCount? = nil,
+        output: ByteCount? = nil
     ) {
         self.memory = memory
         self.pids = pids
@@ -32,6 +36,7 @@ package struct ResourceLimits: Sendable, Hashable {
         self.cpuTime = cpuTime
         self.openFiles = openFiles
         self.scratch = scratch
+        self.project = project
         self.output = output
     }
 
@@ -45,6 +50,7 @@ package struct ResourceLimits: Sendable, Hashable {
         case .cpuTime: cpuTime.map(\.inSeconds)
         case .openFiles: openFiles.map(Double.init)
         case .scratch: scratch.map { Double($0.bytes) }
+        case .project: project.map { Double($0.bytes) }
         case .output: output.map { Double($0.bytes) }
         }
     }
@@ -61,6 +67,7 @@ extension ResourceLimits: Codable {
             cpuTime: try container.decodeSecondsIfPresent(forKey: .cpuTime),
             openFiles: try container.decodeIfPresent(Int.self, forKey: .openFiles),
             scratch: try container.decodeIfPresent(ByteCount.self, forKey: .scratch),
+            project: try container.decodeIfPresent(ByteCount.self, forKey: .project),
             output: try container.decodeIfPresent(ByteCount.self, forKey: .output)
         )
     }
@@ -74,6 +81,7 @@ extension ResourceLimits: Codable {
         try container.encodeIfPresent(cpuTime?.inSeconds, forKey: .cpuTime)
         try container.encodeIfPresent(openFiles, forKey: .openFiles)
         try container.encodeIfPresent(scratch, forKey: .scratch)
+        try container.encodeIfPresent(project, forKey: .project)
         try container.encodeIfPresent(output, forKey: .output)
     }
 }
@@ -106,6 +114,7 @@ package enum LimitName: String, Sendable, Hashable, Codable, CaseIterable, Codin
     case cpuTime = "cpu_time"
     case openFiles = "open_files"
     case scratch
+    case project
     case output
 
     /// What a value of this limit counts.
@@ -118,7 +127,7 @@ package enum LimitName: String, Sendable, Hashable, Codable, CaseIterable, Codin
     /// The unit of the limit's value in reports.
     package var unit: Unit {
         switch self {
-        case .memory, .scratch, .output: .bytes
+        case .memory, .scratch, .project, .output: .bytes
         case .wallTime, .cpuTime: .seconds
         case .pids, .cpus, .openFiles: .number
         }
@@ -143,6 +152,8 @@ package enum Enforcement: String, Sendable, Hashable, Codable, CaseIterable {
     case rlimit
     /// By the size of a file system in memory.
     case tmpfs
+    /// By a quota of the file system for the directory: the kernel holds it.
+    case quota
     /// By our own measuring now and then: it can be exceeded for a moment.
     case watchdog
     /// By nothing.
@@ -186,6 +197,10 @@ package struct ByteCount: Sendable, Hashable, Comparable {
     }
 
     private init(unchecked bytes: Int64) { self.bytes = bytes }
+
+    /// Files that come with so much room, whatever is in them: one for each 16 KiB, as file systems are made, and 4096
+    /// at least.
+    package var files: Int64 { max(bytes / 16384, 4096) }
 
     /// A number of binary megabytes.
     package static func mebibytes(_ count: UInt32) -> ByteCount { ByteCount(unchecked: Int64(count) << 20) }

@@ -261,21 +261,29 @@ extension Syscall {
     /// The names in an open directory but `.` and `..`, as raw bytes, in the kernel's order.
     package static func directoryEntries(_ directory: CInt) throws(SyscallError) -> [DirectoryEntry] {
         var entries: [DirectoryEntry] = []
-        var buffer = [UInt8](repeating: 0, count: 65536)
-        while true {
-            let count = try check("getdents64") { CLinux_getdents64(directory, &buffer, buffer.count) }
-            if count == 0 { return entries }
-            var offset = 0
-            while offset < count {
-                // struct linux_dirent64: d_ino 8, d_off 8, d_reclen 2, d_type 1, d_name.
-                let length = Int(buffer[offset + 16]) | Int(buffer[offset + 17]) << 8
-                let name = buffer[(offset + 19)..<(offset + length)].prefix { $0 != 0 }
-                if !(name.elementsEqual([0x2E]) || name.elementsEqual([0x2E, 0x2E])) {
-                    entries.append(DirectoryEntry(name: Array(name), type: buffer[offset + 18]))
-                }
-                offset += length
+        while let next = try nextDirectoryEntries(directory, bytes: 65536) { entries += next }
+        return entries
+    }
+
+    /// Some more of the names in an open directory, as many as `bytes` of the kernel's records hold; nil at the end.
+    package static func nextDirectoryEntries(
+        _ directory: CInt, bytes: Int
+    ) throws(SyscallError) -> [DirectoryEntry]? {
+        var buffer = [UInt8](repeating: 0, count: bytes)
+        let count = try check("getdents64") { CLinux_getdents64(directory, &buffer, bytes) }
+        guard count > 0 else { return nil }
+        var entries: [DirectoryEntry] = []
+        var offset = 0
+        while offset < count {
+            // struct linux_dirent64: d_ino 8, d_off 8, d_reclen 2, d_type 1, d_name.
+            let length = Int(buffer[offset + 16]) | Int(buffer[offset + 17]) << 8
+            let name = buffer[(offset + 19)..<(offset + length)].prefix { $0 != 0 }
+            if !(name.elementsEqual([0x2E]) || name.elementsEqual([0x2E, 0x2E])) {
+                entries.append(DirectoryEntry(name: Array(name), type: buffer[offset + 18]))
             }
+            offset += length
         }
+        return entries
     }
 }
 

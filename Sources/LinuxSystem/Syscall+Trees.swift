@@ -65,6 +65,13 @@ extension Syscall {
         return FileStatus(status)
     }
 
+    /// fstatat(2), following a link in the last component.
+    package static func fileStatus(_ name: TerminatedName, at directory: CInt) throws(SyscallError) -> FileStatus {
+        var status = Glibc.stat()
+        _ = try check("stat", name.text) { name.withPointer { Glibc.fstatat(directory, $0, &status, 0) } }
+        return FileStatus(status)
+    }
+
     /// mkdirat(2).
     package static func makeDirectory(
         _ name: TerminatedName, at directory: CInt, mode: UInt32

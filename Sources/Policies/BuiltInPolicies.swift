@@ -27,7 +27,7 @@ package enum BuiltInPolicies {
         name: "build", network: .outbound, data: .none, identity: .namespaceRoot,
         limits: ResourceLimits(
             memory: .mebibytes(8192), pids: 4096, wallTime: .seconds(2 * 3600), openFiles: 65536,
-            scratch: .mebibytes(4096), output: .mebibytes(256)),
+            scratch: .mebibytes(4096), project: .mebibytes(65536), output: .mebibytes(256)),
         seccomp: .build())
 
     /// Every one, in the order in which they are listed.
@@ -51,9 +51,9 @@ package enum BuiltInPolicies {
     /// What the answer to an exercise needs, on one processor.
     private static let smallLimits = ResourceLimits(
         memory: .mebibytes(1024), pids: 128, cpus: 1, wallTime: .seconds(600), cpuTime: .seconds(600), openFiles: 1024,
-        scratch: .mebibytes(256), output: .mebibytes(16))
+        scratch: .mebibytes(256), project: .mebibytes(1024), output: .mebibytes(16))
 
     private static let limits = ResourceLimits(
         memory: .mebibytes(4096), pids: 1024, wallTime: .seconds(6 * 3600), openFiles: 65536, scratch: .mebibytes(2048),
-        output: .mebibytes(256))
+        project: .mebibytes(65536), output: .mebibytes(256))
 }

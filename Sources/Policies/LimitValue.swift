@@ -21,6 +21,8 @@ extension LimitValue {
         static let memory = (bytes: Int64(1) << 20...1 << 50, text: "1MiB to 1024TiB")
         /// In less there is no room for the directories alone.
         static let scratch = (bytes: Int64(1) << 16...1 << 50, text: "64KiB to 1024TiB")
+        /// The directories of the overlay alone take some.
+        static let project = (bytes: Int64(1) << 20...1 << 50, text: "1MiB to 1024TiB")
         static let output = (bytes: Int64(1)...1 << 50, text: "1B to 1024TiB")
         /// The first process and the command; the most that a kernel numbers (PID_MAX_LIMIT).
         static let pids = 2...4_194_304
@@ -37,6 +39,7 @@ extension LimitValue {
         switch name {
         case .memory: self = .bytes(try Self.size(text, in: Range.memory))
         case .scratch: self = .bytes(try Self.size(text, in: Range.scratch))
+        case .project: self = .bytes(try Self.size(text, in: Range.project))
         case .output: self = .bytes(try Self.size(text, in: Range.output))
         case .pids: self = .count(try Self.count(text, in: Range.pids))
         case .openFiles: self = .count(try Self.count(text, in: Range.openFiles))
@@ -152,6 +155,7 @@ extension ResourceLimits {
         case .cpuTime: cpuTime = value?.time
         case .openFiles: openFiles = value?.count
         case .scratch: scratch = value?.bytes
+        case .project: project = value?.bytes
         case .output: output = value?.bytes
         }
     }

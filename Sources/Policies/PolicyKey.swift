@@ -37,7 +37,7 @@ package struct PolicyKey: Sendable, Hashable, Encodable {
         case .policyName: "the name of a policy"
         case .limit(let name):
             switch name {
-            case .memory, .scratch, .output: "a size with its unit, such as 512MiB | unlimited"
+            case .memory, .scratch, .project, .output: "a size with its unit, such as 512MiB | unlimited"
             case .pids, .openFiles: "a whole number | unlimited"
             case .cpus: "a number, such as 1.5 | unlimited"
             case .wallTime, .cpuTime: "a time, such as 90s or 1h30m | unlimited"
@@ -116,7 +116,7 @@ package struct PolicyKey: Sendable, Hashable, Encodable {
         let (meaning, enforcement) = words(name)
         let key = "limits.\(name.rawValue)"
         let value = BuiltInPolicies.standard.limits.value(of: name).map(name.text(of:)) ?? "unlimited"
-        let since = name == .scratch ? "6.6 (before, the disk is used, without a limit)" : "6.1"
+        let since = name == .scratch ? "6.6 (before, on the disk, held by the supervisor)" : "6.1"
         // What the supervisor measures is never held by the kernel.
         let choices = name == .wallTime || name == .output ? ["best-effort"] : ["hard", "best-effort"]
         return [
@@ -142,6 +142,12 @@ package struct PolicyKey: Sendable, Hashable, Encodable {
         case .cpuTime: ("processor time of each step", "a resource limit and the supervisor")
         case .openFiles: ("open files of each process", "a resource limit")
         case .scratch: ("room for changes that are thrown away, /tmp included", "the size of a tmpfs")
+        case .project:
+            (
+                "room on the disk for what is written to the project, or to an environment that is built; and a file for each "
+                    + "16KiB of it (what is written to /data has no limit)",
+                "a project quota of the file system (ext4 and XFS, for root), else a watchdog"
+            )
         case .output: ("bytes that each step may print", "the supervisor")
         }
     }

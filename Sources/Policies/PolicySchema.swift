@@ -78,7 +78,7 @@ package enum PolicySchema {
             .object(["type": .text(type), "minimum": .number(least), "maximum": .number(most)])
         }
         switch name {
-        case .memory, .scratch, .output:
+        case .memory, .scratch, .project, .output:
             return [text("[0-9]+(\\.[0-9]{1,6})? *([kKmMgGtT]([iI]?[bB])?|[bB])")]
         case .pids: return [number("integer", 2, 4_194_304), text("[0-9]+")]
         case .openFiles: return [number("integer", 16, 1_073_741_824), text("[0-9]+")]

@@ -97,6 +97,9 @@ package struct PolicyScore: Sendable, Hashable, Encodable {
             0.2, "it can fill the memory, or the disk, with files", "programs that write more fail",
             "resource.tmpfs"
         ),
+        .project: (
+            0.2, "it can fill the disk that runs are kept on", "programs that write more are ended", "resource.tmpfs"
+        ),
         .output: (0.2, "it can fill the disk with its log", "programs that print more are ended", "resource.log"),
     ]
 

@@ -41,6 +41,7 @@ extension SandboxPolicy {
         let open = LimitName.allCases.filter { limits.value(of: $0) == nil }.map(\.rawValue)
         return (set.isEmpty ? [] : ["it may use at most " + set.joined(separator: ", ")])
             + (open.isEmpty ? [] : ["it has no limit of " + open.joined(separator: ", ")])
+            + (data == .readWrite ? ["nothing limits what it writes to /data, but for the disk"] : [])
     }
 
     private var callSentences: [String] {

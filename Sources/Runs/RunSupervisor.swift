@@ -81,6 +81,8 @@ final class RunSupervisor {
         // Directories belong to the author's id, so that the author can remove what is in them.
         logs = try LaunchError.during(step) { () throws(SyscallError) in
             for (name, mode) in [("logs", UInt32(0o755)), ("exchange", 0o755)] {
+                // There already where the file system limits what is in it.
+                if Syscall.exists(FilePath(name), at: owner) { continue }
                 try Syscall.makeDirectory(FilePath(name), at: owner, mode: mode)
                 try Syscall.changeOwner(FilePath(name), at: owner, user: IdentityMap.user, group: IdentityMap.user)
             }
@@ -145,8 +147,8 @@ final class RunSupervisor {
         for step in kept.steps { record(.keeping(.kept(step))) }
     }
 
-    /// Nothing limits what steps write to the project and to shared data, so they end before there is no room for the
-    /// verdict on them, and for other runs.
+    /// Nothing limits what steps write to shared data, and limits of the project can be wide, so steps end before there is
+    /// no room for the verdict on them, and for other runs.
     private func watchDisk() {
         var wait = 1.0
         // A disk that cannot be asked is not known to be full; a step that fills it fails by itself.

@@ -8,6 +8,8 @@ package enum StepCommand {
     package static let pythonDirectory = "/opt/cloche/python"
     /// Where a step writes what the supervisor reads: metrics.
     package static let exchangeDirectory = "/run/cloche"
+    /// What that is in the attempt's directory.
+    static let exchange = "exchange"
 
     /// A step that cannot be executed in its environment.
     package struct Unsupported: Error, Sendable, Hashable {
@@ -89,7 +91,7 @@ package enum StepCommand {
         var mounts = [
             SandboxSpec.Mount(.project, at: "/project-dir"), SandboxSpec.Mount(.bind(0), at: pythonDirectory),
             SandboxSpec.Mount(.bind(1), at: "/pipeline.json"),
-            SandboxSpec.Mount(.writable("exchange"), at: exchangeDirectory),
+            SandboxSpec.Mount(.writable(exchange), at: exchangeDirectory),
         ]
         if spec.data != nil, spec.policy.data != .none { mounts.append(SandboxSpec.Mount(.bind(2), at: "/data")) }
         return mounts

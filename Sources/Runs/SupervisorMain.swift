@@ -57,8 +57,13 @@ package enum SupervisorMain {
         do throws(LaunchError) {
             let program = try SandboxSupervisor.loadInitProgram()
             let group = try ControlGroups.make(run: spec.run, limits: spec.policy.limits)
+            let quota = try spec.policy.limits.project.flatMap { limit throws(LaunchError) in
+                try ProjectQuota.make(
+                    limit, in: attempt.path, StageSpec.Project.roots + [StepCommand.exchange], spec.identity)
+            }
             let limits = LimitEnforcement.complete(
-                group.enforcement, for: spec.policy.limits, scratchInMemory: spec.scratch == nil)
+                group.enforcement, for: spec.policy.limits, scratchInMemory: spec.scratch == nil,
+                project: quota == nil ? .watchdog : .quota)
             try SandboxDemands(spec.policy, identity: spec.identity).check(limits)
             let scratch = try spec.scratch.map { parent throws(LaunchError) in
                 try ScratchDirectory.make(in: FilePath(parent), name: spec.run, spec.identity)
@@ -73,6 +78,7 @@ package enum SupervisorMain {
             ) { supervisor, _ in
                 let status = ControlGroups.keep(supervisor, group).status
                 scratch?.remove()
+                quota?.release()
                 conclude(attempt, trouble: trouble.reading, status: status)
                 attempt.removeControl()
                 return 0
@@ -122,7 +128,8 @@ package enum SupervisorMain {
                 view: ResourceView(
                     limits: spec.policy.limits, host: .probe(for: spec.policy.limits), seed: spec.run),
                 initProgram: program, keeper: keeper,
-                groups: group.stepsEntry, enforcement: group.enforcement, counters: group.reader()
+                groups: group.stepsEntry, enforcement: group.enforcement,
+                project: limits.first { $0.name == .project }?.enforcement ?? Enforcement.none, counters: group.reader()
             )
             var beginning = beginning
             // After the launcher has been made, which so has no copy of them.

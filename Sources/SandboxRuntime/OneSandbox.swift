@@ -49,7 +49,8 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         try sandbox.check()
         let group = try ControlGroups.make(run: name, limits: sandbox.policy.limits)
         let enforcement = LimitEnforcement.complete(
-            group.enforcement, for: sandbox.policy.limits, scratchInMemory: scratch == nil)
+            group.enforcement, for: sandbox.policy.limits, scratchInMemory: scratch == nil,
+            project: sandbox.keepsRoot ? .watchdog : nil)
         try SandboxDemands(sandbox.policy, identity: identity).check(enforcement)
         timings?.mark("probe and make control groups")
         let scratch = try scratch.map { parent throws(LaunchError) in

@@ -33,6 +33,7 @@ package final class ProjectOverlay {
 
     private static let work = FilePath("\(StagePath.writable)/\(StageSpec.Project.work)")
     private static let upper = FilePath("\(StagePath.writable)/\(StageSpec.Project.upper)")
+    private static let fresh = FilePath("\(StagePath.writable)/\(StageSpec.Project.layers)/new")
     private static let sealed = FilePath("\(StagePath.writable)/\(StageSpec.Project.layers)")
 
     /// Mounts the project at its place on the stage; the supervisor has its own id already.
@@ -46,8 +47,9 @@ package final class ProjectOverlay {
         let made = try LaunchError.during("lay the run's directory over the project") {
             () throws(SyscallError) -> Mounted in
             try Self.asAuthor(identity, keeper) { () throws(SyscallError) in
-                try Syscall.makeDirectory(Self.sealed, mode: 0o755)
-                try Syscall.makeDirectory(Self.work, mode: 0o755)
+                // There already where the file system limits what is in them.
+                try Syscall.makeDirectories(Self.sealed, mode: 0o755)
+                try Syscall.makeDirectories(Self.work, mode: 0o755)
                 try Self.makeUpper(like: model)
             }
             return try Self.mount(project, layers: [], number: 1, identity, keeper)
@@ -107,7 +109,9 @@ package final class ProjectOverlay {
 
     /// Makes an empty upper directory; what is seen of the project's own directory is what its model has.
     private static func makeUpper(like model: FilePath?) throws(SyscallError) {
-        try Syscall.makeDirectory(Self.upper, mode: 0o755)
+        // Made where new directories come under the limit of what is there.
+        try Syscall.makeDirectory(Self.fresh, mode: 0o755)
+        try Syscall.rename(Self.fresh, to: Self.upper, replacing: false)
         guard let model else { return }
         let old = try Syscall.open(model, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         let new = try Syscall.open(Self.upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)

@@ -31,6 +31,7 @@ package final class RunningSandbox {
     private var paused: Set<CInt> = []
     private var ending: SandboxReport.Ending?
     private var intervention: SandboxReport.Intervention?
+    private var written: WrittenRoom?
     private var unrouted: UInt64 = 0
     private var outputBytes: Int64 = 0
     private var timers: [Int] = []
@@ -91,6 +92,17 @@ package final class RunningSandbox {
         guard grace > 0, command != nil else { return kill() }
         signal(SIGTERM)
         timers.append(loop.after(grace) { self.kill() })
+    }
+
+    /// Ends the command at once, for what has been written took more room than it may.
+    func end(_ reason: SandboxReport.Intervention, written: WrittenRoom) {
+        if intervention == nil, ending == nil { self.written = written }
+        end(reason, grace: 0)
+    }
+
+    /// Adds the files without a name that its processes have open below one of the places where `counts` says so.
+    func addNameless(to measure: inout RoomMeasure, where counts: ([UInt8]) -> Bool) {
+        watchdog?.addNameless(to: &measure, where: counts)
     }
 
     /// Sends a signal to the command and its process group, if it runs.
@@ -307,6 +319,7 @@ package final class RunningSandbox {
         report.fullPlaces = watchdog?.fullPlaces ?? []
         report.complaint = tail.complaint
         report.traffic = traffic
+        report.written = written
         report.outOfMemoryKills = (after?.oomKills ?? 0) - (before?.oomKills ?? 0)
         report.pidsLimitHits = (after?.pidsLimitHits ?? 0) - (before?.pidsLimitHits ?? 0)
         if watchdog?.sawMostTasks == true { report.pidsLimitHits = 1 }

@@ -60,7 +60,7 @@ extension Enforcement {
     /// Whether the kernel itself holds the limit, at every moment.
     var isHard: Bool {
         switch self {
-        case .cgroup, .rlimit, .tmpfs: true
+        case .cgroup, .rlimit, .tmpfs, .quota: true
         case .watchdog, .none: false
         }
     }

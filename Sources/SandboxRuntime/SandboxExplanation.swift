@@ -93,7 +93,8 @@ extension OneSandbox {
             user: command.user, capabilities: Self.names(command.capabilities, of: Self.capabilityNames),
             directory: command.directory, variables: command.variables,
             limits: LimitEnforcement.complete(
-                group.enforcement, for: policy.limits, scratchInMemory: spec.scratch == nil),
+                group.enforcement, for: policy.limits, scratchInMemory: spec.scratch == nil,
+                project: sandbox.keepsRoot ? .watchdog : nil),
             weaknesses: planner.weaknesses(sandbox),
             filterInstructions: filter.length, initFilterInstructions: initFilter.length,
             unlisted: SystemCallErrno.symbol(of: policy.seccomp.unlisted.errno),

@@ -84,6 +84,33 @@ struct SandboxProcesses: ~Copyable {
         return places.compactMap { path, place in (try? Syscall.fileSystem(of: place)).map { (path, $0) } }
     }
 
+    /// Adds files that processes have open and that have no name any more, each once, until the measure is over.
+    ///
+    /// `counts` is asked about their paths inside, as the kernel shows them (proc(5), `fd`).
+    func addNameless(to measure: inout RoomMeasure, where counts: ([UInt8]) -> Bool) {
+        let mark = Array(" (deleted)".utf8)
+        var seen: Set<[UInt64]> = []
+        guard let directory = try? Syscall.open(".", at: processes.number, O_RDONLY | O_DIRECTORY),
+            let entries = try? Syscall.directoryEntries(directory.number)
+        else { return }
+        for entry in entries where entry.name.first.map({ (48...57).contains($0) }) == true {
+            // A process may end at any moment, and close a file at any moment.
+            let path = FilePath(bytes: entry.name + Array("/fd".utf8))
+            guard let files = try? Syscall.open(path, at: processes.number, O_RDONLY | O_DIRECTORY) else { continue }
+            while !measure.isOver, let some = (try? Syscall.nextDirectoryEntries(files.number, bytes: 4096)) ?? nil {
+                for file in some {
+                    let name = TerminatedName(file.name)
+                    guard let link = try? Syscall.readLink(name, at: files.number),
+                        link.suffix(mark.count) == mark[...],
+                        counts(link), let status = try? Syscall.fileStatus(name, at: files.number), status.isRegular,
+                        status.links == 0, seen.insert([status.device, status.inode]).inserted
+                    else { continue }
+                    measure.add(nameless: Array(link.dropLast(mark.count)), status)
+                }
+            }
+        }
+    }
+
     /// Values of lines such as `VmPTE:      44 kB`, in bytes, 0 for one that is not there.
     private static func kibibytes(_ text: [UInt8], _ names: [String]) -> [Int64] {
         var values = [Int64](repeating: 0, count: names.count)

@@ -74,6 +74,14 @@ extension SandboxReport {
                     + "`\(policy.name)` if it had filled /tmp and has removed it since")
         }
         detail["full"] = .list(fullPlaces)
+        if fullPlaces.contains(StagePath.projectInside) {
+            detail["limit"] = .text(LimitName.project.rawValue)
+            let size = policy.limits.project.map { " of \($0) or \($0.files) files" } ?? ""
+            return Verdict(
+                .diskFull, "\(what) ended with exit code \(code) after the run had filled its project's room\(size)",
+                detail: detail, remedy: projectRemedy(policy))
+        }
+        detail["limit"] = .text(LimitName.scratch.rawValue)
         let places = fullPlaces.map { $0 == "/" ? "the file system of /tmp and the root" : $0 }
         let size = policy.limits.scratch.map { " of \($0)" } ?? ""
         return Verdict(
@@ -161,11 +169,41 @@ extension SandboxReport {
             return Verdict(
                 .diskFull, "\(what) was ended when the disk that runs are kept on was nearly full", detail: evidence,
                 remedy: "make room there: remove jobs with `cloche rm`, or write less to /project-dir and /data")
+        case .projectLimit: return tooMuch(what, .project, policy.limits.project, policy)
+        case .scratchLimit: return tooMuch(what, .scratch, policy.limits.scratch, policy)
         case .cancelled: return Verdict(.cancelled, "\(what) was cancelled", detail: evidence)
         case .siblingFailed:
             return Verdict(.cancelled, "\(what) was ended because another step failed", detail: evidence)
         case .interrupted: return Verdict(.interrupted, "\(what) was interrupted", detail: evidence)
         }
+    }
+
+    /// It was ended for what had been written.
+    private func tooMuch(_ what: String, _ name: LimitName, _ limit: ByteCount?, _ policy: SandboxPolicy) -> Verdict {
+        var detail = evidence
+        detail["limit"] = .text(name.rawValue)
+        if let limit {
+            detail["limit_bytes"] = .integer(limit.bytes)
+            detail["limit_files"] = .integer(limit.files)
+        }
+        var found = "more"
+        if let written {
+            detail["written_room_bytes"] = .integer(written.bytes)
+            detail["written_files"] = .integer(written.files)
+            detail["largest"] = .list(written.largest.map(\.path))
+            found = written.isTooDeep ? "directories too deep to be measured" : written.description
+        }
+        let size = limit.map { "\($0) or \($0.files) files" } ?? "its limit"
+        let place = name == .scratch ? "for changes that are thrown away" : "for what is kept"
+        return Verdict(
+            .diskFull, "\(what) was ended at the limit of \(size) \(place): there were \(found)", detail: detail,
+            remedy: name == .project
+                ? projectRemedy(policy)
+                : "raise `limits.scratch` of policy `\(policy.name)`, or write large files to /data")
+    }
+
+    private func projectRemedy(_ policy: SandboxPolicy) -> String {
+        "raise `limits.project` of policy `\(policy.name)`, remove what is not needed any more, or write large files to /data"
     }
 
     private func processorTime(_ what: String, _ policy: SandboxPolicy) -> Verdict {

@@ -25,6 +25,10 @@ package struct SandboxReport: Sendable {
         case outputLimit
         case outOfMemory
         case processorTime
+        /// What was written to the project, or to an environment that is built, takes more room than it may.
+        case projectLimit
+        /// What was written to be thrown away takes more room on the disk than it may.
+        case scratchLimit
         /// What is left of the disk is needed to tell of the run.
         case diskReserve
         case cancelled
@@ -67,6 +71,8 @@ package struct SandboxReport: Sendable {
     /// Places for throw-away changes that were full at the end.
     package var fullPlaces: [String] = []
     package var complaint: Complaint?
+    /// What had been written where it took more room than it may.
+    package var written: WrittenRoom?
     /// What it read from disks and wrote to them.
     package var traffic: DiskTraffic?
     /// What it asked its proxy for, where its network is filtered.
@@ -82,6 +88,10 @@ package enum SignalName {
         31: "SIGSYS",
     ]
 
-    /// The name, or the number where there is none.
-    package static func of(_ signal: Int32) -> String { names[signal] ?? "\(signal)" }
+    /// The name, or the number where there is none; those of real time count from the first that glibc leaves to programs.
+    package static func of(_ signal: Int32) -> String {
+        if let name = names[signal] { return name }
+        guard (34...64).contains(signal) else { return "\(signal)" }
+        return signal == 34 ? "SIGRTMIN" : "SIGRTMIN+\(signal - 34)"
+    }
 }

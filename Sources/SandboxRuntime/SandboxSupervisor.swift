@@ -29,21 +29,26 @@ package final class SandboxSupervisor {
     private var launches = 0
     private var running: [Int: RunningSandbox] = [:]
     private let proxy: EgressProxy?
+    private let projectEnforcement: Enforcement
+    private var projectWatch: RoomWatchdog?
+    private var scratchWatches: [Int: RoomWatchdog] = [:]
     private var filters: [(policy: SeccompPolicy, program: FilterProgram)] = []
 
     /// Builds the stage, starts the launcher, and takes on the supervisor's own id.
     ///
-    /// `keeper` is the number that `Confinement.enter` gave. `groups` are those of the steps, `enforcement`
-    /// tells what the groups hold, and `counters` reads the run's accounting.
+    /// `keeper` is the number that `Confinement.enter` gave. `groups` are those of the steps, `enforcement` tells what the
+    /// groups hold, `project` what holds the room of the project, and `counters` reads the run's accounting.
     package init(
         _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, view: ResourceView,
         initProgram: consuming OwnedFileDescriptor, keeper: Int32,
         groups: StepsEntry = .none, enforcement: [LimitReport] = [],
+        project projectEnforcement: Enforcement = .watchdog,
         counters: @escaping () -> CgroupUsage? = { nil }, timings: LaunchTimings? = nil
     ) throws(LaunchError) {
         self.identity = identity
         self.timings = timings
         self.enforcement = enforcement
+        self.projectEnforcement = projectEnforcement
         self.counters = counters
         self.initProgram = initProgram.release()
         launcher = try Launcher(
@@ -126,14 +131,58 @@ package final class SandboxSupervisor {
             onOutput: onOutput,
             onEnd: { report in
                 self.running[number] = nil
+                self.stopWatchingRoom(number)
                 self.removeScratch(number)
                 var report = report
+                if self.isProjectFull { report.fullPlaces.append(StagePath.projectInside) }
                 report.egress = self.proxy?.close(number)
                 onEnd(report)
             })
         running[number] = sandbox
         if running.count > 1 { for sandbox in running.values { sandbox.sharesGroup = true } }
+        watchRoom(of: spec, number)
         return sandbox
+    }
+
+    /// Looks after what is written to the disk, as far as no file system limits it.
+    private func watchRoom(of spec: SandboxSpec, _ number: Int) {
+        let limits = spec.policy.limits
+        if let limit = limits.project, projectEnforcement == .watchdog {
+            let trees = spec.writtenTrees(stage.spec)
+            if projectWatch == nil, !trees.isEmpty {
+                projectWatch = RoomWatchdog(
+                    limit, trees, loop: loop,
+                    nameless: { measure in
+                        for one in self.running.values { one.addNameless(to: &measure, where: spec.isProject) }
+                    },
+                    exceeded: { written in
+                        for one in self.running.values { one.end(.projectLimit, written: written) }
+                    })
+            }
+            projectWatch?.start()
+        }
+        if let limit = limits.scratch, stage.spec.scratch != nil {
+            let watch = RoomWatchdog(
+                limit, spec.thrownAwayTrees(number), loop: loop,
+                nameless: { measure in self.running[number]?.addNameless(to: &measure, where: spec.isThrownAway) },
+                exceeded: { self.running[number]?.end(.scratchLimit, written: $0) })
+            scratchWatches[number] = watch
+            watch.start()
+        }
+    }
+
+    private func stopWatchingRoom(_ number: Int) {
+        scratchWatches.removeValue(forKey: number)?.stop()
+        if running.isEmpty { projectWatch?.stop() }
+    }
+
+    /// Whether a quota of the file system leaves no room in the project.
+    private var isProjectFull: Bool {
+        guard projectEnforcement == .quota, let place = try? Syscall.openLocation(FilePath(StagePath.project)),
+            let room = try? Syscall.fileSystem(of: place.number)
+        else { return false }
+        // Less than what one directory takes.
+        return room.freeBytes < 16384 || (room.files > 0 && room.freeFiles == 0)
     }
 
     /// Makes the network of a sandbox and hands its sockets to the proxy; gives a descriptor of the namespace.

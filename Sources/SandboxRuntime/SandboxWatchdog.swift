@@ -63,6 +63,11 @@ final class SandboxWatchdog {
     /// File systems in memory that are full now, by their path inside.
     var fullPlaces: [String] { processes.room().filter { $0.system.isFull }.map(\.path) }
 
+    /// Adds the files without a name that are open below the places that count.
+    func addNameless(to measure: inout RoomMeasure, where counts: ([UInt8]) -> Bool) {
+        processes.addNameless(to: &measure, where: counts)
+    }
+
     /// Whether the number of processes has been seen at its limit; process 1 does not count.
     var sawMostTasks: Bool {
         guard let peakTasks, let most = limits.tasks else { return false }

@@ -18,6 +18,9 @@ package struct StageSpec: Sendable, Hashable, Codable {
         /// Names in the writable directory: what is written now, the kernel's work directory, and what was set aside.
         package static let upper = "project", work = "work", layers = "layers"
 
+        /// Those in which the others are made: what is written to the project is below them, and the upper directory.
+        package static let roots = [work, layers]
+
         /// Layers that earlier attempts at the run have left; no link leads to them.
         package struct Kept: Sendable, Hashable, Codable {
             /// The directory of the run.
@@ -158,6 +161,8 @@ package enum StagePath {
     /// Where sandboxes see what they share.
     package static let data = "/data"
     static let project = "/project"
+    /// Where sandboxes see the project.
+    static let projectInside = "/project-dir"
     static let skeleton = "/skeleton"
     static let devices = "/dev"
     static let hostProcesses = "/host-proc"

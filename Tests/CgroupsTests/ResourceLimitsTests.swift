@@ -44,14 +44,14 @@ struct ResourceLimitsTests {
     @Test func `a document has bytes, seconds and names in snake case, and is read back`() throws {
         let limits = ResourceLimits(
             memory: .mebibytes(64), pids: 32, cpus: 1.5, wallTime: .milliseconds(1500), cpuTime: .seconds(2),
-            openFiles: 256, scratch: .mebibytes(1), output: ByteCount(10))
+            openFiles: 256, scratch: .mebibytes(1), project: .mebibytes(2), output: ByteCount(10))
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         let document = try encoder.encode(limits)
         #expect(
             String(decoding: document, as: UTF8.self)
                 == #"{"cpu_time":2,"cpus":1.5,"memory":67108864,"open_files":256,"#
-                + #""output":10,"pids":32,"scratch":1048576,"wall_time":1.5}"#)
+                + #""output":10,"pids":32,"project":2097152,"scratch":1048576,"wall_time":1.5}"#)
         #expect(try JSONDecoder().decode(ResourceLimits.self, from: document) == limits)
         #expect(try JSONDecoder().decode(ResourceLimits.self, from: Data("{}".utf8)) == ResourceLimits())
     }
@@ -68,7 +68,7 @@ struct ResourceLimitsTests {
     @Test func `every limit that is set has a value under its name`() {
         let limits = ResourceLimits(
             memory: .mebibytes(1), pids: 1, cpus: 1, wallTime: .seconds(1), cpuTime: .seconds(1), openFiles: 1,
-            scratch: .mebibytes(1), output: .mebibytes(1))
+            scratch: .mebibytes(1), project: .mebibytes(1), output: .mebibytes(1))
         for name in LimitName.allCases {
             #expect(limits.value(of: name) == (name.unit == .bytes ? 1_048_576 : 1))
             #expect(ResourceLimits().value(of: name) == nil)

@@ -69,6 +69,42 @@ extension EndToEnd {
             #expect(results.values.allSatisfy { $0.hasPrefix("open") }, "\(results)")
         }
 
+        @Test(
+            "and out of one of runc, without a filter",
+            .enabled(
+                if: Cloche.isRoot && FileManager.default.isExecutableFile(atPath: "/usr/sbin/runc"),
+                "runc is not installed, or this is not root"))
+        func otherControl() throws {
+            let directory = try Self.project()
+            for name in ["rootfs/mnt", "rootfs/tmp", "state"] {
+                try FileManager.default.createDirectory(
+                    atPath: "\(directory.path)/\(name)", withIntermediateDirectories: true)
+            }
+            try FileManager.default.moveItem(
+                atPath: directory.path + "/cloche-prove", toPath: directory.path + "/rootfs/mnt/cloche-prove")
+            let runc = "/usr/sbin/runc"
+            #expect(try StartedCommand(runc, ["spec"], directory: directory.path).wait(timeout: 10).status == 0)
+            let file = URL(filePath: directory.path + "/config.json")
+            var spec = try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any] ?? [:]
+            var process = spec["process"] as? [String: Any] ?? [:]
+            process["terminal"] = false
+            process["user"] = ["uid": 1000, "gid": 1000]
+            process["capabilities"] = [String: Any]()
+            process["args"] = [
+                "/mnt/cloche-prove", "calls.clone3", "calls.splice", "calls.keyrings", "calls.unshare", "calls.ptrace",
+                "init.read", "network.vsock", "network.netlink",
+            ]
+            spec["process"] = process
+            try JSONSerialization.data(withJSONObject: spec).write(to: file)
+            let name = "cloche-control-\(UUID().uuidString.prefix(8))"
+            let result = try StartedCommand(
+                runc, ["--root", directory.path + "/state", "run", name], directory: directory.path
+            ).wait(timeout: 30)
+            let results = Self.results(result.output)
+            #expect(results.count == 8, "\(result.output) \(result.errors)")
+            #expect(results.values.allSatisfy { $0.hasPrefix("open") }, "\(results)")
+        }
+
         @Test("what uses up the kernel's objects stops at the sandbox's share")
         func exhaustion() throws {
             let directory = try Self.project()

@@ -16,6 +16,14 @@ extension EndToEnd {
             }
         }
 
+        @Test("a command begins with no signal blocked or ignored, and with a plain umask")
+        func signalsAtTheStart() throws {
+            // Without a shell, which would set its own.
+            let result = try Cloche.run("exec", "--", "grep", "-E", "^(Umask|SigBlk|SigIgn):", "/proc/self/status")
+            let none = String(repeating: "0", count: 16)
+            #expect(result.output == "Umask:\t0002\nSigBlk:\t\(none)\nSigIgn:\t\(none)\n", "\(result.errors)")
+        }
+
         @Test("options mean the same in either spelling")
         func spellings() throws {
             let directory = try TemporaryDirectory()

@@ -135,6 +135,17 @@ extension EndToEnd {
             #expect(result.output == "character special file 1 3\n", "\(result.errors)")
         }
 
+        @Test("a device of the host that is not what its name says is shown to nobody")
+        func falseDevice() throws {
+            let script = "mount --bind /dev/zero /dev/urandom && exec \"$0\" exec -- echo ran"
+            let result = try StartedCommand(
+                "/usr/bin/unshare", ["-m", "sh", "-c", script, try Cloche.program()],
+                environment: ["CLOCHE_HOME": try Cloche.home.get()]
+            ).wait(timeout: 30)
+            #expect(result.status == 125 && result.output == "", "\(result.errors)")
+            #expect(result.errors.contains("open the device `/dev/urandom`"), "\(result.errors)")
+        }
+
         @Test(
             "links in place of the files that name the sandbox change nothing outside",
             arguments: ["default", "online"])

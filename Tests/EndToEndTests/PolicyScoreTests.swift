@@ -12,7 +12,7 @@ extension EndToEnd {
                 listed.split(separator: "\n").compactMap { $0.split(separator: "\t").first.map(String.init) })
             #expect(names.count > 140)
             var open = "extends: default\nnetwork: host\ndata: rw\nlimits: {"
-            open += ["memory", "pids", "cpus", "wall_time", "cpu_time", "open_files", "scratch", "output"]
+            open += ["memory", "pids", "cpus", "wall_time", "cpu_time", "open_files", "scratch", "project", "output"]
                 .map { "\($0): unlimited" }.joined(separator: ", ")
             let policy = try PolicyFile(
                 open

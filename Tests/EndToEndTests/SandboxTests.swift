@@ -175,6 +175,14 @@ extension EndToEnd {
             #expect(try value(expression) == "EPERM")
         }
 
+        @Test("no user namespace can be made, even where a policy allows the calls")
+        func userNamespaces() throws {
+            let policy = try PolicyFile("extends: default\nseccomp: {allow: [unshare, clone]}\n")
+            let program = Self.prelude + "print(call(272, 0x10000000), call(56, 0x10000011, 0, 0, 0, 0))"
+            let result = try Cloche.python(program, policy: policy.name)
+            #expect(result.output == "ENOSPC ENOSPC\n", "\(result.errors)")
+        }
+
         @Test("ordinary work is not refused") func ordinaryWork() throws {
             let program = """
                 import os, threading, multiprocessing, subprocess, socket, tempfile

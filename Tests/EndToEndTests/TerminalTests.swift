@@ -40,6 +40,36 @@ extension EndToEnd {
             #expect(result.status == 4)
         }
 
+        @Test("a shell inside stops jobs and takes them up again, and `cloche` itself is not stopped")
+        func jobControl() throws {
+            let result = try inTerminal(
+                "exec -- bash --norc -i",
+                typing: ["sleep 100\n", "\u{1A}", "jobs\nfg\n", "\u{3}", "echo after $?\nexit 4\n", ""])
+            #expect(result.output.contains("Stopped"), "\(result.output)")
+            #expect(result.output.contains("after 130\r\n"), "\(result.output)")
+            #expect(result.status == 4)
+        }
+
+        @Test("a change of the window's size is passed on while a command runs")
+        func resized() throws {
+            let (cloche, home) = (try Cloche.program(), try Cloche.home.get())
+            // `script` has a terminal of its own, whose size another process changes.
+            let line =
+                "tty > \"$SIZE\"; \(cloche) exec -- bash -c "
+                + "'trap \"stty size; exit 5\" WINCH; echo ready; for n in $(seq 100); do sleep 0.1; done'"
+            let directory = try TemporaryDirectory()
+            let running = try StartedCommand(
+                "/usr/bin/script", ["-qec", line, "/dev/null"],
+                environment: ["CLOCHE_HOME": home, "SIZE": directory.path + "/tty", "PATH": "/usr/bin:/bin"])
+            defer { running.signal(SIGKILL) }
+            try #require(eventually(within: 20) { running.output.contains("ready") }, "\(running.output)")
+            let terminal = try directory.read("tty").trimmingCharacters(in: .newlines)
+            _ = try StartedCommand("/usr/bin/stty", ["-F", terminal, "cols", "77", "rows", "33"]).wait(timeout: 5)
+            let result = running.wait(timeout: 20)
+            #expect(result.output.contains("33 77"), "\(result.output)")
+            #expect(result.status == 5)
+        }
+
         @Test("the host's terminal is as it was afterwards, also when the sandbox was killed")
         func restored() throws {
             for end in ["exit 0", "kill -9 $$"] {

@@ -130,6 +130,17 @@ extension EndToEnd {
                 }, "\(left())")
         }
 
+        @Test(
+            "every way out that is known is closed for users as well", .timeLimit(.minutes(1)),
+            arguments: [true, false])
+        func escapes(hasRange: Bool) throws {
+            let result = try User(hasRange: hasRange).run("system", "doctor", "--prove", "--json")
+            let escapes = try result.value("escapes") as? [[String: Any]] ?? []
+            #expect(escapes.count > 120, "\(result.errors)")
+            let open = escapes.filter { $0["result"] as? String == "open" }
+            #expect(open.isEmpty, "\(open)")
+        }
+
         /// A service of the user's, which commands find whether they have the run-time directory or not.
         private func serves(_ user: User, _ project: TestProject) throws {
             for directory in [nil, user.home + "/run"] {

@@ -19,6 +19,7 @@ import Testing
               cpu_time: 3600
               open_files: "4096"
               scratch: 1GiB
+              project: 32GiB
               output: unlimited
             seccomp:
               allow: [ptrace]
@@ -36,7 +37,7 @@ import Testing
             policy.limits
                 == ResourceLimits(
                     memory: .mebibytes(2048), pids: 512, cpus: 1.5, wallTime: .seconds(5400), cpuTime: .seconds(3600),
-                    openFiles: 4096, scratch: .mebibytes(1024), output: nil))
+                    openFiles: 4096, scratch: .mebibytes(1024), project: .mebibytes(32768), output: nil))
         #expect(policy.seccomp.name == "lab")
         #expect(policy.seccomp.verdict(call: "ptrace", arguments: []) == .allow)
         #expect(throws: Never.self) { try policy.seccomp.validate() }
@@ -109,7 +110,8 @@ import Testing
         let error = try #require(throws: PolicyError.self) { try lab("limits: {memroy: 1GiB}") }
         #expect(
             error.hint
-                == "`limits` has the keys memory, pids, cpus, wall_time, cpu_time, open_files, scratch, output")
+                == "`limits` has the keys memory, pids, cpus, wall_time, cpu_time, open_files, scratch, project, output"
+        )
     }
 
     @Test func `a contradiction is told where the second half of it stands`() {

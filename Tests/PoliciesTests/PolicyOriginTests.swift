@@ -58,6 +58,9 @@ import Testing
             #expect(text.contains(part), "\(part): \(text)")
         }
         #expect(BuiltInPolicies.strict.sentences.contains("it has no /data"))
+        let open = "nothing limits what it writes to /data, but for the disk"
+        #expect(BuiltInPolicies.standard.sentences.contains(open))
+        #expect(!text.contains(open) && !BuiltInPolicies.strict.sentences.contains(open))
     }
 }
 

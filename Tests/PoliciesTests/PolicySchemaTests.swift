@@ -159,7 +159,7 @@ private func isValid(_ document: Document, _ schema: PolicySchema.Value) -> Bool
         func word(_ words: [String]) -> Document { .text(pick(words)) }
         func value(_ name: LimitName) -> Document {
             switch name {
-            case .memory, .scratch, .output:
+            case .memory, .scratch, .project, .output:
                 word(["512MiB", "1.5 GiB", "2g", "4096", "unlimited", "64kb", "1TB", "0B", "x", "1e3MiB", "10 B"])
             case .pids, .openFiles: pick([.integer(64), .integer(1), .text("128"), .text("unlimited"), .text("many")])
             case .cpus: pick([.integer(2), .text("1.5"), .text("unlimited"), .text("0"), .text("two")])

@@ -7,12 +7,13 @@ import Testing
 struct LimitEnforcementTests {
     private static let limits = ResourceLimits(
         memory: .mebibytes(512), pids: 64, cpus: 1.5, wallTime: .seconds(60), cpuTime: .seconds(30), openFiles: 16,
-        scratch: .mebibytes(64), output: .mebibytes(1))
+        scratch: .mebibytes(64), project: .mebibytes(128), output: .mebibytes(1))
 
     private func complete(
-        _ groups: [LimitReport], for limits: ResourceLimits = limits, inMemory: Bool = true
+        _ groups: [LimitReport], for limits: ResourceLimits = limits, inMemory: Bool = true,
+        project: Enforcement? = .watchdog
     ) -> [LimitName: LimitReport] {
-        let reports = LimitEnforcement.complete(groups, for: limits, scratchInMemory: inMemory)
+        let reports = LimitEnforcement.complete(groups, for: limits, scratchInMemory: inMemory, project: project)
         #expect(Set(reports.map(\.name)).count == reports.count)
         return Dictionary(reports.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
@@ -57,7 +58,20 @@ struct LimitEnforcementTests {
 
     @Test func `scratch is held where it is in memory`() {
         #expect(complete([])[.scratch]?.enforcement == .tmpfs)
-        #expect(complete([], inMemory: false)[.scratch]?.enforcement == Enforcement.none)
+        #expect(complete([], inMemory: false)[.scratch]?.enforcement == .watchdog)
+    }
+
+    @Test func `the project is held by what holds it, and where its changes are thrown away by scratch`() {
+        #expect(complete([])[.project]?.enforcement == .watchdog)
+        #expect(complete([])[.project]?.remark?.contains("now and then") == true)
+        #expect(complete([], project: .quota)[.project]?.enforcement == .quota)
+        #expect(complete([], project: .quota)[.project]?.remark == nil)
+        #expect(complete([], project: nil)[.project]?.enforcement == .tmpfs)
+        var wide = Self.limits
+        wide.scratch = .mebibytes(256)
+        #expect(complete([], for: wide, project: nil)[.project]?.enforcement == Enforcement.none)
+        wide.scratch = nil
+        #expect(complete([], for: wide, project: nil)[.project]?.enforcement == Enforcement.none)
     }
 
     @Test func `limits that are not set are not reported`() {

@@ -69,7 +69,7 @@ extension ReportSample {
             "a signal", .ended(.signalled(11)), .signal, ["ended by signal SIGSEGV"], exitCode: 139,
             detail: ["signal": .text("SIGSEGV")]),
         Self("a kill from inside", .ended(.signalled(9)), .signal, ["signal SIGKILL"], exitCode: 137),
-        Self("a signal of real time", .ended(.signalled(40)), .signal, ["signal 40"], exitCode: 168),
+        Self("a signal of real time", .ended(.signalled(40)), .signal, ["signal SIGRTMIN+6"], exitCode: 168),
         Self("a lost process 1", .lost, .signal, ["process 1", "killed"], exitCode: 125),
         Self(
             "a missing program", .notExecuted(missing: true, reason: "No such file or directory"), .exit,

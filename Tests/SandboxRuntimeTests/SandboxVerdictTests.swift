@@ -144,11 +144,30 @@ struct SandboxVerdictTests {
         #expect(verdict.cause == .signal)
     }
 
+    @Test func `what was written too much is named, with the limit to raise`() {
+        var ended = report(.ended(.signalled(9)))
+        ended.intervention = .projectLimit
+        var written = WrittenRoom()
+        (written.bytes, written.files) = (12 << 20, 3)
+        written.largest = [.init(path: "/project-dir/x", bytes: 11 << 20, files: 1)]
+        ended.written = written
+        var policy = ReportSample.policy
+        policy.limits.project = .mebibytes(10)
+        let verdict = ReportSample.verdict(ended, under: policy)
+        #expect(verdict.cause == .diskFull)
+        #expect(verdict.summary.contains("10MiB or 4096 files"), "\(verdict.summary)")
+        #expect(verdict.summary.contains("12MiB in 3 files, most of it in `/project-dir/x` (11MiB)"))
+        #expect(verdict.remedy?.contains("`limits.project`") == true)
+        #expect(verdict.detail["limit"] == .text("project"))
+    }
+
     @Test(
         "signals have their names",
         arguments: [
             (1, "SIGHUP"), (2, "SIGINT"), (6, "SIGABRT"), (7, "SIGBUS"), (8, "SIGFPE"), (9, "SIGKILL"), (11, "SIGSEGV"),
-            (13, "SIGPIPE"), (15, "SIGTERM"), (24, "SIGXCPU"), (25, "SIGXFSZ"), (31, "SIGSYS"), (34, "34"), (64, "64"),
+            (13, "SIGPIPE"), (15, "SIGTERM"), (24, "SIGXCPU"), (25, "SIGXFSZ"), (31, "SIGSYS"), (32, "32"),
+            (34, "SIGRTMIN"),
+            (64, "SIGRTMIN+30"),
         ])
     func signals(number: Int32, name: String) {
         #expect(SignalName.of(number) == name)

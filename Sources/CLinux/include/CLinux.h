@@ -107,6 +107,14 @@ struct CLinux_room {
 };
 /// fstatfs(2).
 int CLinux_fstatfs(int descriptor, struct CLinux_room *room);
+/// Whether the file system holds limits of projects (quotactl_fd(2), Q_XGETQSTAT): 1 or 0, below 0 where it has no quotas.
+int CLinux_project_limits_held(int descriptor);
+/// FS_IOC_FSSETXATTR: puts a directory, and all that is made in it from now on, into a project.
+int CLinux_set_project(int descriptor, uint32_t project);
+/// quotactl_fd(2), Q_SETQUOTA: the most that a project may have; 0 is no limit.
+int CLinux_set_project_limits(int descriptor, uint32_t project, uint64_t bytes, uint64_t files);
+/// quotactl_fd(2), Q_GETQUOTA: what a project has.
+int CLinux_project_usage(int descriptor, uint32_t project, uint64_t *bytes, uint64_t *files);
 /// landlock_create_ruleset(2) asked for the version of the interface that the kernel has; below 0 where it has none.
 int CLinux_landlock_version(void);
 /// sched_getaffinity(2) of this process.
