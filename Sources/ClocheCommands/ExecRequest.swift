@@ -48,6 +48,12 @@ struct ExecRequest: Hashable {
             return try json ? context.print(json: explanation) : context.print(SandboxDescription(explanation).text)
         }
         context.sayClips(of: policy)
+        do {
+            try DeviceChecks.check(policy, for: store.identity, context)
+        } catch {
+            store.forget(sandbox: name)
+            throw error
+        }
         timings?.mark("read the command line, the policy and the environment")
         do throws(LaunchError) {
             try start(request, store, context, timings)
@@ -76,6 +82,9 @@ struct ExecRequest: Hashable {
             {
                 context.say("cloche: \(printable(result.verdict.summary))")
                 if let remedy = result.verdict.remedy { context.say("hint: \(printable(remedy))") }
+            }
+            for (index, line) in result.report.networkRefusals(beside: result.verdict).enumerated() {
+                context.say((index == 0 ? "cloche: " : "") + printable(line))
             }
             return result.exitCode
         }

@@ -25,7 +25,7 @@ struct HostChecks {
     /// Everything, in the order in which it matters.
     static func all() -> [Check] {
         [store(), room(), identity(), sandbox(), sockets(), scratch(), projectRoom()] + controlGroups() + programs()
-            + tunDevice()
+            + tunDevice() + DeviceChecks.all(for: HostIdentity.choose())
     }
 
     private static func store() -> Check {

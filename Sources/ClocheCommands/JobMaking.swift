@@ -34,6 +34,7 @@ struct JobMaking {
         let plan = try JobCreation.plan(request)
         for warning in plan.warnings { context.say("warning: \(warning)") }
         context.sayClips(of: request.policy)
+        try DeviceChecks.check(request.policy, for: store.identity, context)
         let (snapshot, tree, lease) = try capture(plan.project)
         defer { lease.end() }
         let provider = try context.environments(store)

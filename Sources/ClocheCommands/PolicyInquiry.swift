@@ -68,6 +68,7 @@ struct PolicyInquiry {
         case .call(let name, let arguments): return policy.answer(call: name, arguments: arguments)
         case .read(let path): return file(files.answer(.read, path), path, policy)
         case .write(let path): return file(files.answer(.write, path), path, policy)
+        case .open(let path): return file(files.answer(.open, path), path, policy)
         case .execute(let path):
             let candidates = path.contains("/") ? [path] : search.split(separator: ":").map { "\($0)/\(path)" }
             let answers = candidates.map { (path: $0, answer: files.answer(.execute, $0)) }
@@ -79,9 +80,10 @@ struct PolicyInquiry {
 
     private static func file(_ answer: PlannedFiles.Answer, _ path: String, _ policy: SandboxPolicy) -> PolicyAnswer {
         let isData = path == "/data" || path.hasPrefix("/data/")
-        return PolicyAnswer(
-            answer.isAllowed, answer.reason,
-            rule: isData && policy.data != .none ? "data" : path.hasPrefix("/project-dir") ? "project" : "root")
+        let rule =
+            isData && policy.data != .none
+            ? "data" : path.hasPrefix("/project-dir") ? "project" : path.hasPrefix("/dev/") ? "devices" : "root"
+        return PolicyAnswer(answer.isAllowed, answer.reason, rule: rule)
     }
 }
 
@@ -123,6 +125,7 @@ extension PolicyInquiry {
         switch question {
         case .read(let path): return Order(text: "read \(path)")
         case .write(let path): return Order(text: "write \(path)")
+        case .open(let path): return Order(text: "open \(path)")
         case .execute(let path): return path.contains("/") ? Order(text: "execute \(path)") : nil
         case .connect(.ipv4, let port), .connect(.ipv6, let port):
             guard case .connect(let address, _) = question else { return nil }
@@ -141,6 +144,7 @@ extension PolicyInquiry {
     private mutating func note(_ word: String, _ value: Int32, of order: Order, at number: Int) {
         let errno = word == "failed" ? Errno(rawValue: value) : nil
         answers[number].outcome = errno.map { "it failed with \(SystemCallErrno.symbol(of: $0))" } ?? Self.text(word)
+        let hasNoDriver = errno == .noSuchAddressOrDevice || errno == .operationNotSupportedByDevice
         switch questions[number] {
         case .call(let name, _):
             let outcome: CallProbe.Outcome =
@@ -155,7 +159,10 @@ extension PolicyInquiry {
             answers[number].proof =
                 word == "waiting" || errno == .invalidArgument
                 ? .unknown : errno.map { refusals.contains($0) ? .refused : .allowed } ?? .allowed
-        case .read, .write, .execute:
+        case .open where hasNoDriver, .write where hasNoDriver:
+            // The node is there and may be opened; its driver finds no device behind it.
+            answers[number].proof = .unknown
+        case .read, .write, .open, .execute:
             answers[number].proof = word == "returned" ? .allowed : .refused
         }
     }

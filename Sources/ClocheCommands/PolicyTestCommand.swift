@@ -11,7 +11,7 @@ struct PolicyTestCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "test", abstract: "Ask whether a policy allows something, or run a command under it.",
         discussion: """
-            Questions: `connect HOST:PORT`, `read PATH`, `write PATH`, `exec PATH`, `syscall NAME [ARGUMENT...]`.
+            Questions: `connect HOST:PORT`, `read PATH`, `write PATH`, `open PATH`, `exec PATH`, `syscall NAME [ARGUMENT...]`.
             They are answered from the plan of a sandbox that is not started. With --prove one is, and does each.
             Exit code 0: all is allowed; 1: something is refused, or cannot be told.
 
@@ -54,6 +54,8 @@ struct PolicyTestCommand: ParsableCommand {
         }
         var wishes = SandboxWishes()
         wishes.project = project
+        // Questions alone are answered wherever the policy is written.
+        if prove || !command.isEmpty { try DeviceChecks.check(policy, for: store.identity, context) }
         guard command.isEmpty else {
             let request = try wishes.request(command, under: shown, in: record, of: store)
             try PolicyTrial(request, store: store, context: context, json: output.json).run()

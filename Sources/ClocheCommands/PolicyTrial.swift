@@ -94,9 +94,23 @@ struct PolicyTrial {
                     summary: "it tried to reach a network", rule: "network", reason: "the policy gives no network",
                     count: Int(clamping: packets), opens: "network: outbound"))
         }
+        refusals += (result.report.egress?.refused ?? []).map { record in
+            let own = PolicyEdit(allowing: record, in: policy)
+            if let own { edit.add(own) }
+            return Report.Refusal(
+                summary: record.refusalSummary, rule: "network.allow", reason: record.reason ?? "", count: 1,
+                opens: own == nil ? nil : record.opens.map { "network: {allow: [\"\($0)\"]}" })
+        }
+        if packets > 0, policy.network == .filtered {
+            refusals.append(
+                .init(
+                    summary: "it tried to reach an address that no rule names", rule: "network.allow",
+                    reason: "there is no way to it", count: Int(clamping: packets), opens: nil))
+        }
+        let connections = (result.report.egress?.refusals ?? 0) - (result.report.egress?.refused.count ?? 0)
         return Report(
             policy: policy.name, exitCode: result.exitCode, verdict: result.verdict, refusals: refusals,
-            more: result.report.unrecordedDenials, edit: edit.isEmpty ? nil : edit.yaml)
+            more: result.report.unrecordedDenials + connections, edit: edit.isEmpty ? nil : edit.yaml)
     }
 
     private func tell(_ report: Report) {

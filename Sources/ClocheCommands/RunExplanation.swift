@@ -51,12 +51,14 @@ struct RunExplanation: Encodable {
         sentences = pinned.sentences
         let finder = RefusalFinder(pinned, catalogue, isCurrent: policy.state == .current)
         let denials = run.attempt > 0 ? directory.attempt(run.attempt).denials() : []
+        let connections = run.attempt > 0 ? directory.attempt(run.attempt).network() : NetworkUse()
         let steps = try store.database.steps(of: run.address).filter { step == nil || $0.uuid == step?.uuid }
         var whole = PolicyEdit(base: pinned.name)
         refusals = []
         for step in steps {
             let title = step.title.isEmpty ? step.uuid : step.title
             var found = denials.filter { $0.step == step.uuid }.map { finder.refusal($0.denial, step: title) }
+            found += finder.refusals(connections.records.filter { $0.step == step.uuid }, step: title)
             if let verdict = step.verdict { found += finder.refusals(verdict, step: title) }
             for (refusal, edit) in found {
                 refusals.append(refusal)
@@ -133,7 +135,15 @@ private struct RefusalFinder {
     /// What a step's end says of networks and limits.
     func refusals(_ verdict: Verdict, step: String) -> [Found] {
         var found: [Found] = []
-        if case .integer(let count)? = verdict.detail["network_attempts"] {
+        if case .integer(let count)? = verdict.detail["network_attempts"], policy.network == .filtered {
+            var refusal = refusal(
+                verdict, step, count: Int(clamping: count), key: "network.allow",
+                "there is no way to what no rule names")
+            refusal.summary = "it tried to reach an address that no rule names"
+            refusal.obstacle =
+                "nobody knows which address it was: let it connect by name, or through the proxy of `http_proxy`"
+            found.append((refusal, nil))
+        } else if case .integer(let count)? = verdict.detail["network_attempts"] {
             var edit = PolicyEdit(base: policy.name)
             edit.network = "outbound"
             found.append(
@@ -149,6 +159,32 @@ private struct RefusalFinder {
                     PolicyEdit(raising: name, of: policy), key: "limits.\(name.rawValue)"))
         }
         return found
+    }
+
+    /// The most destinations that are told of.
+    private static let destinationLimit = 64
+
+    /// What a step asked for of a filtered network and did not get: one for each destination.
+    func refusals(_ records: [EgressRecord], step: String) -> [Found] {
+        var order: [String] = []
+        var refused: [String: (record: EgressRecord, count: Int)] = [:]
+        for record in records where record.verdict == .refused {
+            let destination = record.destination
+            if refused[destination] == nil, order.count < Self.destinationLimit { order.append(destination) }
+            refused[destination] = (record, (refused[destination]?.count ?? 0) + 1)
+        }
+        return order.compactMap { refused[$0] }.map { record, count in
+            var refusal = RunExplanation.Refusal(
+                step: step, summary: record.refusalSummary, count: count, rule: "network.allow",
+                reason: record.reason ?? "", place: current?.origin(of: "network.allow")?.description)
+            let edit = PolicyEdit(allowing: record, in: policy)
+            if edit == nil {
+                refusal.obstacle =
+                    record.via == .dns
+                    ? "the port is not known: add `\(record.host):PORT` to `network.allow`" : "no rule can allow it"
+            }
+            return finish(refusal, edit, key: "network")
+        }
     }
 
     private func refusal(

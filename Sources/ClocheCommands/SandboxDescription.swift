@@ -19,6 +19,7 @@ struct SandboxDescription {
             "process 1    an id of its own, no capabilities, a filter of \(facts.initFilterInstructions) instructions",
             "namespaces   user, \(facts.namespaces.joined(separator: ", "))",
             "network      \(facts.network)" + (facts.networkAllow.map { ": \($0.joined(separator: ", "))" } ?? ""),
+            "devices      \(facts.devices.isEmpty ? "none but null, zero, full, random, urandom and tty" : list(facts.devices))",
             "user ids     \(facts.users.joined(separator: "; ")) (inside, outside, count)",
             "group ids    \(facts.groups.joined(separator: "; "))", "", "of the host, taken along:",
         ]

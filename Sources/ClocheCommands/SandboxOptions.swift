@@ -72,6 +72,7 @@ extension SandboxWishes {
         }
         var stage = StageSpec(environments: [.init(layers: environment.layers)])
         stage.connect(policy.network)
+        stage.devices = DeviceSearch(policy.devices, for: store.identity).found
         if policy.data != .none {
             sandbox.mounts.append(.init(.bind(stage.binds.count), at: "/data"))
             stage.binds.append(.init(source: try data(policy, store), readOnly: policy.data == .readOnly))

@@ -94,6 +94,12 @@ struct Flow: ~Copyable {
         return true
     }
 
+    /// Makes room for more bytes at once, where the kernel lets this user have it (pipe(7), `pipe-user-pages-soft`).
+    func widen(to bytes: Int) { _ = try? Syscall.fcntl(pipe.writing.number, Self.setPipeSize, bytes) }
+
+    /// F_SETPIPE_SZ, which Glibc's module does not show.
+    private static let setPipeSize: CInt = 1031
+
     /// Reads the beginning of an answer; whether there is something to do now.
     private mutating func mark(_ from: CInt) throws(SyscallError) -> Bool {
         var buffer = [UInt8](repeating: 0, count: 16384)

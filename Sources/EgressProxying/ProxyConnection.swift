@@ -35,6 +35,11 @@ final class ProxyConnection {
     var ownBytes = 0
     var farewell: ArraySlice<UInt8> = []
     private var incomingMark: Int64 = 0
+    /// Whether its pipes have been widened.
+    private(set) var isWide = false
+
+    /// Bytes after which wider pipes pay, and how wide they become.
+    private static let muchData: Int64 = 4 << 20, wideSize = 1 << 20
 
     init(number: UInt64, sandbox: Int, client: consuming OwnedFileDescriptor, now: Double) {
         self.number = number
@@ -76,6 +81,20 @@ final class ProxyConnection {
         if try incoming?.pump(host, client.number) ?? false { isBusy = true }
         try watchForMore(now)
         return isBusy
+    }
+
+    /// Widens the pipe that carries much; whether it has done so now.
+    func widen() -> Bool {
+        guard !isWide else { return false }
+        if incoming?.moved ?? 0 > Self.muchData {
+            incoming?.widen(to: Self.wideSize)
+        } else if outgoing?.moved ?? 0 > Self.muchData {
+            outgoing?.widen(to: Self.wideSize)
+        } else {
+            return false
+        }
+        isWide = true
+        return true
     }
 
     /// Whether nothing more will be moved.

@@ -15,6 +15,7 @@ extension ProxyServer {
             case .handshake: try readHandshake(connection)
             case .relaying:
                 if try connection.relay(at: now) { goOnLater(connection) }
+                if wideConnections < Self.mostWideConnections, connection.widen() { wideConnections += 1 }
                 if connection.isOver { finish(connection) }
             case .refusing: try sendFarewell(connection)
             // Edge by edge: what the program has sent meanwhile is found when the host is connected to.
@@ -100,7 +101,9 @@ extension ProxyServer {
         switch destination.host {
         case .address(let address):
             guard let rule = sandbox.rules.rule(for: address, port: destination.port) else {
-                return refuse(connection, "no rule of `network.allow` names the address and port `\(destination)`")
+                return refuse(
+                    connection, "no rule of `network.allow` names the address and port `\(destination)`",
+                    opens: destination.description)
             }
             connection.record?.rule = rule.description
             connection.candidates = [address]
@@ -112,8 +115,8 @@ extension ProxyServer {
                     connection,
                     others.isEmpty
                         ? "no rule of `network.allow` names `\(destination)`"
-                        : "rules of `network.allow` name `\(name)` with the port \(others.map(String.init).joined(separator: ", ")), and not \(destination.port)"
-                )
+                        : "rules of `network.allow` name `\(name)` with the port \(others.map(String.init).joined(separator: ", ")), and not \(destination.port)",
+                    opens: destination.description)
             }
             connection.record?.rule = rule.description
             resolve(name, destination.port, connection)
@@ -134,8 +137,8 @@ extension ProxyServer {
                     let shown = addresses.prefix(4).map(\.description).joined(separator: ", ")
                     return self.refuse(
                         connection,
-                        "`\(name)` has the address \(shown), which is not public: only a rule for that address and port opens it"
-                    )
+                        "`\(name)` has the address \(shown), which is not public: only a rule for that address and port opens it",
+                        opens: addresses.first.map { EgressDestination(.address($0), port: port).description })
                 }
                 connection.candidates = open
                 self.connectNext(connection, EHOSTUNREACH)
@@ -197,8 +200,9 @@ extension ProxyServer {
     // MARK: - Refusals
 
     /// The policy says no.
-    private func refuse(_ connection: ProxyConnection, _ reason: String) {
+    private func refuse(_ connection: ProxyConnection, _ reason: String, opens: String? = nil) {
         connection.record?.verdict = .refused
+        connection.record?.opens = opens
         connection.record?.rule = nil
         answer(connection, 403, .notAllowed, reason)
     }

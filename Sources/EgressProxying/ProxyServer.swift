@@ -28,6 +28,9 @@ final class ProxyServer {
     private var lastTick = 0.0
     var buffer = [UInt8](repeating: 0, count: 16384)
     var isEnding = false
+    /// Connections with wider pipes: few, for all processes of a user have one account of pages in pipes.
+    var wideConnections = 0
+    static let mostWideConnections = 16
 
     /// Seconds between two looks at the clock for what should have happened.
     private static let interval = 0.25
@@ -200,6 +203,7 @@ final class ProxyServer {
         guard connection.stage != .closed else { return }
         connection.stage = .closed
         connections[connection.number] = nil
+        if connection.isWide { wideConnections -= 1 }
         if let sandbox = sandboxes[connection.sandbox] {
             sandbox.connections -= 1
             if sandbox.isPaused { resume(sandbox) }

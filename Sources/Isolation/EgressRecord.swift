@@ -38,6 +38,8 @@ package struct EgressRecord: Sendable, Hashable, Codable {
     package var rule: String?
     /// Why it was refused or failed.
     package var reason: String?
+    /// The entry of `network.allow` that would allow what was refused; nil where none can be told, as for a look-up.
+    package var opens: String?
     /// Bytes to the host, and from it; those of a handshake with the proxy are not counted.
     package var sentBytes: Int64, receivedBytes: Int64
     /// How long it was open.
@@ -62,7 +64,7 @@ package struct EgressRecord: Sendable, Hashable, Codable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case time, step, via, host, port, address, verdict, rule, reason
+        case time, step, via, host, port, address, verdict, rule, reason, opens
         case sentBytes = "sent_bytes"
         case receivedBytes = "received_bytes"
         case seconds
@@ -71,6 +73,13 @@ package struct EgressRecord: Sendable, Hashable, Codable {
     /// Host and port as a rule would have them.
     package var destination: String {
         host.contains(":") ? "[\(host)]:\(port)" : via == .dns ? host : "\(host):\(port)"
+    }
+}
+
+extension EgressRecord {
+    /// What was refused, in a clause without its reason.
+    package var refusalSummary: String {
+        via == .dns ? "it asked for the address of `\(destination)`" : "it wanted a connection to `\(destination)`"
     }
 }
 
@@ -110,6 +119,7 @@ extension EgressMessage {
                 "record", "\(number)", "\(record.time.milliseconds)", record.via.rawValue, record.host,
                 "\(record.port)",
                 record.address ?? "", record.verdict.rawValue, record.rule ?? "", record.reason ?? "",
+                record.opens ?? "",
                 "\(record.sentBytes)", "\(record.receivedBytes)", "\(Int64(record.seconds * 1000))",
             ]
         }
@@ -134,7 +144,7 @@ extension EgressMessage {
         case ("ready", 1, _): self = .ready
         case ("failed", 4, _): self = .failed(call: fields[1], object: fields[2], errno: Int32(fields[3]) ?? 0)
         case ("closed", 2, let number?): self = .closed(number)
-        case ("record", 13, let number?):
+        case ("record", 14, let number?):
             guard let record = Self.record(fields) else { return nil }
             self = .record(number, record)
         default: return nil
@@ -144,13 +154,15 @@ extension EgressMessage {
     private static func record(_ fields: [String]) -> EgressRecord? {
         guard let time = Int64(fields[2]), let way = EgressRecord.Way(rawValue: fields[3]),
             fields[4].utf8.count <= HostName.limit, let port = UInt16(fields[5]),
-            let verdict = EgressRecord.Verdict(rawValue: fields[7]), let sent = Int64(fields[10]),
-            let received = Int64(fields[11]), let milliseconds = Int64(fields[12])
+            let verdict = EgressRecord.Verdict(rawValue: fields[7]), let sent = Int64(fields[11]),
+            let received = Int64(fields[12]), let milliseconds = Int64(fields[13])
         else { return nil }
         func text(_ field: String) -> String? { field.isEmpty ? nil : String(field.unicodeScalars.prefix(300)) }
         var record = EgressRecord(
             time: Timestamp(milliseconds: time), via: way, host: fields[4], port: port, address: text(fields[6]),
             verdict: verdict, rule: text(fields[8]), reason: text(fields[9]))
+        // It becomes a line of a document: nothing but a rule in its one form.
+        record.opens = (try? EgressRule(parsing: fields[10]))?.description
         record.sentBytes = max(0, sent)
         record.receivedBytes = max(0, received)
         record.seconds = Double(max(0, milliseconds)) / 1000

@@ -36,7 +36,10 @@ package struct EgressRules: Sendable, Hashable {
 
     /// Those of a name's addresses to which a connection may go; `own` are addresses of this host.
     package func open(_ addresses: [IPAddress], port: UInt16, own: Set<IPAddress>) -> [IPAddress] {
-        addresses.filter { ($0.isPublic && !own.contains($0)) || rule(for: $0, port: port) != nil }
+        addresses.filter { address in
+            (address.isPublic && !own.contains(address) && !own.contains(address.translated ?? address))
+                || rule(for: address, port: port) != nil
+        }
     }
 }
 

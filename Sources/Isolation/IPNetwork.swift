@@ -88,11 +88,14 @@ extension IPNetwork {
 }
 
 extension IPAddress {
+    /// The address of IPv4 that it stands for, where a translator would take it there.
+    package var translated: IPAddress? {
+        IPNetwork.translated.contains(self) ? IPAddress(version4: UInt32(truncatingIfNeeded: bits)) : nil
+    }
+
     /// Whether it is an address of the public network; one that stands for an IPv4 address is what that is.
     package var isPublic: Bool {
-        if IPNetwork.translated.contains(self) {
-            return IPAddress(version4: UInt32(truncatingIfNeeded: bits)).isPublic
-        }
+        if let translated { return translated.isPublic }
         return !IPNetwork(around: self, prefix: width).touchesSpecial
     }
 }

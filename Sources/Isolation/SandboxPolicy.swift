@@ -47,6 +47,8 @@ package struct SandboxPolicy: Sendable, Hashable, Codable {
     package var data: DataAccess
     package var dataScope = DataScope.shared
     package var identity: Identity
+    /// The host's devices that it gets beside the harmless ones that all have; nil for none.
+    package var devices: DeviceAccess?
     /// Whether supervisor and steps must have ids of their own: nothing runs where there is a single id.
     package var needsRange = false
     package var limits: ResourceLimits
@@ -74,7 +76,7 @@ package struct SandboxPolicy: Sendable, Hashable, Codable {
         case egress = "network_allow"
         case data
         case dataScope = "data_scope"
-        case identity
+        case identity, devices
         case needsRange = "needs_range"
         case limits
         case hardLimits = "hard_limits"

@@ -229,6 +229,17 @@ extension Syscall {
         }
     }
 
+    /// Whether a file has a list of further users and groups who may open it (acl(5)); a link is not followed.
+    package static func hasAccessList(_ path: FilePath) -> Bool {
+        var list = [CChar](repeating: 0, count: 4096)
+        let size = list.count
+        let used = path.withPlatformString { CLinux_llistxattr($0, &list, size) }
+        guard used > 0 else { return false }
+        return list.prefix(used).split(separator: 0).contains { name in
+            name.elementsEqual("system.posix_acl_access".utf8.map { CChar(bitPattern: $0) })
+        }
+    }
+
     /// ftruncate(2).
     package static func truncate(_ descriptor: CInt, to size: Int64) throws(SyscallError) {
         _ = try check("ftruncate") { Glibc.ftruncate(descriptor, Int(size)) }

@@ -47,6 +47,13 @@ extension Syscall {
         _ = try check("setgroups") { CLinux_setgroups(0, nil) }
     }
 
+    /// getgroups(2); nothing where the kernel does not tell.
+    package static func supplementaryGroups() -> [UInt32] {
+        var groups = [gid_t](repeating: 0, count: 65536)
+        let count = Glibc.getgroups(CInt(groups.count), &groups)
+        return count > 0 ? Array(groups.prefix(Int(count))) : []
+    }
+
     /// prctl(2), PR_SET_KEEPCAPS: whether permitted capabilities survive a change of the user id.
     package static func keepCapabilities(_ keep: Bool) throws(SyscallError) {
         _ = try check("prctl PR_SET_KEEPCAPS") { CLinux_prctl(CInt(CLinux_PR_SET_KEEPCAPS), keep ? 1 : 0, 0, 0, 0) }

@@ -30,11 +30,23 @@ package enum BuiltInPolicies {
             scratch: .mebibytes(4096), project: .mebibytes(65536), output: .mebibytes(256)),
         seccomp: .build())
 
+    /// For computing on graphics processors: as `default`, with their devices and more room.
+    package static let gpu = {
+        var policy = SandboxPolicy(
+            name: "gpu", network: .none, data: .readWrite, identity: .user,
+            limits: ResourceLimits(
+                memory: .mebibytes(32768), pids: 4096, wallTime: .seconds(24 * 3600), openFiles: 65536,
+                scratch: .mebibytes(8192), output: .mebibytes(256)),
+            seccomp: .steps())
+        policy.devices = DeviceAccess(DeviceAccess.Family.allCases, need: .any)
+        return policy
+    }()
+
     /// Every one, in the order in which they are listed.
     package static var all: [SandboxPolicy] { names.compactMap(named) }
 
     /// The names of `all`.
-    package static let names = ["default", "strict", "online", "build"]
+    package static let names = ["default", "strict", "online", "gpu", "build"]
 
     /// The policy of that name.
     package static func named(_ name: String) -> SandboxPolicy? {
@@ -43,6 +55,7 @@ package enum BuiltInPolicies {
         case "default": standard
         case "strict": strict
         case "online": online
+        case "gpu": gpu
         case "build": build
         default: nil
         }

@@ -35,6 +35,10 @@ package struct PolicyCeiling: Sendable, Hashable {
             problems.append(
                 PolicyProblem("`any` has no meaning in a ceiling, which only takes away", at: identity.place))
         }
+        if let need = document.deviceNeed {
+            problems.append(
+                PolicyProblem("`devices.need` has no meaning in a ceiling, which only takes away", at: need.place))
+        }
         for (name, setting) in document.limits where setting.value == .unlimited {
             problems.append(
                 PolicyProblem(
@@ -70,6 +74,7 @@ package struct PolicyCeiling: Sendable, Hashable {
         if policy.data != .none {
             clip(&policy.dataScope, document.dataScope, "data.scope", [.job, .project, .shared], &clips)
         }
+        Self.clip(&policy, document.devices, &clips)
         if let needsRange = document.needsRange, !policy.needsRange {
             policy.needsRange = true
             clips.append(Clip(key: "identity", text: "identity any to range", place: needsRange.place))

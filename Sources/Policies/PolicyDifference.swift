@@ -38,7 +38,8 @@ package struct PolicyDifference: Sendable, Hashable, Encodable {
                     "limits.\(name.rawValue).enforce", "hard", before.hardLimits.contains(name),
                     after.hardLimits.contains(name)))
         }
-        return network(before, after) + all.compactMap { $0 } + calls(before.seccomp, after.seccomp)
+        return network(before, after) + devices(before, after) + all.compactMap { $0 }
+            + calls(before.seccomp, after.seccomp)
     }
 
     private static func ranked<Value: RawRepresentable<String> & Equatable>(

@@ -31,6 +31,9 @@ package struct PolicyDocument: Sendable, Hashable {
     var data: Placed<SandboxPolicy.DataAccess>?
     var dataScope: Placed<SandboxPolicy.DataScope>?
     var needsRange: Placed<Bool>?
+    /// Kinds of devices; empty for none.
+    var devices: Placed<[DeviceAccess.Family]>?
+    var deviceNeed: Placed<DeviceAccess.Need>?
     var limits: [LimitName: Placed<LimitSetting>] = [:]
     /// Whether nothing may run where the kernel does not hold the limit.
     var hardLimits: [LimitName: Placed<Bool>] = [:]

@@ -6,6 +6,8 @@ package struct PolicyEdit: Sendable, Hashable {
     package var base: String
     /// The network that it wants instead.
     package var network: String?
+    /// What it wants to connect to beside what the policy allows, where its network is filtered.
+    package private(set) var egress: EgressRules?
     /// Whether it wants to write to `/data`.
     package var writesData = false
     /// Limits that it wants instead, as documents write them.
@@ -17,11 +19,12 @@ package struct PolicyEdit: Sendable, Hashable {
     package init(base: String) { self.base = base }
 
     /// Whether there is nothing that it changes.
-    package var isEmpty: Bool { network == nil && !writesData && limits.isEmpty && allowed.isEmpty }
+    package var isEmpty: Bool { network == nil && egress == nil && !writesData && limits.isEmpty && allowed.isEmpty }
 
     /// Adds what another edit of the same policy wants.
     package mutating func add(_ other: PolicyEdit) {
         network = other.network ?? network
+        if let more = other.egress { egress = EgressRules((egress?.rules ?? []) + more.rules).canonical }
         writesData = writesData || other.writesData
         limits.merge(other.limits) { _, new in new }
         allowed += other.allowed.filter { !allowed.contains($0) }
@@ -30,7 +33,12 @@ package struct PolicyEdit: Sendable, Hashable {
     /// The document, ready to be stored under a name of its own.
     package var yaml: String {
         var lines = ["extends: \(base)"]
-        if let network { lines.append("network: \(network)") }
+        if let network {
+            lines.append("network: \(network)")
+        } else if let egress {
+            let list = egress.rules.map { "\"\($0)\"" }.joined(separator: ", ")
+            lines.append("network: {mode: filtered, allow: [\(list)]}")
+        }
         if writesData { lines.append("data: rw") }
         let values = LimitName.allCases.compactMap { name in limits[name].map { "\(name.rawValue): \($0)" } }
         if !values.isEmpty { lines.append("limits: {\(values.joined(separator: ", "))}") }
@@ -53,6 +61,18 @@ extension PolicyEdit {
         case .group?: allowed = [group]
         default: return nil
         }
+    }
+
+    /// What allows a connection that a filtered network refused; nil where the network is another one, and where what
+    /// would allow it is not known or is no rule.
+    ///
+    /// A list replaces the one of the policy that it extends, so that the edit has that one's entries as well.
+    package init?(allowing connection: EgressRecord, in policy: SandboxPolicy) {
+        guard policy.network == .filtered, connection.verdict == .refused, let text = connection.opens,
+            let rule = try? EgressRule(parsing: text)
+        else { return nil }
+        self.init(base: policy.name)
+        egress = EgressRules((policy.egress?.rules ?? []) + [rule]).canonical
     }
 
     /// What gives more room than a limit that was reached; nil where the policy has no such limit.

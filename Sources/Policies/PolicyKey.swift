@@ -14,6 +14,8 @@ package struct PolicyKey: Sendable, Hashable, Encodable {
         case calls(groups: Bool)
         /// Where connections may go.
         case endpoints
+        /// Kinds of devices, or `none`.
+        case devices
         /// A map of the keys below it, or, where `short` says so, the value of that one of them.
         case map(short: String?)
     }
@@ -44,6 +46,8 @@ package struct PolicyKey: Sendable, Hashable, Encodable {
             }
         case .calls(let groups): groups ? "a list of system calls and groups of refusals" : "a list of system calls"
         case .endpoints: "a list of HOST:PORT, \"*.DOMAIN:PORT\" and NETWORK/PREFIX:PORT"
+        case .devices:
+            "a list of " + DeviceAccess.Family.allCases.map(\.rawValue).joined(separator: ", ") + " | none"
         case .map(let short): "a map" + (short.map { ", or the value of \($0)" } ?? "")
         }
     }
@@ -96,6 +100,18 @@ package struct PolicyKey: Sendable, Hashable, Encodable {
                 path: "identity", form: .words(["any", "range"]),
                 meaning: "whether it also runs where supervisor and steps share the only id that there is",
                 standard: "any", enforcement: "refused before anything starts", since: "6.1"),
+            PolicyKey(
+                path: "devices", form: .map(short: "allow"), meaning: "devices of graphics processors that it gets",
+                standard: "none", enforcement: "nodes in a /dev of its own", since: "6.1"),
+            PolicyKey(
+                path: "devices.allow", form: .devices,
+                meaning: "their drivers: NVIDIA's with its libraries, AMD's for computing, render nodes of any",
+                standard: "none", enforcement: "nodes are bound by descriptors whose numbers were checked",
+                since: "6.1"),
+            PolicyKey(
+                path: "devices.need", form: .words(["all", "any", "none"]),
+                meaning: "which of them the host must have so that anything runs", standard: "all",
+                enforcement: "refused before anything starts", since: "6.1"),
             PolicyKey(
                 path: "limits", form: .map(short: nil), meaning: "what a run may use at most",
                 standard: "those of `default`", enforcement: "see each", since: "6.1"),

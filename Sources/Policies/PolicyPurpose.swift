@@ -33,6 +33,15 @@ package struct PolicyPurpose: Sendable, Hashable, Encodable {
                     with connections to public addresses. The host, private networks and the addresses where clouds \
                     hand out keys stay closed. Whatever a step can read it can also send away.
                     """)
+        case "gpu":
+            PolicyPurpose(
+                title: "pipelines that compute on graphics processors",
+                text: """
+                    For pipelines of people whom you know that compute on the host's graphics processors: as `default`, \
+                    with the devices of NVIDIA's and AMD's drivers and with render nodes, whichever are there. A driver \
+                    is a large part of the kernel, and what programs leave in the memory of a processor is the driver's \
+                    to clear: give it to nobody whom you would not let log in.
+                    """)
         case "build":
             PolicyPurpose(
                 title: "building environments, never for steps",

@@ -11,6 +11,8 @@ package enum PolicyQuestion: Sendable, Hashable {
     case connect(NetworkAddress, port: UInt16)
     case read(String)
     case write(String)
+    /// Opening a file that is there for reading and writing, as programs open devices.
+    case open(String)
     case execute(String)
     /// A system call; without arguments any use of it is meant.
     case call(String, arguments: [UInt64])
@@ -33,7 +35,7 @@ package struct PolicyQuestionError: Error, Sendable, Hashable, CustomStringConve
 }
 
 extension PolicyQuestion {
-    /// Reads `connect HOST:PORT`, `read PATH`, `write PATH`, `exec PATH` or `syscall NAME [ARGUMENT...]`.
+    /// Reads `connect HOST:PORT`, `read PATH`, `write PATH`, `open PATH`, `exec PATH` or `syscall NAME [ARGUMENT...]`.
     package init(parsing text: String) throws(PolicyQuestionError) {
         let parts = text.split(separator: " ", maxSplits: 1).map(String.init)
         guard parts.count == 2, let verb = parts.first, let rest = parts.last else {
@@ -43,6 +45,7 @@ extension PolicyQuestion {
         case "connect": self = try Self.connection(rest)
         case "read": self = .read(try Self.path(rest))
         case "write": self = .write(try Self.path(rest))
+        case "open": self = .open(try Self.path(rest))
         case "exec": self = .execute(rest.contains("/") ? try Self.path(rest) : rest)
         case "syscall": self = try Self.call(rest)
         default: throw Self.error(text, "there is no question \(quoted(verb))")
@@ -55,6 +58,7 @@ extension PolicyQuestion {
         case .connect(let address, let port): "connect \(address.text):\(port)"
         case .read(let path): "read \(path)"
         case .write(let path): "write \(path)"
+        case .open(let path): "open \(path)"
         case .execute(let path): "exec \(path)"
         case .call(let name, let arguments): (["syscall", name] + arguments.map(Self.text)).joined(separator: " ")
         }
@@ -67,7 +71,9 @@ extension PolicyQuestion {
     private static func error(_ text: String, _ why: String) -> PolicyQuestionError {
         PolicyQuestionError(
             description: "ask \(quoted(text)): \(why)",
-            hint: "ask `connect HOST:PORT`, `read PATH`, `write PATH`, `exec PATH` or `syscall NAME [ARGUMENT...]`")
+            hint:
+                "ask `connect HOST:PORT`, `read PATH`, `write PATH`, `open PATH`, `exec PATH` or `syscall NAME [ARGUMENT...]`"
+        )
     }
 
     private static func path(_ text: String) throws(PolicyQuestionError) -> String {

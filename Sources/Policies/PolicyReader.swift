@@ -4,7 +4,7 @@ import Yams
 
 /// Turns the nodes of a document into values and collects what is wrong.
 struct PolicyReader {
-    static let keys = ["extends", "network", "data", "identity", "limits", "seccomp"]
+    static let keys = ["extends", "network", "data", "identity", "devices", "limits", "seccomp"]
 
     var document: PolicyDocument
     private(set) var hint: String?
@@ -51,6 +51,7 @@ struct PolicyReader {
                 PolicyDocument.Placed(value: $0.value == "range", place: $0.place)
             }
         }
+        read(values["devices"], "devices") { $0.readDevices($1) }
         read(values["limits"], "limits") { $0.readLimits($1) }
         read(values["seccomp"], "seccomp") { $0.readSeccomp($1) }
         return root.mapping != nil

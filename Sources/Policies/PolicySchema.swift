@@ -63,6 +63,18 @@ package enum PolicySchema {
                     "type": .text("array"), "items": .object(["type": .text("string")]), "uniqueItems": .boolean(true),
                     "maxItems": .integer(EgressRules.limit),
                 ])
+            case .devices:
+                .object([
+                    "anyOf": .list([
+                        .object(["const": .text("none")]),
+                        .object([
+                            "type": .text("array"), "uniqueItems": .boolean(true),
+                            "items": .object([
+                                "enum": .list(DeviceAccess.Family.allCases.map { .text($0.rawValue) })
+                            ]),
+                        ]),
+                    ])
+                ])
             case .map(let short): map(below: key.path, short: short)
             }
         guard case .object(var fields) = form else { return form }

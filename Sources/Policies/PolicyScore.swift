@@ -30,7 +30,7 @@ package struct PolicyScore: Sendable, Hashable, Encodable {
     /// Scores a policy.
     package init(_ policy: SandboxPolicy) {
         let doors =
-            policy.networkDoors + Self.data(policy) + Self.identity(policy) + Self.limits(policy)
+            policy.networkDoors + policy.deviceDoors + Self.data(policy) + Self.identity(policy) + Self.limits(policy)
             + Self.calls(policy)
         self.doors = doors.sorted { ($1.points, $0.key) < ($0.points, $1.key) }
         // In tenths, which sums of binary fractions would miss.

@@ -4,7 +4,7 @@ import PlainText
 extension SandboxPolicy {
     /// What a sandbox under the policy may do, in sentences without full stop, in the order of a document.
     package var sentences: [String] {
-        [networkSentence, dataSentence, identitySentence] + limitSentences + callSentences
+        [networkSentence, dataSentence, identitySentence, deviceSentence] + limitSentences + callSentences
             + (clipped ?? []).map { "the administrator's ceiling took \(printable($0, limit: 400))" }
     }
 

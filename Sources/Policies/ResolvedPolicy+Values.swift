@@ -8,6 +8,8 @@ extension ResolvedPolicy {
         var values = [value("network", policy.networkText), value("data", policy.data.rawValue)]
         if policy.data != .none { values.append(value("data.scope", policy.dataScope.rawValue)) }
         values.append(value("identity", policy.needsRange ? "range" : "any"))
+        values.append(value("devices", policy.devicesText))
+        if let devices = policy.devices { values.append(value("devices.need", devices.need.rawValue)) }
         for name in LimitName.allCases {
             let key = "limits.\(name.rawValue)"
             values.append(value(key, policy.limits.value(of: name).map(name.text(of:)) ?? "unlimited"))

@@ -38,7 +38,7 @@ package struct ResolvedPolicy: Sendable, Hashable {
         set(document.data, \.data, "data")
         set(document.dataScope, \.dataScope, "data.scope")
         set(document.needsRange, \.needsRange, "identity")
-        return applyLimits(document) + applySeccomp(document)
+        return applyDevices(document) + applyLimits(document) + applySeccomp(document)
     }
 
     /// Takes from the policy what exceeds a ceiling.
@@ -55,6 +55,21 @@ package struct ResolvedPolicy: Sendable, Hashable {
         guard let placed else { return }
         policy[keyPath: path] = placed.value
         origins[key] = placed.place
+    }
+
+    private mutating func applyDevices(_ document: PolicyDocument) -> [PolicyProblem] {
+        if let wanted = document.devices {
+            policy.devices = DeviceAccess(wanted.value, need: policy.devices?.need ?? .all)
+            origins["devices"] = wanted.place
+            if wanted.value.isEmpty { origins["devices.need"] = nil }
+        }
+        guard let need = document.deviceNeed else { return [] }
+        guard policy.devices != nil else {
+            return [PolicyProblem("`devices.need` has no meaning: there are no `devices`", at: need.place)]
+        }
+        policy.devices?.need = need.value
+        origins["devices.need"] = need.place
+        return []
     }
 
     private mutating func applyLimits(_ document: PolicyDocument) -> [PolicyProblem] {

@@ -55,6 +55,9 @@ package struct NetworkUse: Sendable {
     package var records: [EgressRecord] = []
     /// How many more there were.
     package var omitted = 0
+
+    /// Nothing.
+    package init() {}
 }
 
 extension AttemptDirectory {

@@ -69,7 +69,9 @@ package enum StepCommand {
     /// The stage of a run: environments, project, the attempt's directory, and the binds in the order of `BindIndex`.
     ///
     /// `kept` are layers of earlier attempts, the oldest first, by their paths in the run's directory.
-    static func stage(_ spec: RunSpec, runDirectory: String, attempt: String, kept: [String]) -> StageSpec {
+    static func stage(
+        _ spec: RunSpec, runDirectory: String, attempt: String, kept: [String], devices: DevicePlan?
+    ) -> StageSpec {
         var binds = [
             StageSpec.Bind(source: spec.python, readOnly: true),
             StageSpec.Bind(source: "\(runDirectory)/pipeline.json", readOnly: true),
@@ -84,6 +86,7 @@ package enum StepCommand {
                 kept: kept.isEmpty ? nil : StageSpec.Project.Kept(root: runDirectory, layers: kept.reversed())),
             writable: attempt, binds: binds)
         stage.connect(spec.policy.network)
+        stage.devices = devices
         return stage
     }
 

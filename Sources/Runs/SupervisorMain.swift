@@ -65,6 +65,8 @@ package enum SupervisorMain {
                 group.enforcement, for: spec.policy.limits, scratchInMemory: spec.scratch == nil,
                 project: quota == nil ? .watchdog : .quota)
             try SandboxDemands(spec.policy, identity: spec.identity).check(limits)
+            let devices = DeviceSearch(spec.policy.devices, for: spec.identity)
+            try devices.check(policy: spec.policy.name)
             let scratch = try spec.scratch.map { parent throws(LaunchError) in
                 try ScratchDirectory.make(in: FilePath(parent), name: spec.run, spec.identity)
             }
@@ -86,7 +88,8 @@ package enum SupervisorMain {
             let boot = HostBoot.identity()
             let kept = directory.keptResults(for: spec, before: number, boot: boot)
             var stage = StepCommand.stage(
-                spec, runDirectory: directory.path.string, attempt: attempt.path.string, kept: kept.layers)
+                spec, runDirectory: directory.path.string, attempt: attempt.path.string, kept: kept.layers,
+                devices: devices.found)
             stage.scratch = scratch?.path.string
             let beginning = RunSupervisor.Beginning(
                 attempt: number, boot: boot, kept: kept,
@@ -194,6 +197,7 @@ extension SupervisorMain {
                     say("cloche: \(result.verdict.summary)\n")
                     if let remedy = result.verdict.remedy { say("hint: \(remedy)\n") }
                 }
+                for line in result.report.networkRefusals(beside: result.verdict) { say("cloche: \(line)\n") }
                 return result.exitCode
             }
         } catch {

@@ -52,6 +52,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
             group.enforcement, for: sandbox.policy.limits, scratchInMemory: scratch == nil,
             project: sandbox.keepsRoot ? .watchdog : nil)
         try SandboxDemands(sandbox.policy, identity: identity).check(enforcement)
+        try DeviceSearch(sandbox.policy.devices, for: identity).check(policy: sandbox.policy.name)
         timings?.mark("probe and make control groups")
         let scratch = try scratch.map { parent throws(LaunchError) in
             try ScratchDirectory.make(in: FilePath(parent), name: name, identity)

@@ -14,6 +14,8 @@ package struct PlannedFiles {
     /// What is to be done with a file.
     package enum Access: String, Sendable, Hashable {
         case read, write, execute
+        /// For reading and writing; nothing is made.
+        case open
     }
 
     /// What the plan says of it.
@@ -58,7 +60,7 @@ package struct PlannedFiles {
         }
         switch access {
         case .read: break
-        case .write:
+        case .write, .open:
             if node.kind == S_IFDIR { return refused("it is a directory (EISDIR)") }
             // The nodes of a read-only /dev are as writable as their devices.
             if place.isReadOnly, node.kind != S_IFCHR { return refused("\(place.title) is read-only (EROFS)") }
@@ -70,6 +72,7 @@ package struct PlannedFiles {
             switch access {
             case .read: 0o4
             case .write: 0o2
+            case .open: 0o6
             case .execute: 0o1
             }
         guard allows(node, bit) else {
@@ -102,7 +105,7 @@ package struct PlannedFiles {
         if tree.viewFiles.contains(name) {
             return access == .read ? allowed("as the limits have it") : refused("it is read-only (EROFS)")
         }
-        if access == .write, facts.readOnlyPaths.contains(first) {
+        if access != .read, facts.readOnlyPaths.contains(first) {
             return refused("/proc/\(first) is read-only (EROFS)")
         }
         return Answer(isAllowed: nil, reason: "the plan cannot tell: the kernel decides; --prove does it")

@@ -62,6 +62,8 @@ struct PlannedTree {
     /// Names in /proc of files that tell of limits instead.
     let viewFiles: Set<String>
     private let places: [Place]
+    /// Nodes below /dev that the policy asks for.
+    private let devices: [String]
     private let skeleton: Skeleton
     private let identity: IdentityMap
     /// Whoever owns what the set-up makes.
@@ -73,6 +75,8 @@ struct PlannedTree {
         maker = identity.hasRange ? 0 : identity.users.first?.inside ?? IdentityMap.user
         var skeleton = request.skeleton
         skeleton.show(view)
+        skeleton.show(request.stage.devices)
+        devices = request.stage.devices?.nodes ?? []
         self.skeleton = skeleton
         viewFiles = Set(view.processFiles.keys)
         let layers =
@@ -105,6 +109,13 @@ struct PlannedTree {
             case .project, .writable: break
             }
         }
+        for companion in request.stage.devices?.companions ?? [] {
+            places.append(
+                Place(
+                    target: companion.target.split(separator: "/").map(String.init),
+                    content: companion.isDirectory ? .layers([companion.source]) : .file(companion.source),
+                    isReadOnly: true, title: companion.target + ", of the host's driver"))
+        }
         self.places = places.sorted { $0.target.count > $1.target.count }
     }
 
@@ -122,7 +133,7 @@ struct PlannedTree {
         case .kernel:
             guard rest.isEmpty else { throw .kernel(rest) }
             return Node(kind: S_IFDIR, permissions: 0o555, user: maker, group: maker)
-        case .devices: return device(rest)
+        case .devices: return try device(rest)
         case .terminals:
             if rest.isEmpty { return own(S_IFDIR, 0o755) }
             return rest == ["ptmx"] ? own(S_IFCHR, 0o666) : nil
@@ -144,8 +155,13 @@ struct PlannedTree {
         Node(kind: kind, permissions: permissions, user: maker, group: maker, link: link)
     }
 
-    private func device(_ rest: [String]) -> Node? {
+    private func device(_ rest: [String]) throws(Obstacle) -> Node? {
         guard let name = rest.first else { return own(S_IFDIR, 0o755) }
+        let path = rest.joined(separator: "/")
+        if devices.contains(path) {
+            return node(try host { () throws(SyscallError) in try Syscall.lstat(FilePath("/dev/" + path)) }, link: nil)
+        }
+        if devices.contains(where: { $0.hasPrefix(path + "/") }) { return own(S_IFDIR, 0o755) }
         guard rest.count == 1 else { return nil }
         if Stage.devices.contains(name) { return own(S_IFCHR, 0o666) }
         switch name {

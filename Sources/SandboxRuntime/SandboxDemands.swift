@@ -87,7 +87,12 @@ extension SandboxSpec {
             if let outer = mounts.first(where: { target.hasPrefix(FilePath($0.target).string + "/") }) {
                 throw refuse("mount at `\(mount.target)`", "`\(outer.target)` is mounted from elsewhere")
             }
-            for own in ["/proc", "/dev", "/sys"] where target == own || target.hasPrefix(own + "/") {
+            // Where the libraries of devices are shown, a link in what is mounted would lead them elsewhere.
+            let libraries = policy.devices == nil ? [] : [DevicePlan.directory]
+            if libraries.contains(where: { $0.hasPrefix(target + "/") }) {
+                throw refuse("mount at `\(mount.target)`", "the libraries of devices are shown below it")
+            }
+            for own in ["/proc", "/dev", "/sys"] + libraries where target == own || target.hasPrefix(own + "/") {
                 throw refuse("mount at `\(mount.target)`", "`\(own)` is the sandbox's own")
             }
         }

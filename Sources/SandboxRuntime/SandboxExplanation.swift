@@ -47,6 +47,8 @@ package struct SandboxExplanation: Sendable, Encodable {
     /// How it reaches a network, and what it may connect to where that is filtered.
     package var network: String
     package var networkAllow: [String]?
+    /// Devices of the host below `/dev`, beside those that every sandbox has.
+    package var devices: [String]
     package var sources: [Source]
     package var mounts: [Mount]
     /// Every operation between clone(2) and init, in order.
@@ -84,6 +86,7 @@ extension OneSandbox {
             policy: policy.name, users: identity.users.map(\.line), groups: identity.groups.map(\.line),
             namespaces: Self.names(plan.namespaces, of: Self.namespaceNames),
             network: policy.network.rawValue, networkAllow: policy.egress?.rules.map(\.description),
+            devices: spec.devices?.nodes ?? [],
             sources: spec.sources.map {
                 .init(
                     host: $0.path, stage: $0.target,

@@ -51,6 +51,7 @@ extension SandboxPlanner {
         }
         if source == StagePath.devices { return [.readOnly, .noSetuid, .noDevices, .noExecute] }
         if source.hasPrefix(StagePath.devices + "/") { return Self.deviceFlags }
+        if source.hasPrefix(StagePath.deviceCompanions + "/") { return [.noSetuid, .noDevices, .readOnly] }
         if let path = Self.inside(source) {
             // A part of a mount that is there already: the last one that it lies in.
             return mounts.last { path == $0.target || path.hasPrefix($0.target + "/") }?.flags ?? []
@@ -61,7 +62,8 @@ extension SandboxPlanner {
     /// The mounts that come along with a bind: known ones of the devices, and any of a directory of the host.
     private func broughtAlong(by source: String, at path: String) -> [ExpectedMount] {
         if source == StagePath.devices {
-            return Stage.devices.map { ExpectedMount(.one, at: "\(path)/\($0)", type: nil, flags: Self.deviceFlags) }
+            let names = Stage.devices + (stage.spec.devices?.nodes ?? [])
+            return names.map { ExpectedMount(.one, at: "\(path)/\($0)", type: nil, flags: Self.deviceFlags) }
         }
         guard bind(source) != nil else { return [] }
         return [ExpectedMount(.anyBelow, at: path, type: nil, flags: sourceFlags(source, among: []))]

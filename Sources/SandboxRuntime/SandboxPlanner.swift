@@ -35,6 +35,7 @@ package struct SandboxPlanner: Sendable {
         operations += processes()
         operations += devices(spec)
         for (number, mount) in spec.mounts.enumerated() { operations += self.mount(mount, number) }
+        operations += deviceCompanions()
         operations.append(.setHostName(spec.hostName))
         if spec.policy.network == .none { operations.append(.loopbackUp) }
         operations.append(.pivotRoot(StagePath.newRoot))
@@ -194,6 +195,14 @@ package struct SandboxPlanner: Sendable {
         ]
     }
 
+    private func deviceCompanions() -> [LaunchPlan.Operation] {
+        (stage.spec.devices?.companions ?? []).enumerated().map { index, companion in
+            .mount(
+                source: StagePath.deviceCompanion(index), target: StagePath.newRoot + companion.target, type: nil,
+                flags: UInt64(MS_BIND | MS_REC), data: nil)
+        }
+    }
+
     private func limits(_ limits: ResourceLimits) -> [LaunchPlan.Operation] {
         // Of 1 byte, so that not even a handler behind a pipe is started; see core(5).
         var operations: [LaunchPlan.Operation] = [.setLimit(resource: Int32(RLIMIT_CORE.rawValue), soft: 1, hard: 1)]
@@ -220,6 +229,19 @@ package struct SandboxPlanner: Sendable {
     private func defaults(_ spec: SandboxSpec) -> [String: String] {
         guard spec.policy.network == .filtered else { return stage.view.variables }
         return stage.view.variables.merging(EgressSockets.variables) { view, _ in view }
+    }
+
+    /// The variables of the command.
+    private func variables(_ spec: SandboxSpec) -> [String: String] {
+        var variables = spec.variables.merging(defaults(spec)) { own, _ in own }
+        // After those of the environment, which may bring a newer library along.
+        for (name, directory) in [
+            ("LD_LIBRARY_PATH", stage.spec.devices?.libraryDirectory), ("PATH", stage.spec.devices?.programDirectory),
+        ] {
+            guard let directory else { continue }
+            variables[name] = variables[name].map { $0.isEmpty ? directory : "\($0):\(directory)" } ?? directory
+        }
+        return variables
     }
 
     private func mount(_ mount: SandboxSpec.Mount, _ number: Int) -> [LaunchPlan.Operation] {
@@ -259,7 +281,7 @@ package struct SandboxPlanner: Sendable {
         var plan = CommandPlan(
             arguments: spec.arguments,
             candidates: CommandPlan.candidates(for: name, path: spec.variables["PATH"]),
-            variables: spec.variables.merging(defaults(spec)) { own, _ in own }
+            variables: variables(spec)
                 .sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" },
             directory: spec.directory)
         let inside: UInt32 = spec.policy.identity == .namespaceRoot ? 0 : IdentityMap.user

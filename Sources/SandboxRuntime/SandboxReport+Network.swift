@@ -1,4 +1,4 @@
-import Isolation
+package import Isolation
 
 /// What a network that is not there, or not wide enough, has to do with the end of a command.
 extension SandboxReport {
@@ -31,13 +31,13 @@ extension SandboxReport {
         if let first = egress?.refused.first {
             let others = (egress?.refused.count ?? 1) - 1
             let more = others > 0 ? " (and connections to \(others) other destinations)" : ""
-            let port = first.via == .dns ? ":PORT" : ""
+            let entry = first.opens ?? "\(first.destination)\(first.via == .dns ? ":PORT" : "")"
             return Verdict(
                 .denied,
                 "\(what) ended with exit code \(code) after policy `\(policy.name)` refused it "
                     + "\(first.via == .dns ? "the address of" : "a connection to") `\(first.destination)`: "
                     + "\(first.reason ?? "")\(more)", detail: detail,
-                remedy: "to allow it, add `\(first.destination)\(port)` to `network.allow` of policy `\(policy.name)`")
+                remedy: "to allow it, add `\(entry)` to `network.allow` of policy `\(policy.name)`")
         }
         guard unroutedDatagrams > 0 else { return nil }
         return Verdict(
@@ -45,6 +45,16 @@ extension SandboxReport {
             "\(what) ended with exit code \(code) after it tried to reach an address that no rule of `network.allow` of "
                 + "policy `\(policy.name)` names (\(unroutedDatagrams) attempts)", detail: detail,
             remedy: "add the address and its port to `network.allow`, or connect by a name that it has")
+    }
+
+    /// What a filtered network refused, a line each after a first one; nothing where the verdict has told of all.
+    ///
+    /// A single command has no ledger, and may have gone on without.
+    package func networkRefusals(beside verdict: Verdict) -> [String] {
+        guard let egress, !egress.refused.isEmpty, verdict.cause != .denied || egress.refusals > 1 else { return [] }
+        let count = egress.refusals == 1 ? "1 connection or look-up" : "\(egress.refusals) connections and look-ups"
+        return ["refused by `network.allow`: \(count)"]
+            + egress.refused.map { "  \($0.destination): \($0.reason ?? "")" }
     }
 
     /// Facts of a filtered network.

@@ -34,6 +34,7 @@ package struct Stage: Sendable {
     ) throws(LaunchError) -> Stage {
         var skeleton = skeleton
         skeleton.show(view)
+        skeleton.show(spec.devices)
         try during("keep mounts to the sandbox") { () throws(SyscallError) in
             try Syscall.mount(source: "none", target: "/", type: nil, flags: UInt(MS_REC | MS_PRIVATE))
         }
@@ -54,7 +55,8 @@ package struct Stage: Sendable {
             try Syscall.changeDirectory("/tmp")
             try sources.attach(under: "/tmp")
             try skeleton.write(under: "/tmp" + StagePath.skeleton)
-            try makeDevices(under: "/tmp" + StagePath.devices, &sources)
+            try makeDevices(
+                under: "/tmp" + StagePath.devices, names: devices + (spec.devices?.nodes ?? []), &sources)
             try write(view, under: "/tmp" + StagePath.view)
             for directory in [StagePath.emptyDirectory, StagePath.scratch, StagePath.newRoot, StagePath.project] {
                 try Syscall.makeDirectory(FilePath("/tmp" + directory), mode: 0o755)
@@ -109,12 +111,15 @@ package struct Stage: Sendable {
         try LaunchError.during(step, body)
     }
 
-    private static func makeDevices(under root: String, _ sources: inout StageSources) throws(SyscallError) {
+    private static func makeDevices(
+        under root: String, names: [String], _ sources: inout StageSources
+    ) throws(SyscallError) {
         try Syscall.makeDirectory(FilePath(root), mode: 0o755)
         try Syscall.mount(
             source: "devices", target: FilePath(root), type: "tmpfs",
             flags: UInt(MS_NOSUID | MS_NODEV | MS_NOEXEC), data: "mode=0755,size=64k")
-        for name in devices {
+        for name in names {
+            try Syscall.makeDirectories(FilePath("\(root)/\(name)").removingLastComponent(), mode: 0o755)
             try Syscall.writeFile(FilePath("\(root)/\(name)"), [], mode: 0o666)
             try sources.attachDevice(name, at: FilePath("\(root)/\(name)"))
         }
@@ -158,6 +163,17 @@ package struct Skeleton: Sendable, Hashable {
     package init(directories: [String: UInt32], files: [String: String]) {
         self.directories = directories
         self.files = files
+    }
+
+    /// Adds the places where what belongs to devices is shown.
+    mutating func show(_ devices: DevicePlan?) {
+        for companion in devices?.companions ?? [] {
+            if companion.isDirectory {
+                directories[companion.target] = 0o755
+            } else {
+                files[companion.target] = ""
+            }
+        }
     }
 
     func write(under root: String) throws(SyscallError) {

@@ -1,3 +1,4 @@
+import Isolation
 import LinuxSystem
 import SandboxLaunch
 import SystemPackage
@@ -28,6 +29,7 @@ struct StageSources {
         // Mounting procfs in a user namespace needs one that is wholly visible in the same mount namespace.
         try result.add("/proc", StagePath.hostProcesses, [.noSetuid, .noDevices, .noExecute])
         for device in devices { result.deviceMounts[device] = try openDevice(device) }
+        try result.openDevices(of: spec.devices)
         return result
     }
 
@@ -75,6 +77,27 @@ struct StageSources {
             let mount = try Syscall.cloneMount(of: location.number, recursive: false)
             try Syscall.setMountAttributes(mount.number, [.noSetuid, .noExecute], recursive: false)
             return mount.release()
+        }
+    }
+
+    /// The devices of a plan, looked at again by the descriptors that are attached: what `/dev` shows may have changed.
+    private mutating func openDevices(of plan: DevicePlan?) throws(LaunchError) {
+        guard let plan else { return }
+        let drivers = DeviceSearch.drivers(of: (try? Syscall.readFile("/proc/devices", limit: 1 << 20)) ?? [])
+        for name in plan.nodes {
+            deviceMounts[name] = try LaunchError.during("open the device `/dev/\(name)`") { () throws(SyscallError) in
+                guard let node = plan.node(name) else {
+                    throw SyscallError("open", "/dev/\(name)", errno: .notPermitted)
+                }
+                let location = try DeviceSearch.location(of: node)
+                let status = try Syscall.fstat(location.number)
+                guard status.mode & S_IFMT == S_IFCHR, node.isDevice(status.deviceNumber, drivers: drivers) else {
+                    throw SyscallError("open", "/dev/\(name)", errno: .noSuchAddressOrDevice)
+                }
+                let mount = try Syscall.cloneMount(of: location.number, recursive: false)
+                try Syscall.setMountAttributes(mount.number, [.noSetuid, .noExecute], recursive: false)
+                return mount.release()
+            }
         }
     }
 

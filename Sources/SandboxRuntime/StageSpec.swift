@@ -89,6 +89,8 @@ package struct StageSpec: Sendable, Hashable, Codable {
     package var outbound: OutboundNetwork.Settings?
     /// Whether there are sandboxes with a filtered network, which need a proxy.
     package var hasProxy = false
+    /// Devices of the host for its sandboxes, beside those that all have.
+    package var devices: DevicePlan?
 
     /// Names what a supervisor takes along.
     package init(
@@ -150,6 +152,10 @@ extension StageSpec {
             sources.append(
                 Source(path: bind.source, target: StagePath.bind(index), attributes: attributes, isBind: true))
         }
+        for (index, companion) in (devices?.companions ?? []).enumerated() {
+            sources.append(
+                Source(path: companion.source, target: StagePath.deviceCompanion(index), attributes: reading))
+        }
         return sources
     }
 }
@@ -178,4 +184,6 @@ package enum StagePath {
     static func layer(_ environment: Int, _ index: Int) -> String { "/layers/\(environment)/\(index)" }
     static func projectLower(_ index: Int) -> String { "/project-layers/\(index)" }
     static func bind(_ index: Int) -> String { "/binds/\(index)" }
+    static let deviceCompanions = "/device-companions"
+    static func deviceCompanion(_ index: Int) -> String { "\(deviceCompanions)/\(index)" }
 }

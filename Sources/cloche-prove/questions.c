@@ -3,6 +3,7 @@
 //   cloche-prove ask QUESTION...
 //     call NUMBER ARGUMENT*6      a system call; arguments are unsigned numbers
 //     read|write|execute PATH     a file is opened, a new one made and removed again; a program is not started
+//     open PATH                   a file that is there is opened for reading and writing
 //     connect 4|6 ADDRESS PORT    TCP
 //
 // A line for each question, in order: `returned NUMBER`, `failed ERRNO`, `ended` (the call does not come back),
@@ -120,6 +121,12 @@ static void writeFile(int to, const char *path) {
     tellResult(to, file);
 }
 
+static void openFile(int to, const char *path) {
+    int file = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (file >= 0 && isCovered(file, path)) return tell(to, "covered", 0);
+    tellResult(to, file);
+}
+
 static void execute(int to, const char *path) {
     struct stat status;
     if (stat(path, &status) < 0) return tell(to, "failed", errno);
@@ -148,6 +155,7 @@ static void answer(int to, char *question) {
     if (strcmp(verb, "call") == 0) call(to, rest);
     if (strcmp(verb, "read") == 0) readFile(to, rest);
     if (strcmp(verb, "write") == 0) writeFile(to, rest);
+    if (strcmp(verb, "open") == 0) openFile(to, rest);
     if (strcmp(verb, "execute") == 0) execute(to, rest);
     if (strcmp(verb, "connect") == 0) connectTo(to, rest);
     _exit(0);

@@ -54,6 +54,9 @@ struct AddressTests {
         let own: Set<IPAddress> = [all[3]]
         #expect(rules.open(all, port: 443, own: own).map(\.description) == ["127.0.0.1", "8.8.8.8"])
         #expect(rules.open(all, port: 80, own: own).map(\.description) == ["8.8.8.8"])
+        // This host by way of a translator (RFC 6052).
+        let translated = ["64:ff9b::9.9.9.9", "64:ff9b::8.8.8.8"].compactMap { IPAddress($0) }
+        #expect(rules.open(translated, port: 443, own: own).map(\.description) == ["64:ff9b::808:808"])
     }
 
     @Test(
@@ -74,6 +77,14 @@ struct AddressTests {
             verdict: .refused, rule: nil, reason: "no\trule")
         record.sentBytes = 5
         record.seconds = 1.5
+        record.opens = "a.org:443"
+        var hostile = record
+        hostile.opens = "a.org:443\"]}\nnetwork: host"
+        if case .record(_, let read)? = EgressMessage(EgressMessage.record(3, hostile).bytes) {
+            #expect(read.opens == nil)
+        } else {
+            Issue.record("a record with an entry that is none is no record")
+        }
         var expected = record
         expected.reason = "norule"
         let rules = EgressRules([try EgressRule(parsing: "[2001:db8::]/32:1"), try EgressRule(parsing: "*.b.org:2")])

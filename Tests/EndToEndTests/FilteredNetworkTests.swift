@@ -72,7 +72,7 @@ extension EndToEnd {
             "names do not lead to private, link-local or own addresses unless a rule names those",
             arguments: [
                 ("inside.example.org", "127.0.0.1"), ("private.example.org", "10.9.0.7"),
-                ("metadata.example.org", "169.254.169.254"),
+                ("metadata.example.org", "169.254.169.254"), ("own.example.org", "93.184.216.99"),
             ])
         func special(name: String, address: String) throws {
             let refused = try fetch("http://\(name)/", "\(name):80")

@@ -21,7 +21,7 @@ extension EndToEnd {
             let readme = try String(
                 contentsOfFile: URL(filePath: #filePath).deletingLastPathComponent().path + "/../../README.md",
                 encoding: .utf8)
-            for name in ["default", "strict", "online", "build", policy.name] {
+            for name in ["default", "strict", "online", "gpu", "build", policy.name] {
                 let score = try Cloche.run("policy", "score", name, "--json")
                 let doors = try score.value("doors") as? [[String: Any]] ?? []
                 for door in doors {

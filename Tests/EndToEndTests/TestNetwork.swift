@@ -37,11 +37,15 @@ final class TestNetwork {
                 self.answer(body)
             do_PUT = do_POST
             def do_GET(self):
+                if self.path.startswith("/to?"):
+                    self.send_response(302); self.send_header("Location", self.path[4:]); self.send_header("Content-Length", "0"); self.end_headers()
+                    return
                 if self.path.startswith("/files/"): return super().do_GET()
                 self.answer()
             def log_message(self, *rest): pass
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 1024
         os.makedirs(root + "/www/files/simple/tiny", exist_ok=True)
         with zipfile.ZipFile(root + "/www/files/simple/tiny/tiny-1.0-py3-none-any.whl", "w") as wheel:
             wheel.writestr("tiny.py", "value = 42\\n")
@@ -52,6 +56,10 @@ final class TestNetwork {
             index.write("<a href='tiny-1.0-py3-none-any.whl'>tiny-1.0-py3-none-any.whl</a>")
         for port in (80, 443, 8080):
             server = Server(("0.0.0.0", port), Handler)
+            if port == 443 and os.path.exists(root + "/tls.pem"):
+                import ssl
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); context.load_cert_chain(root + "/tls.pem")
+                server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
             threading.Thread(target=server.serve_forever, daemon=True).start()
         def echo(connection):
             while data := connection.recv(65536): connection.sendall(data)
@@ -85,6 +93,7 @@ final class TestNetwork {
             if kind != 1: return []
             if name == "rebind.example.org": return ["93.184.216.40" if turn == 0 else "127.0.0.1"]
             if name == "mixed.example.org": return ["127.0.0.1", "169.254.169.254", "93.184.216.41"]
+            if name == "crowd.example.org": return ["10.9.%d.%d" % (i // 250, i % 250 + 1) for i in range(3000)] + ["93.184.216.43"]
             if name == "tunnel.example.org": return ["93.184.216.42"]
             return None
         def serve_names():
@@ -110,6 +119,7 @@ final class TestNetwork {
         93.184.216.35 a.example.com b.a.example.com example.com badexample.com
         10.9.0.7 private.example.org db.example.org
         169.254.169.254 metadata.example.org
+        93.184.216.99 own.example.org
 
         """
 
@@ -117,6 +127,7 @@ final class TestNetwork {
         set -e
         ip link set lo up
         for network in 93.184.216.0/24 10.9.0.0/24 169.254.169.254/32; do ip route add local $network dev lo; done
+        ip address add 93.184.216.99/32 dev lo
         ip -6 route add local 2001:db8:9::/48 dev lo
         mount --bind "$0/hosts" /etc/hosts
         mount --bind "$0/resolv.conf" /etc/resolv.conf
@@ -127,13 +138,31 @@ final class TestNetwork {
         exit $code
         """
 
-    init() throws {
+    /// A key and a certificate for `data.example.org`, signed by an authority of their own, whose certificate is
+    /// `authority.pem` in the directory.
+    private static let certificates = """
+        set -e; cd "$0"
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority \
+            -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign \
+            -keyout authority.key -out authority.pem
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=data.example.org -keyout tls.key -out tls.csr
+        printf 'subjectAltName=DNS:data.example.org\nauthorityKeyIdentifier=keyid\n' > tls.extensions
+        openssl x509 -req -in tls.csr -CA authority.pem -CAkey authority.key -CAcreateserial -days 2 \
+            -extfile tls.extensions -out tls.crt
+        cat tls.key tls.crt > tls.pem; chmod 0644 authority.pem
+        """
+
+    /// With `tls`, port 443 speaks it.
+    init(tls: Bool = false) throws {
         directory = try TemporaryDirectory()
         chmod(directory.path, 0o755)
         try directory.write(Self.servers, to: "servers.py")
         try directory.write(Self.hosts, to: "hosts")
         try directory.write("nameserver 127.0.0.53\n", to: "resolv.conf")
         try directory.write("a file\n", to: "www/files/a.txt")
+        guard tls else { return }
+        let made = try StartedCommand("/bin/sh", ["-c", Self.certificates, directory.path]).wait(timeout: 30)
+        guard made.status == 0 else { throw TestFailure("no certificate was made: \(made.errors)") }
     }
 
     /// Runs `cloche` with this host around it.

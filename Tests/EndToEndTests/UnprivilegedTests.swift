@@ -141,6 +141,40 @@ extension EndToEnd {
             #expect(open.isEmpty, "\(open)")
         }
 
+        @Test("a user with the own id alone has filtered networks", .timeLimit(.minutes(2)))
+        func withSingleIdentity() throws {
+            let user = try User(hasRange: false)
+            // Who has one id builds nothing; an image of the directory of a program is enough.
+            let image = user.directory.path + "/image"
+            let make = """
+                mkdir -p "$0/bin" && cp /bin/sh "$0/bin" && ldd /bin/sh /usr/bin/curl | grep -o '/[^ :]*' | sort -u \
+                    | while read f; do [ -f "$f" ] && mkdir -p "$0$(dirname "$f")" && cp -L "$f" "$0$f"; done
+                mkdir -p "$0/usr/bin" && cp /usr/bin/curl "$0/usr/bin" && chmod -R a+rX "$0"
+                """
+            try #require(FileManager.default.fileExists(atPath: "/usr/bin/curl"))
+            _ = try StartedCommand("/bin/sh", ["-c", make, image]).wait()
+            let imported = try user.run("env", "import", "tiny", image)
+            try #require(imported.status == 0, "\(imported.errors)")
+            try FileManager.default.createDirectory(
+                atPath: user.home + "/store/policies", withIntermediateDirectories: true)
+            let network = try TestNetwork()
+            try Data("network: {mode: filtered, allow: ['data.example.org:80']}\n".utf8).write(
+                to: URL(filePath: user.home + "/store/policies/few.yaml"))
+            let result = try network.start(
+                [
+                    "/usr/bin/setpriv", "--reuid", user.name, "--regid", user.name, "--init-groups", "--inh-caps=-all",
+                    user.cloche, "exec", "--policy", "few", "--environment", "tiny", "--", "/bin/sh", "-c",
+                    "curl -sS http://data.example.org/proxy; curl -sS --noproxy '*' http://data.example.org/direct; "
+                        + "curl -s -o /dev/null -w '%{http_code}' http://evil.example.net/; exit 3",
+                ], environment: ["HOME": user.home, "CLOCHE_HOME": user.home + "/store"]
+            ).wait()
+            #expect(
+                result.output
+                    == "GET /proxy host=data.example.org body=0\nGET /direct host=data.example.org body=0\n403",
+                "\(result.output)\(result.errors)")
+            #expect(result.errors.contains("refused it a connection to `evil.example.net:80`"), "\(result.errors)")
+        }
+
         /// A service of the user's, which commands find whether they have the run-time directory or not.
         private func serves(_ user: User, _ project: TestProject) throws {
             for directory in [nil, user.home + "/run"] {

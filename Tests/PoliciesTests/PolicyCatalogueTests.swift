@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct PolicyCatalogueTests {
     @Test func `built-in policies are there without any document`() throws {
-        #expect(catalogue().names == ["default", "strict", "online", "build"])
+        #expect(catalogue().names == ["default", "strict", "online", "gpu", "build"])
         #expect(PolicyCatalogue().names == BuiltInPolicies.names)
         for policy in BuiltInPolicies.all { #expect(try catalogue().policy(named: policy.name) == policy) }
     }
@@ -12,7 +12,7 @@ import Testing
     @Test func `names come from both layers`() {
         let policies = catalogue(
             ["zoo": "", "lab": "", "a.b": "", "old.yml": "", "notes.txt": "", "default": ""], system: ["lab": ""])
-        #expect(policies.names == ["default", "strict", "online", "build", "lab", "zoo"])
+        #expect(policies.names == ["default", "strict", "online", "gpu", "build", "lab", "zoo"])
         #expect(
             policies.strayFiles.map(\.description) == [
                 "policies/default.yaml: `default` is a built-in policy, and the names of those are reserved",
@@ -111,7 +111,7 @@ import Testing
             ])
     }
 
-    @Test(arguments: ["default", "strict", "online", "build"])
+    @Test(arguments: ["default", "strict", "online", "gpu", "build"])
     func `a document of a built-in's name is told, not passed over`(name: String) throws {
         for policies in [catalogue([name: "network: host"]), catalogue(system: [name: "network: host"])] {
             let error = try #require(throws: PolicyError.self) { try policies.policy(named: name) }

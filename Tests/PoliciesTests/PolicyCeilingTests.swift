@@ -47,6 +47,8 @@ struct PolicyCeilingTests {
                 "limits: {memory: {value: 9GiB, enforce: hard}}", "limits: {memory: 1GiB}",
                 "limits: {memory: {value: 1GiB, enforce: hard}}"
             ),
+            ("devices: [dri]", "devices: [dri, nvidia]", "devices: [dri]"),
+            ("devices: none", "devices: {allow: [rocm], need: none}", "limits: {}"),
             ("seccomp: {deny: [flock]}", "limits: {}", "seccomp: {deny: [flock]}"),
             ("seccomp: {deny: [ptrace]}", "seccomp: {allow: [ptrace]}", "limits: {}"),
         ])

@@ -19,6 +19,7 @@ import Testing
             if Bool.random(using: &random) { lines.append(line()) }
         }
         sometimes("network: \(["none", "outbound", "host"].randomElement(using: &random) ?? "")")
+        sometimes("devices: \(["none", "[dri]", "[nvidia, dri]"].randomElement(using: &random) ?? "")")
         sometimes(
             "data: {access: \(["rw", "ro"].randomElement(using: &random) ?? ""), scope: \(["shared", "project", "job"].randomElement(using: &random) ?? "")}"
         )
@@ -31,7 +32,7 @@ import Testing
     }
 
     private static func policy(_ random: inout SeededGenerator) throws -> SandboxPolicy {
-        let base = ["default", "strict", "online"].randomElement(using: &random) ?? ""
+        let base = ["default", "strict", "online", "gpu"].randomElement(using: &random) ?? ""
         let denied = words(calls, &random, atMost: 2)
         let allowed = words(groups + calls, &random, atMost: 3).filter { !denied.contains($0) }
         let text =
@@ -50,7 +51,7 @@ import Testing
             let ceiling = try PolicyCeiling(reading: Array(text.joined(separator: "\n").utf8), file: "ceiling.yaml")
             // The most that the ceiling leaves: every policy that is clipped is at most this.
             var most = try lab(
-                "extends: default\nnetwork: host\nlimits: {memory: 1024TiB, pids: 4000000, cpus: 8000, wall_time: 3650d}\n"
+                "extends: default\nnetwork: host\ndevices: [nvidia, rocm, dri]\nlimits: {memory: 1024TiB, pids: 4000000, cpus: 8000, wall_time: 3650d}\n"
             )
             ceiling.clip(&most)
             var clipped = wanted
@@ -84,6 +85,7 @@ import Testing
     private struct Plan: Hashable {
         var network: String, data: String, scope: String
         var identity: SandboxPolicy.Identity
+        var devices: DeviceAccess?
         var needsRange: Bool
         var limits: ResourceLimits
         var hard: Set<LimitName>
@@ -94,6 +96,7 @@ import Testing
             data = policy.data.rawValue
             scope = policy.data == .none ? "" : policy.dataScope.rawValue
             identity = policy.identity
+            devices = policy.devices
             needsRange = policy.needsRange
             limits = policy.limits
             hard = policy.hardLimits

@@ -117,7 +117,7 @@ private func isValid(_ document: Document, _ schema: PolicySchema.Value) -> Bool
         }
     }
 
-    @Test(arguments: ["default", "strict", "online"])
+    @Test(arguments: ["default", "strict", "online", "gpu"])
     func `what a built-in policy says, written as a document, is valid and means the same`(name: String) throws {
         let policy = try #require(BuiltInPolicies.named(name))
         let limits = LimitName.allCases.map { limit -> (String, Document) in
@@ -203,6 +203,15 @@ private func isValid(_ document: Document, _ schema: PolicySchema.Value) -> Bool
                 ])
             ),
             ("identity", word(["any", "range", "none"])),
+            (
+                "devices",
+                pick([
+                    word(["none", "all", "nvidia"]), .list([word(["nvidia", "dri", "rocm", "kvm"])]), .list([]),
+                    .map([("need", word(["all", "any", "some"]))]), .map([]),
+                    .map([("allow", .list([word(["nvidia", "dri"])])), ("need", word(["any", "none"]))]),
+                    .map([("allow", word(["none"]))]), .list([word(["dri"]), word(["dri", "rocm"])]),
+                ])
+            ),
             (
                 "limits",
                 .map(

@@ -6,7 +6,7 @@ import Testing
 @Suite struct PolicyScoreTests {
     @Test func `scores of the built-in policies`() {
         let scores = BuiltInPolicies.all.map { "\($0.name) \(PolicyScore($0).score)" }
-        #expect(scores == ["default 2.2", "strict 0.0", "online 3.4", "build 3.4"])
+        #expect(scores == ["default 2.2", "strict 0.0", "online 3.4", "gpu 3.4", "build 3.4"])
     }
 
     @Test func `a policy that allows less never scores more`() throws {

@@ -42,6 +42,7 @@ struct PlanSample: Sendable, CustomTestStringConvertible {
     var facts = Self.facts
     var host = Self.host
     var enforcement: [LimitReport] = []
+    var devices: DevicePlan?
 
     var testDescription: String {
         "\(policy.name), \(identity.kind.rawValue), scratch \(scratchOnDisk ? "on disk" : "in memory")"
@@ -56,6 +57,7 @@ struct PlanSample: Sendable, CustomTestStringConvertible {
                 .init(source: "/store/data", readOnly: policy.data == .readOnly),
                 .init(source: "/home/user/project", readOnly: true),
             ])
+        spec.devices = devices
         spec.scratch = scratchOnDisk ? "/var/tmp/scratch" : nil
         if isBuild {
             spec.persistentRoot = .init(directory: "/store/build", upper: "upper", work: "work")
