@@ -149,7 +149,8 @@ let package = Package(
         .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "PlainText"], swiftSettings: strict),
         .testTarget(
             name: "SeccompFiltersTests",
-            dependencies: ["SeccompFilters", "Isolation", "LinuxSystem", "CSeccomp", system], swiftSettings: strict),
+            dependencies: ["SeccompFilters", "Policies", "Isolation", "LinuxSystem", "CSeccomp", system],
+            swiftSettings: strict),
         .testTarget(
             name: "SnapshotsTests", dependencies: ["Snapshots", "LinuxSystem", system], swiftSettings: strict),
         .testTarget(

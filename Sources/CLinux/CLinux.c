@@ -236,6 +236,10 @@ int CLinux_seccomp_refuse(int listener, uint64_t identity, int error) {
     struct seccomp_notif_resp answer = {.id = identity, .val = 0, .error = -error, .flags = 0};
     return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 }
+int CLinux_seccomp_continue(int listener, uint64_t identity) {
+    struct seccomp_notif_resp answer = {.id = identity, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+    return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+}
 int CLinux_sched_setaffinity(const void *mask, size_t bytes) {
     return (int)syscall(SYS_sched_setaffinity, 0, bytes, mask);
 }

@@ -15,7 +15,7 @@ struct PolicyCommand: ParsableCommand {
         commandName: "policy", abstract: "Look at policies, ask them, and change them.",
         subcommands: [
             PolicyListCommand.self, PolicyShowCommand.self, PolicyValidateCommand.self, PolicyExplainCommand.self,
-            PolicyDiffCommand.self, PolicyTestCommand.self, PolicyScoreCommand.self,
+            PolicyDiffCommand.self, PolicyTestCommand.self, PolicyLearnCommand.self, PolicyScoreCommand.self,
             PolicyKeysCommand.self, PolicySchemaCommand.self, PolicyApplyCommand.self, PolicyRollbackCommand.self,
             PolicyRemoveCommand.self, PolicyLogCommand.self,
         ])

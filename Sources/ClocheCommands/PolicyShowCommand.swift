@@ -87,9 +87,9 @@ struct PolicyShowCommand: ParsableCommand {
             init(_ policy: SeccompPolicy) {
                 let rules = policy.rules.values.sorted { $0.call < $1.call }
                 allow = rules.filter { $0.cases.isEmpty && $0.otherwise == .allow }.map(\.call)
-                conditional = rules.filter { !$0.cases.isEmpty }.map(\.call)
+                conditional = rules.filter { !$0.cases.isEmpty && $0.verdicts.contains(.allow) }.map(\.call)
                 refuse = []
-                for rule in rules where rule.cases.isEmpty {
+                for rule in rules where rule.cases.isEmpty || !rule.verdicts.contains(.allow) {
                     guard case .refuse(let refusal) = rule.otherwise else { continue }
                     let (group, errno) = (refusal.group.rawValue, SystemCallErrno.symbol(of: refusal.errno))
                     if let index = refuse.firstIndex(where: { $0.group == group && $0.errno == errno }) {

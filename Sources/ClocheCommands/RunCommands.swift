@@ -36,6 +36,9 @@ struct JobSettings: ParsableArguments {
     @OptionGroup var limits: TimeLimitOptions
     @OptionGroup var retrying: RetryOptions
 
+    @Flag(help: "Record what the steps do, for `cloche policy learn`; their system calls are slower then.")
+    var record = false
+
     func apply(to request: inout JobRequest) throws {
         request.variables = try Self.parsed(variables)
         try SecretOption.apply(secrets, to: &request)
@@ -50,6 +53,7 @@ struct JobSettings: ParsableArguments {
         if let timeout { request.options.timeoutSeconds = try Self.seconds(timeout) }
         try limits.change()?(&request.options)
         try retrying.change()?(&request.options)
+        if record { request.options.isRecorded = true }
         if let problem = request.options.problem { throw ValidationError(problem) }
     }
 

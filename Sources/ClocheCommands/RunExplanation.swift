@@ -113,7 +113,8 @@ private struct RefusalFinder {
     func refusal(_ denial: Denial, step: String) -> Found {
         let call = String(denial.attempt.prefix { $0 != "(" })
         let edit = PolicyEdit(opening: call, refusedBy: denial.rule, in: policy)
-        let key = "seccomp.deny.\(call)"
+        let key =
+            denial.rule == SeccompGroup.unlisted.id.rawValue ? "seccomp.only" : "seccomp.deny.\(call)"
         let place = current?.origin(of: key)
         var refusal = RunExplanation.Refusal(
             step: step, summary: denial.summary(), count: denial.count, rule: denial.rule, reason: denial.reason,

@@ -37,6 +37,10 @@ package struct SeccompGroup: Sendable, Hashable {
         self.opening = opening
     }
 
+    /// Calls that a policy's own list leaves out.
+    package static let unlisted = SeccompGroup(
+        "unlisted", because: "the policy lists the calls that are made, and this one is not among them", opening: .call)
+
     /// The line of a policy that would allow `call`, or nil where no policy can.
     package func opensWith(call: String) -> String? {
         switch opening {

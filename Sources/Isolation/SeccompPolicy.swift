@@ -1,3 +1,5 @@
+import SystemPackage
+
 /// Which system calls a sandbox may make, as an allow-list: a call without a rule is refused.
 ///
 /// A policy names calls, never numbers, so one policy serves every machine. Rules for calls that a machine does not
@@ -46,12 +48,17 @@ extension SeccompPolicy {
         for rule in newRules { rules[rule.call] = rule }
     }
 
-    /// Allows `call`, except for uses that no policy can open, such as setting set-user-ID bits.
+    /// Allows `call`, except for uses that no policy can open, such as setting set-user-ID bits; of a call that
+    /// `restrict(to:)` has taken, what was allowed before.
     ///
     /// - Throws: `unknownCall`, or `neverOpens` where nothing of the call can be opened.
     package mutating func allow(call: String) throws(SeccompPolicyError) {
         try checkName(call)
         guard let rule = rules[call] else { return set(SeccompRule.allow(call)) }
+        if rule.verdicts.contains(where: { $0.isRefused(by: SeccompGroup.unlisted.id) }) {
+            // Only what a list has taken is given back: conditions of the base on the same call stay.
+            return set([rule.mapVerdicts { $0.isRefused(by: SeccompGroup.unlisted.id) ? .allow : $0 }])
+        }
         let opened = rule.mapVerdicts { isFixed($0) ? $0 : .allow }
         guard opened != rule || opened.otherwise == .allow else { throw .neverOpens(call) }
         set([opened])
@@ -81,6 +88,17 @@ extension SeccompPolicy {
         }
     }
 
+    /// Refuses, for the reason of `SeccompGroup.unlisted`, what is allowed of calls other than `calls` and those that
+    /// no program starts without; refusals stay as they are.
+    package mutating func restrict(to calls: Set<String>) {
+        add(group: .unlisted)
+        let refusal = SeccompRefusal(.notPermitted, .notify, group: SeccompGroup.unlisted.id)
+        rules = rules.mapValues { rule in
+            if calls.contains(rule.call) || Self.indispensable.contains(rule.call) { return rule }
+            return rule.mapVerdicts { $0 == .allow ? .refuse(refusal) : $0 }
+        }
+    }
+
     private func isFixed(_ verdict: SeccompVerdict) -> Bool {
         guard case .refuse(let refusal) = verdict else { return false }
         return groups[refusal.group]?.opening == SeccompGroup.Opening.none
@@ -93,4 +111,13 @@ extension SeccompVerdict {
         guard case .refuse(let refusal) = self else { return false }
         return refusal.group == group
     }
+}
+
+extension SeccompPolicy {
+    /// The calls without which no program starts, or ends: what the loader and the C library do in each of them.
+    package static let indispensable: Set<String> = [
+        "execve", "exit", "exit_group", "read", "write", "close", "openat", "fstat", "newfstatat", "pread64",
+        "mmap", "munmap", "mprotect", "brk", "arch_prctl", "set_tid_address", "futex",
+        "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "restart_syscall",
+    ]
 }

@@ -105,6 +105,7 @@ struct RunPreparation {
         spec.metricsFile = document.metricsFile
         spec.runTimeoutSeconds = document.options.runTimeoutSeconds
         spec.jobTimeoutSeconds = document.options.jobTimeoutSeconds
+        spec.isRecorded = document.options.isRecorded
         return spec
     }
 }

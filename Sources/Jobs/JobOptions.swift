@@ -24,6 +24,8 @@ package struct JobOptions: Sendable, Hashable, Codable {
     package var keep: Int?
     /// Whether runs that are not kept lose their files only: logs, verdicts, metrics and usage stay; nil is no.
     package var keepLogs: Bool?
+    /// Whether what the steps do is recorded; nil is not.
+    package var isRecorded: Bool?
 
     /// The defaults.
     package init() {}
@@ -58,5 +60,6 @@ package struct JobOptions: Sendable, Hashable, Codable {
         case retryOn = "retry_on"
         case keepLogs = "keep_logs"
         case retries, keep
+        case isRecorded = "recorded"
     }
 }

@@ -60,6 +60,16 @@ extension Syscall {
         } catch  where error.errno == .noSuchFileOrDirectory {}
     }
 
+    /// Lets a call that waits be carried out after all (SECCOMP_USER_NOTIF_FLAG_CONTINUE); that its caller has gone is
+    /// no failure.
+    ///
+    /// The registers are those that were shown; what they point to may have changed meanwhile.
+    package static func letContinue(_ call: RefusedCall, at listener: CInt) throws(SyscallError) {
+        do throws(SyscallError) {
+            _ = try check("seccomp answer") { CLinux_seccomp_continue(listener, call.identity) }
+        } catch  where error.errno == .noSuchFileOrDirectory {}
+    }
+
     /// poll(2): waits until a descriptor is ready; a negative time-out waits for ever.
     ///
     /// Returns the ready ones.

@@ -129,5 +129,18 @@ package struct PolicyCeiling: Sendable, Hashable {
             clips.append(
                 Clip(key: "seccomp.deny.\(call.value)", text: "the system call \(call.value)", place: call.place))
         }
+        guard let only = document.only else { return }
+        let before = seccomp
+        seccomp.restrict(to: Set(only.value.map(\.value)))
+        let taken = seccomp.rules.count { call, rule in
+            !rule.verdicts.contains(.allow) && before.rules[call]?.verdicts.contains(.allow) == true
+        }
+        guard taken > 0 else {
+            seccomp = before
+            return
+        }
+        clips.append(
+            Clip(
+                key: "seccomp.only", text: "\(taken) system calls that it does not list", place: only.place))
     }
 }

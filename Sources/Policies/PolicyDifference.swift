@@ -86,13 +86,12 @@ extension PolicyDifference {
         var changes: [Change: [String]] = [:]
         for call in Set(before.rules.keys).union(after.rules.keys) {
             let rules = (before.rules[call], after.rules[call])
-            guard rules.0 != rules.1 else { continue }
+            // The same answers for reasons of other names are no difference.
+            guard rules.0 != rules.1, plain(rules.0, before) != plain(rules.1, after) else { continue }
             let open = (Openness(rules.0), Openness(rules.1))
             let texts = (text(rules.0, before), text(rules.1, after))
             let effect: Effect =
                 open.0.rawValue < open.1.rawValue ? .more : open.0.rawValue > open.1.rawValue ? .less : .other
-            // The same answer for a reason of another name is no difference.
-            if open.0 != .partly, effect == .other, answer(rules.0, before) == answer(rules.1, after) { continue }
             changes[Change(effect: effect, before: texts.0, after: texts.1), default: []].append(call)
         }
         var all = changes.map { change, calls in
@@ -112,13 +111,22 @@ extension PolicyDifference {
         }
     }
 
-    private static func answer(_ rule: SeccompRule?, _ policy: SeccompPolicy) -> SeccompRefusal {
-        var refusal = refusal(rule, policy)
-        refusal.group = policy.unlisted.group
-        return refusal
+    /// A rule without the reasons of its refusals.
+    private static func plain(_ rule: SeccompRule?, _ policy: SeccompPolicy) -> SeccompRule {
+        let rule = SeccompRule("", rule?.cases ?? [], otherwise: rule?.otherwise ?? .refuse(policy.unlisted))
+        return rule.mapVerdicts { verdict in
+            guard case .refuse(var refusal) = verdict else { return verdict }
+            refusal.group = SeccompGroup.unlisted.id
+            return .refuse(refusal)
+        }
     }
 
     private static func refusal(_ rule: SeccompRule?, _ policy: SeccompPolicy) -> SeccompRefusal {
-        if case .refuse(let refusal)? = rule?.otherwise { refusal } else { policy.unlisted }
+        let refusals = (rule?.verdicts ?? []).compactMap { verdict in
+            if case .refuse(let refusal) = verdict { refusal } else { nil }
+        }
+        // What a list has taken is refused for that, whatever else the base refuses of the same call.
+        let taken = refusals.first { $0.group == SeccompGroup.unlisted.id }
+        return taken ?? refusals.last ?? policy.unlisted
     }
 }

@@ -41,6 +41,8 @@ package struct PolicyDocument: Sendable, Hashable {
     var allowed: [Placed<String>] = []
     /// Calls.
     var denied: [Placed<String>] = []
+    /// The only calls that may be made, of those that are allowed; nil for all of them.
+    var only: Placed<[Placed<String>]>?
 
     init(name: String, file: String) {
         self.name = name

@@ -126,6 +126,11 @@ package struct PolicyKey: Sendable, Hashable, Encodable {
                 path: "seccomp.deny", form: .calls(groups: false),
                 meaning: "calls to refuse, with EPERM where the base allows them", standard: "none",
                 enforcement: "a seccomp filter", since: "6.1"),
+            PolicyKey(
+                path: "seccomp.only", form: .calls(groups: false),
+                meaning: "the only calls that may be made, of those that are allowed, beside those that every program "
+                    + "needs; others get EPERM", standard: "all that are allowed", enforcement: "a seccomp filter",
+                since: "6.1"),
         ]
 
     private static func limit(_ name: LimitName) -> [PolicyKey] {

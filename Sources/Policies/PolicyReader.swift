@@ -121,7 +121,7 @@ struct PolicyReader {
     }
 
     private mutating func readSeccomp(_ node: Node) {
-        let values = map(node, "seccomp", keys: ["allow", "deny"])
+        let values = map(node, "seccomp", keys: ["allow", "deny", "only"])
         let groups = SeccompNames.groups
         read(values["allow"], "seccomp.allow") { reader, value in
             reader.document.allowed = reader.names(value, "seccomp.allow") { name in
@@ -136,24 +136,42 @@ struct PolicyReader {
                 if groups.contains(name) {
                     return "\(quoted(name)) is a group of refusals; only calls can be denied"
                 }
-                if SeccompNames.indispensable.contains(name) {
+                if SeccompPolicy.indispensable.contains(name) {
                     return "`\(name)` cannot be denied: no process starts, or ends, without it"
                 }
                 if SystemCallTable.knows(name) { return nil }
                 return "\(quoted(name)) is no system call" + didYouMean(UnknownSystemCall(name: name).nearest.first)
             }
         }
+        read(values["only"], "seccomp.only") { $0.readOnly($1) }
         refuseContradictions()
     }
 
+    private mutating func readOnly(_ node: Node) {
+        let groups = SeccompNames.groups
+        let entries = names(node, "seccomp.only") { name in
+            if groups.contains(name) { return "\(quoted(name)) is a group of refusals; only calls can be listed" }
+            if SystemCallTable.knows(name) { return nil }
+            return "\(quoted(name)) is no system call" + didYouMean(UnknownSystemCall(name: name).nearest.first)
+        }
+        document.only = PolicyDocument.Placed(value: entries, place: text.place(node.mark))
+    }
+
     private mutating func refuseContradictions() {
-        let allowed = Dictionary(document.allowed.map { ($0.value, $0.place) }) { first, _ in first }
-        for entry in document.denied {
-            guard let place = allowed[entry.value] else { continue }
-            let isLater = (place.line, place.column) < (entry.place.line, entry.place.column)
-            let (first, second) = isLater ? (place, entry.place) : (entry.place, place)
-            report(
-                "`\(entry.value)` is both allowed and denied; the other place is line \(first.line)", at: second)
+        for (word, entries) in [("allowed", document.allowed), ("listed", document.only?.value ?? [])] {
+            let places = Dictionary(entries.map { ($0.value, $0.place) }) { first, _ in first }
+            for entry in document.denied {
+                guard let place = places[entry.value] else { continue }
+                let isLater = (place.line, place.column) < (entry.place.line, entry.place.column)
+                let (first, second) = isLater ? (place, entry.place) : (entry.place, place)
+                report(
+                    "`\(entry.value)` is both \(word) and denied; the other place is line \(first.line)", at: second)
+            }
+        }
+        guard let only = document.only else { return }
+        let listed = Set(only.value.map(\.value)).union(SeccompPolicy.indispensable)
+        for entry in document.allowed where SystemCallTable.knows(entry.value) && !listed.contains(entry.value) {
+            report("`\(entry.value)` is allowed, and is not in `seccomp.only`", at: entry.place)
         }
     }
 

@@ -57,7 +57,7 @@ package enum PolicySchema {
             case .words(let words): .object(["enum": .list(words.map { .text($0) })])
             case .policyName: .object(["type": .text("string"), "pattern": .text("^[A-Za-z0-9_-]{1,64}$")])
             case .limit(let name): .object(["anyOf": .list([.object(["const": .text("unlimited")])] + limit(name))])
-            case .calls(let groups): calls(groups: groups)
+            case .calls(let groups): calls(groups: groups, all: groups || key.path == "seccomp.only")
             case .endpoints:
                 .object([
                     "type": .text("array"), "items": .object(["type": .text("string")]), "uniqueItems": .boolean(true),
@@ -104,10 +104,10 @@ package enum PolicySchema {
         }
     }
 
-    private static func calls(groups: Bool) -> Value {
+    private static func calls(groups: Bool, all: Bool) -> Value {
         let names = Set(SystemCallArchitecture.allCases.flatMap { SystemCallTable.table(for: $0).names })
         let words =
-            (groups ? SeccompNames.groups : []) + names.subtracting(groups ? [] : SeccompNames.indispensable).sorted()
+            (groups ? SeccompNames.groups : []) + names.subtracting(all ? [] : SeccompPolicy.indispensable).sorted()
         return .object([
             "type": .text("array"), "items": .object(["enum": .list(words.map { .text($0) })]),
             "uniqueItems": .boolean(true), "maxItems": .integer(1000),

@@ -17,7 +17,11 @@ extension ResolvedPolicy {
             values.append(value(key + ".enforce", policy.hardLimits.contains(name) ? "hard" : "best-effort"))
         }
         for key in origins.keys.filter({ $0.hasPrefix("seccomp.") }).sorted() {
-            values.append(value(key, key.hasPrefix("seccomp.deny.") ? "refused" : "allowed"))
+            let text =
+                key == "seccomp.only"
+                ? "\(policy.seccomp.rules.values.count { $0.verdicts.contains(.allow) }) calls"
+                : key.hasPrefix("seccomp.deny.") ? "refused" : "allowed"
+            values.append(value(key, text))
         }
         return values
     }

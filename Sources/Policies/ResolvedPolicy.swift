@@ -101,7 +101,7 @@ package struct ResolvedPolicy: Sendable, Hashable {
     }
 
     private mutating func applySeccomp(_ document: PolicyDocument) -> [PolicyProblem] {
-        guard !document.allowed.isEmpty || !document.denied.isEmpty else { return [] }
+        guard !document.allowed.isEmpty || !document.denied.isEmpty || document.only != nil else { return [] }
         var seccomp = policy.seccomp
         seccomp.name = document.name
         var problems = refuseDeadGroups(document, seccomp)
@@ -119,6 +119,7 @@ package struct ResolvedPolicy: Sendable, Hashable {
                 problems.append(PolicyProblem(whyNotAllowed(entry.value, error), at: entry.place))
             }
         }
+        if let only = document.only { problems += restrict(&seccomp, to: only) }
         seccomp.add(group: SeccompNames.denied)
         for entry in document.denied {
             do throws(SeccompPolicyError) {
@@ -133,6 +134,22 @@ package struct ResolvedPolicy: Sendable, Hashable {
         return problems
     }
 
+    /// Leaves the calls of a list, each of which must be allowed: whoever reads it takes it for what can be done.
+    private mutating func restrict(
+        _ seccomp: inout SeccompPolicy, to only: PolicyDocument.Placed<[PolicyDocument.Placed<String>]>
+    ) -> [PolicyProblem] {
+        let refused = only.value.filter { entry in
+            seccomp.rules[entry.value].map { !$0.verdicts.contains(.allow) } ?? false
+        }
+        seccomp.restrict(to: Set(only.value.map(\.value)))
+        origins["seccomp.only"] = only.place
+        return refused.map {
+            PolicyProblem(
+                "`\($0.value)` is listed, and `\(lineage.last ?? "")`, or a rule before it, refuses it: "
+                    + "name it in `seccomp.allow` too, or leave it out", at: $0.place)
+        }
+    }
+
     /// What is allowed already needs no rule; whoever reads one takes the base for narrower than it is.
     private mutating func warn(of entry: PolicyDocument.Placed<String>, unless hasEffect: Bool) {
         guard !hasEffect else { return }
@@ -143,9 +160,14 @@ package struct ResolvedPolicy: Sendable, Hashable {
     /// A group of which every call is denied as well can never open anything.
     private func refuseDeadGroups(_ document: PolicyDocument, _ seccomp: SeccompPolicy) -> [PolicyProblem] {
         let denied = Set(document.denied.map(\.value))
+        let listed = document.only.map { Set($0.value.map(\.value)).union(SeccompPolicy.indispensable) }
         return document.allowed.compactMap { entry in
             guard !SystemCallTable.knows(entry.value) else { return nil }
             let calls = seccomp.calls(refusedBy: SeccompGroup.ID(rawValue: entry.value))
+            if let listed, !calls.isEmpty, listed.isDisjoint(with: calls) {
+                return PolicyProblem(
+                    "`\(entry.value)` is allowed, and none of its calls is in `seccomp.only`", at: entry.place)
+            }
             guard !calls.isEmpty, denied.isSuperset(of: calls) else { return nil }
             return PolicyProblem("`\(entry.value)` is allowed, and each of its calls is denied", at: entry.place)
         }

@@ -84,6 +84,8 @@ package struct RunSpec: Sendable, Hashable, Codable {
     package var runTimeoutSeconds: Double?
     /// How long its job may go on, in seconds, which the engine sees to; nil for ever.
     package var jobTimeoutSeconds: Double?
+    /// Whether what the steps do is recorded, for a policy to be learnt from it; nil is not.
+    package var isRecorded: Bool?
     package var steps: [Step]
     /// How many steps may run at once; 0 is any number.
     package var parallelSteps: Int
@@ -128,6 +130,7 @@ package struct RunSpec: Sendable, Hashable, Codable {
         case steps
         case runTimeoutSeconds = "run_timeout_seconds"
         case jobTimeoutSeconds = "job_timeout_seconds"
+        case isRecorded = "recorded"
         case parallelSteps = "parallel_steps"
     }
 }

@@ -223,6 +223,7 @@ final class RunSupervisor {
                 spec, step: step, environment: environment, secrets: beginning.secrets))
         sandbox.mounts = StepCommand.mounts(spec)
         sandbox.umask = 0o002
+        sandbox.isRecorded = spec.isRecorded ?? false
         sandbox.directory = FilePath(step.file).removingLastComponent().string
         try sandbox.check()
         let open = supervisor.weaknesses(of: sandbox)
@@ -268,6 +269,9 @@ final class RunSupervisor {
             verdict.detail["metrics"] = .text(problem)
         }
         if verdict.cause == .timeout, spec.ownTimeLimit { verdict.remedy = "give it longer by `--timeout`" }
+        if let recorded = RecordedSandbox(report, verdict) {
+            AttemptDirectory.append(StepRecording(step: step.uuid, sandbox: recorded), in: directory.number)
+        }
         conclude(step, verdict, usage: usage)
     }
 

@@ -185,14 +185,26 @@ extension SupervisorMain {
     /// Where requests for single commands are read from.
     package static let requestDescriptor: CInt = 5
     private static let requestLimit = 16 << 20
+    /// Where what was recorded of a single command is written to.
+    package static let recordingDescriptor: CInt = 6
 
     /// Runs the command of a `OneSandbox` that descriptor 5 carries.
     ///
-    /// Standard error ends with the verdict's line, and one with the remedy, when the command did not end by itself.
+    /// Standard error ends with the verdict's line, and one with the remedy, when the command did not end by itself. A
+    /// `RecordedSandbox` goes to descriptor 6 as JSON, when it is recorded; it ends with the process that has asked.
     package static func command() -> Never {
         guard let request: OneSandbox = request() else { refuseRequest() }
         do throws(LaunchError) {
+            if request.sandbox.isRecorded {
+                try LaunchError.during("end with the process that has asked") { () throws(SyscallError) in
+                    try Syscall.endWithParent(getppid())
+                }
+            }
             try request.run { result in
+                if let recorded = RecordedSandbox(result.report, result.verdict) {
+                    // Who does not read it any more does not want it.
+                    try? Syscall.writeAll(recordingDescriptor, JSONFile.encode(recorded) ?? [])
+                }
                 if result.verdict.cause != .succeeded, result.verdict.cause != .exit {
                     say("cloche: \(result.verdict.summary)\n")
                     if let remedy = result.verdict.remedy { say("hint: \(remedy)\n") }

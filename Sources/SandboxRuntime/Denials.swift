@@ -36,25 +36,44 @@ package struct Denial: Sendable, Hashable, Codable {
 struct DenialRecorder {
     private static let mostKinds = 64
 
+    /// What became of a call that waited.
+    enum Answer {
+        /// None did.
+        case none
+        case refused
+        /// It is allowed, and recorded.
+        case carriedOut
+    }
+
     private let table: RefusalTable
+    /// Counts what is let through; nil where that is not asked for, and every call that arrives is refused.
+    private(set) var calls: CallRecorder?
     private var order: [String] = []
     private var kinds: [String: Denial] = [:]
     private(set) var unrecorded = 0
 
-    init(_ table: RefusalTable) { self.table = table }
+    init(_ table: RefusalTable, recordsCalls: Bool = false) {
+        self.table = table
+        calls = recordsCalls ? CallRecorder(table) : nil
+    }
 
     /// What was refused, in the order of its first time.
     var denials: [Denial] { order.compactMap { kinds[$0] } }
 
-    /// Answers one waiting call; false when there was none.
+    /// Answers one waiting call.
     ///
-    /// Whatever goes wrong, the call is not carried out.
-    mutating func answerNext(_ listener: CInt) throws(SyscallError) -> Bool {
-        guard let call = try Syscall.receiveRefusedCall(listener) else { return false }
+    /// Whatever goes wrong, a call that the policy refuses is not carried out.
+    mutating func answerNext(_ listener: CInt) throws(SyscallError) -> Answer {
+        guard let call = try Syscall.receiveRefusedCall(listener) else { return .none }
         let refusal = table.answer(
             number: call.number, arguments: call.arguments, architecture: call.architecture)
+        if refusal == nil, calls != nil {
+            try Syscall.letContinue(call, at: listener)
+            calls?.note(call)
+            return .carriedOut
+        }
         try Syscall.refuse(call, at: listener, refusal?.errno ?? .noFunction)
-        guard let refusal else { return true }
+        guard let refusal else { return .refused }
         let key = "\(refusal.attempt) \(refusal.group.rawValue)"
         if kinds[key] != nil {
             kinds[key]?.count += 1
@@ -67,7 +86,7 @@ struct DenialRecorder {
         } else {
             unrecorded += 1
         }
-        return true
+        return .refused
     }
 
     /// The program's own name for itself (proc(5), comm): hostile text of at most 15 bytes.

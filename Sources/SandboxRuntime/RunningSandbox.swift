@@ -55,7 +55,7 @@ package final class RunningSandbox {
     /// `onOutput` gets what arrives on each of the outputs; `onEnd` gets the report, once.
     init(
         _ launched: consuming LaunchedSandbox, loop: EventLoop, limits: ResourceLimits, refusals: RefusalTable,
-        outputs: [CInt], watch: SandboxWatchdog.Limits,
+        records: Bool = false, outputs: [CInt], watch: SandboxWatchdog.Limits,
         hasRootInMemory: Bool, counters: @escaping () -> CgroupUsage?,
         onOutput: @escaping (CInt, [UInt8]) -> Void, onEnd: @escaping (SandboxReport) -> Void
     ) {
@@ -70,7 +70,7 @@ package final class RunningSandbox {
         self.outputs = Set(outputs)
         before = counters()
         started = Syscall.monotonicSeconds()
-        recorder = DenialRecorder(refusals)
+        recorder = DenialRecorder(refusals, recordsCalls: records)
         loop.watch(self.launched.control.number) { self.readControl() }
         loop.watch(self.launched.process.number) { self.reap() }
         for output in outputs { watchOutput(output) }
@@ -184,12 +184,17 @@ package final class RunningSandbox {
 
     private func answerRefusal(_ number: CInt) {
         do throws(SyscallError) {
-            if try recorder.answerNext(number) {
+            var answer = try recorder.answerNext(number)
+            // A call that is carried out is soon followed by the next one; others want to be heard as well.
+            for _ in 0..<Self.recordedAtOnce where answer == .carriedOut { answer = try recorder.answerNext(number) }
+            switch answer {
+            case .carriedOut: return
+            case .refused:
                 refusals += 1
                 if refusals > Self.freeRefusals, refusals % Self.refusalsAtOnce == 0 { answerLater(number) }
-            } else if try Syscall.isHungUp(number) {
+            case .none:
                 // The last process behind the filter may end long before the sandbox is gone: nobody will call any more.
-                forgetListener(number)
+                if try Syscall.isHungUp(number) { forgetListener(number) }
             }
         } catch {
             // Without an answer the call would wait for ever; without a listener the kernel refuses it with ENOSYS.
@@ -207,7 +212,7 @@ package final class RunningSandbox {
         }
     }
 
-    private static let freeRefusals = 5000, refusalsAtOnce = 50
+    private static let freeRefusals = 5000, refusalsAtOnce = 50, recordedAtOnce = 64
 
     private func forgetListener(_ number: CInt) {
         loop.unwatch(number)
@@ -320,6 +325,8 @@ package final class RunningSandbox {
         report.complaint = tail.complaint
         report.traffic = traffic
         report.written = written
+        report.peakProcesses = after?.peakPids
+        if let calls = recorder.calls { report.recording = SandboxRecording(calls: calls.calls) }
         report.outOfMemoryKills = (after?.oomKills ?? 0) - (before?.oomKills ?? 0)
         report.pidsLimitHits = (after?.pidsLimitHits ?? 0) - (before?.pidsLimitHits ?? 0)
         if watchdog?.sawMostTasks == true { report.pidsLimitHits = 1 }

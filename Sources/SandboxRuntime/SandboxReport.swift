@@ -1,4 +1,4 @@
-import Isolation
+package import Isolation
 package import LinuxSystem
 package import SandboxLaunch
 
@@ -77,6 +77,10 @@ package struct SandboxReport: Sendable {
     package var traffic: DiskTraffic?
     /// What it asked its proxy for, where its network is filtered.
     package var egress: EgressSummary?
+    /// The most processes and threads of the run so far, where a control group tells.
+    package var peakProcesses: Int64?
+    /// What it did, where that was to be recorded.
+    package var recording: SandboxRecording?
 }
 
 /// Names of signals as signal(7) has them.

@@ -39,6 +39,8 @@ package struct SandboxSpec: Sendable, Hashable, Codable {
     /// The standard streams that are a terminal of the sandbox.
     package var terminal: StandardStreams
     package var umask: UInt32
+    /// Whether what it does is recorded, which makes its system calls slower and allows it nothing more.
+    package var isRecorded = false
 
     /// Asks for a throw-away sandbox.
     package init(environment: Int = 0, policy: SandboxPolicy, arguments: [String], variables: [String: String]) {

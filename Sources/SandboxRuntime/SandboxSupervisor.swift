@@ -32,7 +32,7 @@ package final class SandboxSupervisor {
     private let projectEnforcement: Enforcement
     private var projectWatch: RoomWatchdog?
     private var scratchWatches: [Int: RoomWatchdog] = [:]
-    private var filters: [(policy: SeccompPolicy, program: FilterProgram)] = []
+    private var filters: [(policy: SeccompPolicy, mode: FilterCompiler.Mode, program: FilterProgram)] = []
 
     /// Builds the stage, starts the launcher, and takes on the supervisor's own id.
     ///
@@ -109,10 +109,16 @@ package final class SandboxSupervisor {
         }
         let number = launches
         launches += 1
-        let filter = try filter(of: spec.policy.seccomp)
+        let filter = try filter(of: spec.policy.seccomp, spec.isRecorded ? .learn : .notify)
         timings?.mark("compile filters")
         let command = planner.commandPlan(spec, filter: filter, initFilter: initFilter)
-        let network = try spec.policy.network == .filtered ? connect(spec, number, onConnection) : nil
+        let recording = spec.isRecorded ? UseRecorder(of: spec, loop: loop) : nil
+        let network =
+            try spec.policy.network == .filtered
+            ? connect(spec, number) { record in
+                recording?.note(record)
+                onConnection(record)
+            } : nil
         let launched: LaunchedSandbox
         do throws(LaunchError) {
             launched = try launcher.launch(
@@ -125,8 +131,8 @@ package final class SandboxSupervisor {
         }
         if let network { _ = Glibc.close(network) }
         let sandbox = RunningSandbox(
-            launched, loop: loop, limits: spec.policy.limits, refusals: filter.answers, outputs: outputs,
-            watch: SandboxWatchdog.Limits(spec.policy.limits, groups: enforcement),
+            launched, loop: loop, limits: spec.policy.limits, refusals: filter.answers, records: spec.isRecorded,
+            outputs: outputs, watch: SandboxWatchdog.Limits(spec.policy.limits, groups: enforcement),
             hasRootInMemory: stage.spec.scratch == nil && !spec.keepsRoot, counters: counters,
             onOutput: onOutput,
             onEnd: { report in
@@ -136,6 +142,7 @@ package final class SandboxSupervisor {
                 var report = report
                 if self.isProjectFull { report.fullPlaces.append(StagePath.projectInside) }
                 report.egress = self.proxy?.close(number)
+                recording?.finish(&report)
                 onEnd(report)
             })
         running[number] = sandbox
@@ -205,11 +212,13 @@ package final class SandboxSupervisor {
         try? TreeRemoval.remove(directory: parent.number, name: FilePath(String(number)))
     }
 
-    private func filter(of policy: SeccompPolicy) throws(LaunchError) -> FilterProgram {
+    private func filter(
+        of policy: SeccompPolicy, _ mode: FilterCompiler.Mode
+    ) throws(LaunchError) -> FilterProgram {
         // Policies of one document share their storage, which makes equality cheap; a hash would read all of it.
-        if let known = filters.first(where: { $0.policy == policy }) { return known.program }
-        let program = try Self.compile(policy, mode: .notify)
-        filters.append((policy, program))
+        if let known = filters.first(where: { $0.mode == mode && $0.policy == policy }) { return known.program }
+        let program = try Self.compile(policy, mode: mode)
+        filters.append((policy, mode, program))
         return program
     }
 

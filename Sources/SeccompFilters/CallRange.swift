@@ -7,6 +7,8 @@ struct CallRange: Hashable {
     struct Body: Hashable {
         let cases: [SeccompRule.Case]
         let otherwise: SeccompVerdict
+        /// Whether a filter that learns tells of the call.
+        let isRecorded: Bool
     }
 
     enum Fate: Hashable {
@@ -36,8 +38,10 @@ extension FilterCompiler {
     }
 
     private func fate(_ rule: SeccompRule) -> CallRange.Fate {
-        let actions = Set(rule.verdicts.map(action))
+        let isRecorded = !SeccompPolicy.indispensable.contains(rule.call)
+        let actions = Set(rule.verdicts.map { action($0, isRecorded: isRecorded) })
         if actions.count == 1, let only = actions.first { return .fixed(only) }
-        return .conditional(CallRange.Body(cases: rule.cases, otherwise: rule.otherwise))
+        return .conditional(
+            CallRange.Body(cases: rule.cases, otherwise: rule.otherwise, isRecorded: isRecorded))
     }
 }

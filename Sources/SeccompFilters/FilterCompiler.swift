@@ -12,12 +12,14 @@ package struct FilterCompiler: Sendable {
         case notify
         /// Every refusal is answered by the kernel: for where no listener can be had.
         case silent
-        /// Everything but probes goes to the listener, allowed calls too, which it lets continue. Not a protection.
+        /// Everything but probes goes to the listener, allowed calls too, which it lets continue, by the same rules and the
+        /// same registers. Calls without which no program starts are not told of: a filter that asked about execve(2)
+        /// would wait for its listener, which is handed over afterwards, and nothing is learnt from them.
         case learn
     }
 
     /// Changes whenever equal policies would give other bytes, for the keys of caches.
-    package static let version = 1
+    package static let version = 2
 
     private let architecture: SystemCallArchitecture
     private let mode: Mode
@@ -51,10 +53,10 @@ package struct FilterCompiler: Sendable {
             answers: RefusalTable(policy: policy, architecture: architecture))
     }
 
-    /// The action that carries out `verdict`.
-    func action(_ verdict: SeccompVerdict) -> FilterAction {
+    /// The action that carries out `verdict` on a call, which `isRecorded` where it is not one that every program makes.
+    func action(_ verdict: SeccompVerdict, isRecorded: Bool = true) -> FilterAction {
         switch (verdict, mode) {
-        case (.allow, .learn): .notify
+        case (.allow, .learn): isRecorded ? .notify : .allow
         case (.allow, _): .allow
         case (.refuse(let refusal), .silent): .errno(refusal.errno)
         case (.refuse(let refusal), _): refusal.reporting == .notify ? .notify : .errno(refusal.errno)

@@ -184,7 +184,8 @@ static int becomeCommand(void *unused) {
     sigprocmask(SIG_SETMASK, &none, NULL);
     int result = loadFilter(
         command->filterOffset, command->filterInstructions,
-        command->filterListens ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0);
+        // Once its call is being looked at, only a deadly signal interrupts the caller: others would make it ask again.
+        command->filterListens ? SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0);
     if (result < 0) commandFailed(CSandboxLaunch_stageFilter, errno);
     if (command->filterListens) listener = result;
     // The first error that says more than "not there" is the one to report, as a shell does it.

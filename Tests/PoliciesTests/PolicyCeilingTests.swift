@@ -51,6 +51,7 @@ struct PolicyCeilingTests {
             ("devices: none", "devices: {allow: [rocm], need: none}", "limits: {}"),
             ("seccomp: {deny: [flock]}", "limits: {}", "seccomp: {deny: [flock]}"),
             ("seccomp: {deny: [ptrace]}", "seccomp: {allow: [ptrace]}", "limits: {}"),
+            ("seccomp: {only: [flock, clone]}", "limits: {}", "seccomp: {only: [clone]}"),
         ])
     func keys(text: String, above: String, below: String) throws {
         let (high, low) = (try lab("extends: default\n" + above), try lab("extends: default\n" + below))

@@ -36,6 +36,8 @@ struct PolicyDifferenceTests {
                 "limits.pids.enforce"
             ),
             ("seccomp: {deny: [flock]}", "network: none", "seccomp"),
+            ("seccomp: {only: [flock]}", "network: none", "seccomp"),
+            ("seccomp: {only: [flock]}", "seccomp: {only: [flock, clone]}", "seccomp"),
             ("network: none", "seccomp: {allow: [ptrace]}", "seccomp"),
         ])
     func ordered(less: String, more: String, key: String) throws {
@@ -49,6 +51,21 @@ struct PolicyDifferenceTests {
         #expect(all.map(\.calls) == [["flock", "getcpu"], ["ptrace"]])
         #expect(all.map(\.effect) == [.less, .more])
         #expect(all[0].before == "allowed" && all[0].after.hasPrefix("refused"))
+    }
+
+    @Test func `a call that a list leaves out and one that is denied are refused alike`() throws {
+        let all = PolicyDifference.between(
+            try lab("seccomp: {deny: [dup]}"), try lab("seccomp: {only: [dup]}"))
+        #expect(all.filter { $0.effect == .more }.map(\.calls) == [["dup"]])
+        let rest = try lab("seccomp: {only: [getpid]}").seccomp.rules.values.filter {
+            !$0.verdicts.contains(.allow)
+                && BuiltInPolicies.standard.seccomp.rules[$0.call]?.verdicts.contains(.allow) == true
+        }.map(\.call)
+        let denied = try lab("seccomp: {deny: [\(rest.sorted().joined(separator: ", "))]}")
+        let differing = PolicyDifference.between(denied, try lab("seccomp: {only: [getpid]}")).flatMap(\.calls)
+        // Where the base looks at arguments, denying gives one answer, and a list keeps those of the base.
+        #expect(
+            differing.allSatisfy { BuiltInPolicies.standard.seccomp.rules[$0]?.cases.isEmpty == false }, "\(differing)")
     }
 
     @Test func `whom data is shared with does not matter where there is none`() {

@@ -31,13 +31,24 @@ import Testing
         return lines + ["limits: {\(words(Array(limits.prefix(4)), &random, atMost: 4).joined(separator: ", "))}"]
     }
 
+    /// A list of calls that has what is allowed by name, and nothing that is denied.
+    private static func list(_ allowed: [String], _ denied: [String], _ random: inout SeededGenerator) -> String {
+        let usual = ["access", "clone", "dup", "fcntl", "getpid", "ioctl", "lseek", "poll", "prctl", "wait4"]
+        let named = allowed.filter { SystemCallTable.knows($0) }
+        let others = words(usual + calls, &random, atMost: 8).filter { !denied.contains($0) && !named.contains($0) }
+        return (named + others).joined(separator: ", ")
+    }
+
     private static func policy(_ random: inout SeededGenerator) throws -> SandboxPolicy {
         let base = ["default", "strict", "online", "gpu"].randomElement(using: &random) ?? ""
         let denied = words(calls, &random, atMost: 2)
         let allowed = words(groups + calls, &random, atMost: 3).filter { !denied.contains($0) }
+        let only = Int.random(in: 0...2, using: &random) > 0 ? "" : ", only: [\(list(allowed, denied, &random))]"
         let text =
             ["extends: \(base)"] + lines(&random)
-            + ["seccomp: {allow: [\(allowed.joined(separator: ", "))], deny: [\(denied.joined(separator: ", "))]}"]
+            + [
+                "seccomp: {allow: [\(allowed.joined(separator: ", "))], deny: [\(denied.joined(separator: ", "))]\(only)}"
+            ]
         return try lab(text.joined(separator: "\n"))
     }
 
@@ -46,8 +57,14 @@ import Testing
         for _ in 0..<400 {
             guard let wanted = try? Self.policy(&random) else { continue }
             let denied = Self.words(Self.calls, &random, atMost: 3)
+            let listed = Self.words(Self.calls + ["dup", "poll", "wait4"], &random, atMost: 8).filter {
+                !denied.contains($0)
+            }
+            let only = Bool.random(using: &random) ? "" : ", only: [\(listed.joined(separator: ", "))]"
             let text =
-                Self.lines(&random) + ["seccomp: {deny: [\(denied.joined(separator: ", "))]}", "identity: range"]
+                Self.lines(&random) + [
+                    "seccomp: {deny: [\(denied.joined(separator: ", "))]\(only)}", "identity: range",
+                ]
             let ceiling = try PolicyCeiling(reading: Array(text.joined(separator: "\n").utf8), file: "ceiling.yaml")
             // The most that the ceiling leaves: every policy that is clipped is at most this.
             var most = try lab(
@@ -59,6 +76,9 @@ import Testing
             #expect(PolicyDifference.between(wanted, clipped).allSatisfy { $0.effect == .less }, "\(text)")
             for call in denied {
                 #expect(clipped.seccomp.rules[call]?.verdicts.contains(.allow) != true, "\(call) \(text)")
+            }
+            for rule in clipped.seccomp.rules.values where !only.isEmpty && rule.verdicts.contains(.allow) {
+                #expect(listed.contains(rule.call) || SeccompPolicy.indispensable.contains(rule.call), "\(text)")
             }
             for difference in PolicyDifference.between(most, clipped) where difference.key != "seccomp" {
                 let isCapped = text.contains { $0.contains(difference.key.split(separator: ".").last ?? "") }
@@ -101,11 +121,9 @@ import Testing
             limits = policy.limits
             hard = policy.hardLimits
             calls = policy.seccomp.rules.mapValues { rule in
-                guard rule.verdicts.contains(.allow), Set(rule.verdicts).count > 1 else {
-                    return [Self.text(rule.otherwise)]
-                }
+                let texts = rule.verdicts.map(Self.text)
                 // Where arguments decide, the rule as a whole does.
-                return ["\(rule)"]
+                return Set(texts).count == 1 ? [texts[0]] : texts + rule.cases.map { "\($0.conditions)" }
             }
         }
 

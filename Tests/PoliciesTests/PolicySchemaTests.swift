@@ -224,6 +224,7 @@ private func isValid(_ document: Document, _ schema: PolicySchema.Value) -> Bool
                 .map([
                     ("allow", calls(["ptrace", "debug", "bpf", "nothing", "io-uring"])),
                     ("deny", calls(["flock", "statx", "read", "mounts", "splice"])),
+                    ("only", calls(["flock", "read", "getpid", "mounts"])),
                 ])
             ),
             ("nosuchkey", .integer(1)),

@@ -70,6 +70,59 @@ import Testing
             ])
     }
 
+    @Test func `a list leaves its calls, those of every program, and their conditions`() throws {
+        let policy = try lab("seccomp: {only: [clone, getpid, chmod]}")
+        for call in ["getpid", "read", "execve", "futex"] { #expect(refusal(policy, call) == nil) }
+        let unlisted = SeccompRefusal(.notPermitted, .notify, group: "unlisted")
+        for call in ["getppid", "flock", "socket", "dup"] { #expect(refusal(policy, call, 1, 1, 0) == unlisted) }
+        // What the base refuses stays refused, for its own reason.
+        #expect(refusal(policy, "ptrace")?.group == "debug")
+        #expect(refusal(policy, "clone", 0x1000_0000)?.group == "namespaces")
+        #expect(refusal(policy, "chmod", 0, 0o4755)?.group == "setuid-bits")
+        #expect(refusal(policy, "socket", 40, 1, 0)?.group == "network")
+        #expect(policy.seccomp.group(of: unlisted)?.opensWith(call: "dup") == "seccomp: {allow: [dup]}")
+        #expect(throws: Never.self) { try policy.seccomp.validate() }
+    }
+
+    @Test func `what a list has taken is given back by name, and no more than that`() throws {
+        let base = ["base": "seccomp: {only: [getpid]}"]
+        let policy = try lab("extends: base\nseccomp: {allow: [dup, clone, socket]}", others: base)
+        #expect(refusal(policy, "dup") == nil && refusal(policy, "clone", 0) == nil)
+        #expect(refusal(policy, "clone", 0x1000_0000)?.group == "namespaces")
+        #expect(refusal(policy, "socket", 40, 1, 0)?.group == "network")
+        #expect(refusal(policy, "dup2")?.group == "unlisted")
+    }
+
+    @Test func `a list of no calls leaves those of every program`() throws {
+        let policy = try lab("seccomp: {only: []}")
+        let open = policy.seccomp.rules.values.filter { $0.verdicts.contains(.allow) }.map(\.call)
+        #expect(Set(open) == SeccompPolicy.indispensable)
+    }
+
+    @Test(
+        "a list that contradicts the rest of its document is refused, with its place",
+        arguments: [
+            ("seccomp: {only: [flok]}", "1:18: `flok` is no system call; did you mean `flock`?"),
+            ("seccomp: {only: [debug]}", "1:18: `debug` is a group of refusals; only calls can be listed"),
+            ("seccomp: {only: flock}", "1:17: `seccomp.only` must be a list of names, as in `[flock]`"),
+            ("seccomp: {only: [flock, flock]}", "1:25: `flock` is listed twice"),
+            (
+                "seccomp: {only: [flock], deny: [flock]}",
+                "1:33: `flock` is both listed and denied; the other place is line 1"
+            ),
+            ("seccomp: {allow: [ptrace], only: [flock]}", "1:19: `ptrace` is allowed, and is not in `seccomp.only`"),
+            (
+                "seccomp: {allow: [mounts], only: [flock]}",
+                "1:19: `mounts` is allowed, and none of its calls is in `seccomp.only`"
+            ),
+            (
+                "seccomp: {only: [ptrace]}",
+                "1:18: `ptrace` is listed, and `default`, or a rule before it, refuses it: name it in `seccomp.allow` too, "
+                    + "or leave it out"
+            ),
+        ])
+    func contradictoryList(text: String, problem: String) { #expect(problems(of: text) == [problem]) }
+
     @Test func `groups are those of the policy that is extended`() throws {
         let policy = try lab("extends: strict\nseccomp: {allow: [file-locks, filters]}")
         #expect(refusal(policy, "flock") == nil)

@@ -14,10 +14,16 @@ struct PolicyMeaning {
         let name = SystemCallTable.table(for: architecture).name(of: call.number)
         guard let name, let rule = policy.rules[name] else { return carriedOut(.refuse(policy.unlisted)) }
         for element in rule.cases where element.conditions.allSatisfy({ passes($0, call.arguments) }) {
-            return carriedOut(element.verdict)
+            return carriedOut(element.verdict, name)
         }
-        return carriedOut(rule.otherwise)
+        return carriedOut(rule.otherwise, name)
     }
+
+    /// What a learning filter does not tell of.
+    private static let everyPrograms = """
+        execve exit exit_group read write close openat fstat newfstatat pread64 mmap munmap mprotect brk arch_prctl \
+        set_tid_address futex rt_sigaction rt_sigprocmask rt_sigreturn restart_syscall
+        """.split(separator: " ").map(String.init)
 
     private func passes(_ condition: SeccompCondition, _ arguments: [UInt64]) -> Bool {
         let register = arguments[condition.argument]
@@ -31,9 +37,9 @@ struct PolicyMeaning {
         }
     }
 
-    private func carriedOut(_ verdict: SeccompVerdict) -> FilterAction {
+    private func carriedOut(_ verdict: SeccompVerdict, _ call: String = "") -> FilterAction {
         switch verdict {
-        case .allow: mode == .learn ? .notify : .allow
+        case .allow: mode == .learn && !Self.everyPrograms.contains(call) ? .notify : .allow
         case .refuse(let refusal):
             mode != .silent && refusal.reporting == .notify ? .notify : .errno(refusal.errno)
         }

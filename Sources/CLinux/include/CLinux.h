@@ -98,6 +98,8 @@ int CLinux_seccomp_receive(
     int listener, uint64_t *identity, uint32_t *process, uint32_t *number, uint32_t *architecture, uint64_t *arguments);
 /// SECCOMP_IOCTL_NOTIF_SEND: the call fails with `error`.
 int CLinux_seccomp_refuse(int listener, uint64_t identity, int error);
+/// The same with SECCOMP_USER_NOTIF_FLAG_CONTINUE: the kernel carries the call out.
+int CLinux_seccomp_continue(int listener, uint64_t identity);
 /// sched_setaffinity(2) of this process to the CPUs whose bit is set in `mask` (`bytes` long).
 int CLinux_sched_setaffinity(const void *mask, size_t bytes);
 /// What fstatfs(2) tells of a file system.
