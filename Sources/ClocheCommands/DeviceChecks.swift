@@ -1,5 +1,6 @@
 import Isolation
 import LinuxSystem
+import PlainText
 import SandboxLaunch
 import SandboxRuntime
 import SystemPackage

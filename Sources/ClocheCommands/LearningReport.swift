@@ -1,4 +1,5 @@
 import Isolation
+import PlainText
 import Policies
 import SandboxRuntime
 import TerminalOutput

@@ -6,6 +6,7 @@ import JobStorage
 import Jobs
 import LinuxSystem
 import Pipelines
+import PlainText
 import SystemPackage
 import TerminalOutput
 

@@ -3,6 +3,7 @@ import Isolation
 import JobScheduling
 import Jobs
 import LinuxSystem
+import PlainText
 import Policies
 import Runs
 import SandboxRuntime

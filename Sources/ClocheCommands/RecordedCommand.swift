@@ -1,6 +1,7 @@
 import Isolation
 import JobScheduling
 import LinuxSystem
+import PlainText
 import Runs
 import SandboxRuntime
 import SystemPackage

@@ -1,4 +1,5 @@
 package import Isolation
+import PlainText
 
 /// The smallest policy that allows what was seen, as a document that extends the policy that it was seen under.
 ///

@@ -1,4 +1,5 @@
 import Isolation
+import PlainText
 import Yams
 
 /// The key `devices`: a list of families, `none`, or a map with what the host must have of them.
@@ -39,7 +40,7 @@ extension PolicyReader {
                 report(
                     "\(quoted(entry.value)) is no kind of devices that a policy can open; there are "
                         + names.map { "`\($0)`" }.joined(separator: ", ")
-                        + didYouMean(nearest(to: entry.value, among: names)), at: entry.place)
+                        + didYouMean(EditDistance.nearest(to: entry.value, in: names)), at: entry.place)
                 continue
             }
             if families.contains(family) { report("\(quoted(entry.value)) is listed twice", at: entry.place) }

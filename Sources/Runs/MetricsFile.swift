@@ -1,6 +1,7 @@
 import Isolation
 import LinuxSystem
 import Pipelines
+import PlainText
 import SandboxRuntime
 import SystemPackage
 

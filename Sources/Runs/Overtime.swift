@@ -1,5 +1,6 @@
 import Isolation
 import Pipelines
+import PlainText
 import SandboxRuntime
 
 /// A limit of time that ended a run, and what was going on then.

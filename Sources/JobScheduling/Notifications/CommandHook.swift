@@ -1,5 +1,6 @@
 import LinuxSystem
 import Pipelines
+import PlainText
 import SystemPackage
 
 #if canImport(Glibc)

@@ -4,6 +4,7 @@ import JobStorage
 package import Jobs
 import LinuxSystem
 import Pipelines
+import PlainText
 import Runs
 import SandboxRuntime
 import SystemPackage

@@ -3,6 +3,7 @@ import JobStorage
 package import Jobs
 import LinuxSystem
 import Pipelines
+import PlainText
 import Runs
 package import SystemPackage
 
