@@ -65,6 +65,15 @@ extension SandboxReport {
         guard said != nil || !fullPlaces.isEmpty else { return nil }
         var detail = detail
         if let said { detail["output"] = .text(said.line) }
+        // EDQUOT is told by quotas only, also when there is room again at the end.
+        let hadNoQuota = said?.line.contains("quota exceeded") == true && policy.limits.project != nil
+        if hadNoQuota || fullPlaces.contains(StagePath.projectInside) {
+            detail["limit"] = .text(LimitName.project.rawValue)
+            let size = policy.limits.project.map { " of \($0) or \($0.files) files" } ?? ""
+            return Verdict(
+                .diskFull, "\(what) ended with exit code \(code) after the run had filled its project's room\(size)",
+                detail: detail, remedy: projectRemedy(policy))
+        }
         guard !fullPlaces.isEmpty else {
             return Verdict(
                 .diskFull,
@@ -74,13 +83,6 @@ extension SandboxReport {
                     + "`\(policy.name)` if it had filled /tmp and has removed it since")
         }
         detail["full"] = .list(fullPlaces)
-        if fullPlaces.contains(StagePath.projectInside) {
-            detail["limit"] = .text(LimitName.project.rawValue)
-            let size = policy.limits.project.map { " of \($0) or \($0.files) files" } ?? ""
-            return Verdict(
-                .diskFull, "\(what) ended with exit code \(code) after the run had filled its project's room\(size)",
-                detail: detail, remedy: projectRemedy(policy))
-        }
         detail["limit"] = .text(LimitName.scratch.rawValue)
         let places = fullPlaces.map { $0 == "/" ? "the file system of /tmp and the root" : $0 }
         let size = policy.limits.scratch.map { " of \($0)" } ?? ""

@@ -161,6 +161,17 @@ struct SandboxVerdictTests {
         #expect(verdict.detail["limit"] == .text("project"))
     }
 
+    @Test func `a quota is the project's, also when there is room again at the end`() {
+        var policy = ReportSample.policy
+        policy.limits.project = .mebibytes(8)
+        let ended = report(.ended(.exited(1))) {
+            $0.complaint = .init(kind: .noSpace, line: "OSError: [Errno 122] Disk quota exceeded")
+        }
+        let verdict = ReportSample.verdict(ended, under: policy)
+        #expect(verdict.cause == .diskFull && verdict.detail["limit"] == .text("project"))
+        #expect(verdict.summary.contains("project's room of 8MiB or 4096 files"), "\(verdict.summary)")
+    }
+
     @Test(
         "signals have their names",
         arguments: [
