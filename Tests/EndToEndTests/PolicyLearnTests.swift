@@ -201,7 +201,7 @@ extension EndToEnd {
                 .init(
                     file: "one.py",
                     text:
-                        "import os; os.getppid(); open('/data/learnt-\(getpid())', 'w'); os.remove('/data/learnt-\(getpid())')\n"
+                        "import os; os.getpriority(0, 0); open('/data/learnt-\(getpid())', 'w'); os.remove('/data/learnt-\(getpid())')\n"
                 ),
                 .init(file: "two.sh", text: "sort one.py > two.txt\n", after: [0]),
             ])
@@ -212,13 +212,13 @@ extension EndToEnd {
             let learnt = try Cloche.run("policy", "learn", "default", "--from", "\(project.name)/0", "--output", file)
             #expect(learnt.status == 0 && learnt.output == "", "\(learnt.errors)")
             let text = try project.directory.read("learnt.yaml")
-            #expect(text.contains("- getppid") && !text.contains("data:"), "\(text)")
+            #expect(text.contains("- getpriority") && !text.contains("data:"), "\(text)")
             #expect(
                 try Cloche.run("policy", "learn", "default", "--from", "\(project.name)/0", "--output", file).status
                     == 6)
             let step = try Cloche.run("policy", "learn", "default", "--from", "\(project.name)/0/two", "--json")
             let calls = try #require(try step.value("document") as? String)
-            #expect(!calls.contains("- getppid") && calls.contains("data: none"), "\(calls)")
+            #expect(!calls.contains("- getpriority") && calls.contains("data: none"), "\(calls)")
             let policy = try PolicyFile(text)
             let other = project.name + "-again"
             defer { _ = try? Cloche.run("rm", other, "--yes") }
