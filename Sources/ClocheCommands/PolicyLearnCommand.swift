@@ -65,6 +65,12 @@ struct PolicyLearnCommand: ParsableCommand {
                 .usage, "learn from `build`: it is for builds of environments alone and cannot be extended",
                 hint: "name another policy")
         }
+        // Before the work, which would be lost.
+        if let file, Syscall.exists(FilePath(file)) {
+            throw CommandFailure(
+                .alreadyExists, "write the policy to `\(file)`: there is such a file already",
+                hint: "name a new file: none is replaced")
+        }
         let recorded: [RecordedSandbox]
         if command.isEmpty { recorded = try recordings(context) } else { recorded = [try record(base, context)] }
         let failed = recorded.first { $0.verdict.cause != .succeeded }

@@ -73,7 +73,7 @@ package struct UseWatch: ~Copyable {
             }
             let flags = Self.changes | UInt32(IN_OPEN) | UInt32(IN_ONLYDIR) | UInt32(IN_DONT_FOLLOW)
             let watch = next.withPlatformString { inotify_add_watch(descriptor.number, $0, flags) }
-            guard watch >= 0, let directory = try? Syscall.open(next, O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
+            guard watch >= 0, let directory = try? Syscall.open(next, O_RDONLY | O_DIRECTORY, resolve: .noSymlinks),
                 let entries = try? Syscall.directoryEntries(directory.number)
             else {
                 isIncomplete = true
