@@ -18,7 +18,8 @@ struct DiskUsageCommand: ParsableCommand {
         commandName: "df", abstract: "Tell what uses the disk: jobs, environments and snapshots.",
         discussion: """
             OWN is what removing the one thing frees; SHARED is used by others as well. Together with what others share it
-            counts once in the total.
+            counts once in the total. `cloche env rm --unused` frees what is left of pulls, of builds that were cut off,
+            and builds that nobody needs; `cloche snapshot prune` frees snapshots without a job.
             """)
     @OptionGroup var output: OutputOptions
 
@@ -27,20 +28,28 @@ struct DiskUsageCommand: ParsableCommand {
         let kind: String
         let name: String
         let identity: String
+        let places: [FilePath]
         let usage: DiskUsage
         var note = ""
+
+        init(kind: String, name: String, identity: String, places: [FilePath], note: String = "") throws {
+            self.kind = kind
+            self.name = name
+            self.identity = identity
+            self.places = places
+            usage = try DiskUsage.measure(places)
+            self.note = note
+        }
     }
 
     func run() throws {
         let context = CommandContext()
         let store = try context.openStore()
-        let items = try jobs(store) + environments(store) + snapshots(store)
+        let items = try jobs(store) + environments(store) + snapshots(store) + remains(store)
         let total = try DiskUsage.measure([store.path])
         let location = try Syscall.openLocation(store.path)
         let room = try Syscall.fileSystem(of: location.number)
-        let known = try DiskUsage.measure(
-            ["snapshots", "environments", "runs", "jobs"].map { store.path.appending($0) })
-        let other = total.allocated - known.allocated
+        let other = total.allocated - (try DiskUsage.measure(items.flatMap(\.places))).allocated
         if output.json { return try context.print(document(items, total: total, other: other, room: room)) }
         var table = Table([
             Table.Column("KIND"), Table.Column("NAME", priority: 1),
@@ -53,7 +62,9 @@ struct DiskUsageCommand: ParsableCommand {
                 size(item.usage.shared), Table.Cell(item.note),
             ])
         }
-        table.append([Table.Cell("other"), Table.Cell("database, data, caches"), size(other), size(0), Table.Cell("")])
+        table.append([
+            Table.Cell("other"), Table.Cell("database, data, policies"), size(other), size(0), Table.Cell(""),
+        ])
         try context.print(table)
         context.say(
             "\(humanBytes(total.allocated)) in all, \(humanBytes(room.freeBytes)) free on the file system of the store")
@@ -63,12 +74,12 @@ struct DiskUsageCommand: ParsableCommand {
 
     private func jobs(_ store: Store) throws -> [Item] {
         try store.database.jobs(limit: .max).map { job in
-            Item(
+            try Item(
                 kind: "job", name: job.name.description, identity: job.uuid.description,
-                usage: try DiskUsage.measure([
+                places: [
                     store.jobDirectory(job.uuid), store.runsDirectory(job.uuid),
                     store.path.appending("data").appending("jobs").appending(job.uuid.description),
-                ]), note: counted(job.counts.total, "run"))
+                ], note: counted(job.counts.total, "run"))
         }
     }
 
@@ -80,9 +91,9 @@ struct DiskUsageCommand: ParsableCommand {
         }
         return try environments.builds().map { build in
             let names = inForce[build] ?? []
-            return Item(
+            return try Item(
                 kind: "environment", name: names.isEmpty ? String(build.prefix(12)) : names.joined(separator: ", "),
-                identity: build, usage: try DiskUsage.measure([environments.path(of: build)]),
+                identity: build, places: [environments.path(of: build)],
                 note: names.isEmpty ? "not in force" : "")
         }
     }
@@ -91,12 +102,29 @@ struct DiskUsageCommand: ParsableCommand {
         let references = try SnapshotReferences(store)
         return try store.snapshots.identities().map { identity in
             let jobs = (references.jobs[identity] ?? []).sorted()
-            return Item(
+            return try Item(
                 kind: "snapshot", name: SnapshotTarget.short(identity), identity: identity.description,
-                usage: try store.snapshots.usage(of: [identity]),
+                places: [store.snapshots.directory.appending(identity.description)],
                 note: jobs.isEmpty
                     ? references.all.contains(identity) ? "of runs" : "no job" : jobs.joined(separator: ", "))
         }
+    }
+
+    /// What pulls, builds and captures keep or have left beside what they made.
+    private func remains(_ store: Store) throws -> [Item] {
+        let environments = store.path.appending("environments")
+        let snapshots = store.snapshots.directory
+        return try [
+            ("parts of images", environments.appending("downloads"), "kept for the next pull"),
+            ("unfinished builds", environments.appending("staging"), "running, or cut off"),
+            ("logs of failed builds", environments.appending("failed"), ""),
+            ("caches of projects", snapshots.appending("caches"), "what need not be read again"),
+            ("unfinished snapshots", snapshots.appending("staging"), "running, or cut off"),
+        ].map { name, place, note in
+            try Item(
+                kind: "remains", name: name, identity: place.components.suffix(2).map(\.string).joined(separator: "/"),
+                places: [place], note: note)
+        }.filter { $0.usage.files > 0 }
     }
 
     private func document(
@@ -114,6 +142,7 @@ struct DiskUsageCommand: ParsableCommand {
         }
         return Documents.object([
             ("jobs", list("job")), ("environments", list("environment")), ("snapshots", list("snapshot")),
+            ("remains", list("remains")),
             ("other_bytes", Documents.value(other)), ("total_bytes", Documents.value(total.allocated)),
             ("free_bytes", Documents.value(room.freeBytes)),
         ])

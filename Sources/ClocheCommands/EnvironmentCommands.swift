@@ -13,7 +13,8 @@ struct EnvironmentCommand: ParsableCommand {
         commandName: "env", abstract: "Build and look at environments.",
         subcommands: [
             EnvironmentListCommand.self, EnvironmentBuildCommand.self, EnvironmentImportCommand.self,
-            EnvironmentShowCommand.self, EnvironmentShellCommand.self, EnvironmentRemoveCommand.self,
+            EnvironmentShowCommand.self, EnvironmentShellCommand.self, EnvironmentVerifyCommand.self,
+            EnvironmentRemoveCommand.self,
         ])
 }
 

@@ -6,6 +6,7 @@ import TerminalOutput
 enum HelpTopic: String, CaseIterable {
     case exitCodes = "exit-codes"
     case formats
+    case snapshots
     case environment
     case man
 
@@ -19,6 +20,7 @@ enum HelpTopic: String, CaseIterable {
         switch self {
         case .exitCodes: Self.exitCodeText
         case .formats: Self.formatText
+        case .snapshots: Self.snapshotText
         case .environment: Self.environmentText
         case .man: ManualPage.text
         }
@@ -74,6 +76,8 @@ enum HelpTopic: String, CaseIterable {
         verify one, refuse timestamps of more than some minutes ago, and compare in constant time:
           expected = base64(hmac_sha256(key, id + "." + timestamp + "." + body))
         A program gets it on standard input, and CLOCHE_EVENT, CLOCHE_NOTIFICATION (the id) and CLOCHE_NOTIFIER.
+
+        How a snapshot can be verified with other tools: `cloche help snapshots`.
         """
 
     private static let environmentText = """
@@ -136,6 +140,7 @@ enum ManualPage {
         for command in tool.command.subcommands ?? [] { lines += section(command, path: "cloche") }
         for (title, topic) in [
             ("EXIT STATUS", HelpTopic.exitCodes), ("ENVIRONMENT", .environment), ("OUTPUT FORMATS", .formats),
+            ("SNAPSHOTS", .snapshots),
         ] {
             lines.append(".SH \"\(title)\"")
             lines += preformatted(topic.text)

@@ -86,22 +86,29 @@ struct SnapshotCreateCommand: ParsableCommand {
                         .array(
                             decisions.map { path, decision in
                                 Documents.object([
-                                    ("path", .string(path)), ("left_out", .bool(decision.ignored)),
-                                    ("reason", .string(decision.description)),
+                                    ("path", .string(path)), ("left_out", .bool(decision.isLeftOut)),
+                                    ("reason", .string(decision.reason)),
                                 ])
                             })
                     )
                 ]))
         }
         for (path, decision) in decisions {
-            try context.print("\(printable(path)): \(printable(decision.description))")
+            try context.print("\(printable(path)): \(printable(decision.reason))")
         }
         for remark in rules.remarks { context.say("note: \(printable(remark))") }
     }
 
-    private func decision(_ path: String, _ rules: IgnoreRules, _ project: CInt) throws -> IgnoreDecision {
+    private func decision(
+        _ path: String, _ rules: IgnoreRules, _ project: CInt
+    ) throws -> (isLeftOut: Bool, reason: String) {
         do throws(SnapshotError) {
-            return try rules.decision(for: FilePath(path), in: project)
+            let decision = try rules.decision(for: FilePath(path), in: project)
+            let status = try? Syscall.lstat(FilePath(path), at: project)
+            if !decision.ignored, let kind = status.flatMap(CaptureNote.Kind.init(special:)) {
+                return (true, "left out: \(kind.sentence)")
+            }
+            return (decision.ignored, decision.description + (status == nil ? "; there is no such path now" : ""))
         } catch {
             guard case .system(let cause) = error.reason, cause.errno == .invalidArgument else { throw error }
             throw CommandFailure(
@@ -187,6 +194,16 @@ struct SnapshotCapture {
 }
 
 extension CaptureNote.Kind {
+    /// What becomes of an entry that no snapshot holds, whatever the rules say; nil for the others.
+    init?(special status: FileStatus) {
+        switch status.mode & S_IFMT {
+        case S_IFIFO: self = .fifo
+        case S_IFSOCK: self = .socket
+        case S_IFCHR, S_IFBLK: self = .device
+        default: return nil
+        }
+    }
+
     /// What it means for who reads it.
     var sentence: String {
         switch self {

@@ -32,6 +32,11 @@ package protocol BuildExecutor {
         _ command: UnpackCommand, isCancelled: () -> Bool, output: ([UInt8]) -> Void,
         feed: (_ write: @escaping ([UInt8]) throws -> Void) throws -> Void
     ) throws -> UnpackAnswer
+
+    /// Lists a tree where nothing of the host can be reached and nothing changed (`TreeListing`); `write` takes the text.
+    func list(
+        _ tree: FilePath, isCancelled: () -> Bool, output: ([UInt8]) -> Void, into write: ([UInt8]) throws -> Void
+    ) throws -> CommandOutcome
 }
 
 /// How a command ended.

@@ -31,8 +31,9 @@ extension EnvironmentStore {
         return NameLock(OpenedFile(lock))
     }
 
-    /// Holds a build and its layers; a build that was removed meanwhile is unknown.
+    /// Holds a build and its layers; a build that was removed meanwhile is unknown, and one that is damaged is refused.
     package func hold(_ record: BuildRecord) throws(StoreError) -> BuildHold {
+        try requireSound(record)
         var files: [OpenedFile] = []
         for build in Set([record.id] + record.layers).sorted() {
             do throws(StoreError) {
@@ -45,6 +46,12 @@ extension EnvironmentStore {
             }
         }
         return BuildHold(files)
+    }
+
+    /// Keeps a build from being removed while it is read; a build that was removed meanwhile is unknown.
+    func lockForReading(_ build: String) throws(StoreError) -> BuildHold {
+        guard let file = try lock(build: build, LOCK_SH) else { throw .unknownBuild(build) }
+        return BuildHold([file])
     }
 
     /// Takes a build for removal, so that nobody can hold it any more; nil while somebody does.

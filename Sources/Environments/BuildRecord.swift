@@ -7,7 +7,7 @@ package struct BuildRecord: Sendable, Hashable, Codable {
 
     /// The version that wrote the record.
     package var format = BuildRecord.currentFormat
-    /// Identifies the build for ever.
+    /// Identifies the build for ever: the digest of this document without it.
     package var id: String
     /// The environment that was built.
     package var name: String
@@ -33,9 +33,14 @@ package struct BuildRecord: Sendable, Hashable, Codable {
     package var packages: [String]
     /// Where it came from, when it was imported.
     package var image: ImageOrigin?
+    /// The SHA-256 of the listing of its own tree (`TreeListing`); nil where it has none, as in records of older versions.
+    package var content: String?
+    /// Tells it from a build of the same content; records of older versions have none.
+    package var nonce: String?
 
     package enum CodingKeys: String, CodingKey {
         case format, id, name, title, layers, variables, interpreters, created, size, inputs, parts, packages, image
+        case content, nonce
         case privilegedFiles = "privileged_files"
     }
 }

@@ -24,7 +24,9 @@ extension EnvironmentBuilder {
         defer { _ = lock.number }
         // A damaged record does not keep its environment from being built again.
         let current = try? store.current(request.name)
-        if let current, current.inputs == request.draft.inputs, waited || !request.refresh {
+        if let current, current.inputs == request.draft.inputs, waited || !request.refresh,
+            (try? store.requireSound(current)) != nil
+        {
             report(.unchanged)
             return current
         }
@@ -46,7 +48,7 @@ extension EnvironmentBuilder {
     ) throws(BuildError) -> BuildRecord {
         var record = request.draft
         let time = now()
-        record.id = digest(Array("\(record.inputs) \(time) \(staged.directory.lastComponent?.string ?? "")".utf8))
+        record.nonce = staged.directory.lastComponent?.string
         record.created = Date(timeIntervalSince1970: Double(time)).formatted(.iso8601)
         if let prepared = try prepare(request, staged.paths) {
             let paths = staged.paths
@@ -55,14 +57,14 @@ extension EnvironmentBuilder {
                 try store.write(prepared.recipe, below: paths.recipe, mode: 0o755)
             }
             let inventory = try run(prepared, log: staged.log, isCancelled: isCancelled, report: report)
-            record.layers.insert(record.id, at: 0)
             record.size = inventory.size
             record.privilegedFiles = inventory.privilegedFiles
             if !inventory.packages.isEmpty { record.packages = inventory.packages }
             record.interpreters.merge(inventory.interpreters) { known, _ in known }
+            record.content = try takeContent(staged.directory, isCancelled: isCancelled)
         }
         try clear(staged.paths)
-        let result = record
+        let result = try identified(record, hasTree: record.content != nil)
         try store(staged, result, request.name)
         return result
     }
@@ -161,7 +163,10 @@ extension EnvironmentBuilder {
     /// Removes a staging directory or a build.
     func discard(_ directory: FilePath) throws(BuildError) {
         // Without its record it is no build any more, whatever happens next.
-        for name in ["build.json", "build.json.new", "build.log", StagedBuild.lockName] {
+        for name in [
+            "build.json", "build.json.new", "build.log", StagedBuild.lockName, EnvironmentStore.contentName,
+            EnvironmentStore.damagedName,
+        ] {
             try removing { () throws(SyscallError) in try Syscall.unlink(directory.appending(name)) }
         }
         let paths = BuildPaths(staging: directory)

@@ -9,7 +9,7 @@ package import SystemPackage
 
 /// The directory of finished environments.
 ///
-/// `builds/<id>/{tree,build.json,build.log}` never change. `names/<name>.json` says which build is in force; it is
+/// `builds/<id>/{tree,build.json,build.log,content}` never change. `names/<name>.json` says which build is in force; it is
 /// replaced in one step. A build is made in `staging/<random>` and renamed when it is complete, so that after a crash
 /// there is either a whole build or a staging directory that nobody holds. `failed/<name>` keeps the last failure.
 package struct EnvironmentStore: Sendable, Hashable {
@@ -152,6 +152,8 @@ package enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     case damaged(FilePath)
     /// There is no such build.
     case unknownBuild(String)
+    /// A build is no longer what was built, and what was found first.
+    case damagedBuild(String, String)
 
     /// What is wrong, safe to show.
     package var description: String {
@@ -159,6 +161,8 @@ package enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
         case .system(let error): error.description
         case .damaged(let path): "read `\(printable(path.string, limit: 4096))`: not a record of a build"
         case .unknownBuild(let build): "find build `\(printable(build, limit: 120))`: it is not in the store"
+        case .damagedBuild(let build, let found):
+            "use build `\(printable(build, limit: 120))`: it is damaged: \(printable(found, limit: 400))"
         }
     }
 
@@ -167,7 +171,7 @@ package enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .system(let error) where error.errno == .noSpace: "make room on the disk"
         case .system: nil
-        case .damaged, .unknownBuild: "build the environment again with `cloche env build`"
+        case .damaged, .unknownBuild, .damagedBuild: "build the environment again with `cloche env build`"
         }
     }
 }

@@ -132,12 +132,40 @@ package struct EnvironmentProvider {
             key: key)
     }
 
+    /// Reads builds again: every one, or those that a name or an identity stands for, with all that they lie on.
+    ///
+    /// Gives the build and what differs from the day it was made; nil for one of which nothing was written down.
+    package func verify(
+        _ texts: [String], isCancelled: () -> Bool, begin: (_ build: String) -> Void
+    ) throws -> [(build: String, differences: [String]?)] {
+        var builds: [String] = []
+        for text in texts {
+            let current = try EnvironmentName(text).flatMap { try environments.current($0) }
+            let record = try current ?? environments.record(text)
+            builds += [record.id] + record.layers
+        }
+        if texts.isEmpty {
+            // What is left of a removed build is none.
+            builds = try environments.builds().filter {
+                Syscall.exists(environments.path(of: $0).appending("build.json"))
+            }
+        }
+        let builder = try builder()
+        var seen: Set<String> = []
+        return try builds.filter { seen.insert($0).inserted }.map { build in
+            begin(build)
+            return (build, try builder.verify(build, isCancelled: isCancelled))
+        }
+    }
+
     /// The packages of a base belong to many ids.
     private func requireRange() throws {
         if store.identity.hasRange { return }
         throw StoreError(
             message: "build an environment: this user has only one id, and packages need a range of them",
-            hint: "`cloche system doctor` says how to get a range; then use a new store")
+            hint:
+                "an image can be had by `cloche env import`; `cloche system doctor` says how to get a range, for a new store"
+        )
     }
 
     func builder() throws -> EnvironmentBuilder {
@@ -171,6 +199,7 @@ enum PinnedEnvironments {
         let environments = try EnvironmentStore(directory: store.path.appending("environments"))
         return try pins.sorted { $0.key < $1.key }.map { uuid, pin in
             let record = try environments.record(pin.build)
+            try environments.requireSound(record)
             return RunSpec.Environment(
                 uuid: uuid, name: pin.name, build: pin.build,
                 layers: environments.layers(of: record).map(\.string), variables: record.variables,

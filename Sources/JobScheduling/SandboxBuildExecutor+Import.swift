@@ -69,6 +69,17 @@ extension SandboxBuildExecutor {
         return answer
     }
 
+    package func list(
+        _ tree: FilePath, isCancelled: () -> Bool, output: ([UInt8]) -> Void, into write: ([UInt8]) throws -> Void
+    ) throws -> CommandOutcome {
+        let request = UnpackRequest(
+            identity: identity, directory: tree.string, owners: OwnerRule(isSingle: !identity.hasRange), task: .list)
+        let child = try FilteringProcess(
+            "unpack", request: Array(try JSONEncoder().encode(request)), resultAt: UnpackProgram.answerDescriptor)
+        return CommandOutcome(
+            status: try child.filter(from: { [] }, isCancelled: isCancelled, output: output, into: write))
+    }
+
     /// A user's own files are root's inside; ids of the range are what they are inside.
     private var ownersOfHostFiles: OwnerRule {
         guard identity.hasRange else { return OwnerRule(isSingle: true) }

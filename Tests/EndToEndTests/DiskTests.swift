@@ -43,5 +43,48 @@ extension EndToEnd {
                 "\(result.output) \(result.errors)")
             #expect((try shown.value("run", "verdict", "remedy") as? String)?.contains("make room") == true)
         }
+
+        @Test("a dry run tells to the byte what prune frees, on a full disk too, and what a job refers to stays")
+        func prune() throws {
+            let directory = try TemporaryDirectory()
+            let project = try TestProject([.init(file: "one.sh", text: "true\n")])
+            let script = """
+                set -e
+                mount -t tmpfs -o size=64m disk "$1"
+                cp "$CLOCHE_HOME/identity.json" "$1"
+                mkdir "$1/environments"; mount --bind "$CLOCHE_HOME/environments" "$1/environments"
+                export CLOCHE_HOME=$1
+                cd "$2"
+                "$3" job create main.orchest --name kept --draft >/dev/null
+                for round in 1 2 3; do
+                    head -c 3000000 /dev/urandom > "change$round"; head -c 1000 /dev/urandom > small
+                    "$3" snapshot create . >/dev/null
+                done
+                dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true
+                size() { du --summarize --block-size=1 "$1/snapshots" | cut -f1; }
+                before=$(size "$1")
+                "$3" snapshot prune --dry-run --json > /dev/shm/"$4".planned
+                unchanged=$(size "$1")
+                "$3" snapshot prune --yes --json > /dev/shm/"$4".done
+                after=$(size "$1")
+                rm "$1/filler"
+                printf '{"freed": %d, "changed": %d, "planned": %s, "done": %s, "sound": "%s"}' $((before - after)) \
+                    $((before - unchanged)) "$(cat /dev/shm/"$4".planned)" "$(cat /dev/shm/"$4".done)" \
+                    "$("$3" snapshot verify kept | cut -d' ' -f2)"
+                rm /dev/shm/"$4".*
+                """
+            let result = try StartedCommand(
+                "/usr/bin/unshare",
+                ["-m", "bash", "-c", script, "bash", directory.path, project.path, try Cloche.program(), project.name],
+                environment: ["CLOCHE_HOME": try Cloche.home.get(), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"]
+            ).wait(timeout: 100)
+            let freed = try #require(try result.value("freed") as? Int, "\(result.errors)")
+            #expect(freed > 9_000_000, "\(result.output)")
+            #expect(try result.value("planned", "bytes") as? Int == freed, "\(result.output)")
+            #expect(try result.value("done", "bytes") as? Int == freed)
+            #expect(try result.value("changed") as? Int == 0)
+            #expect((try result.value("planned", "snapshots") as? [String])?.count == 3)
+            #expect(try result.value("sound") as? String == "sound")
+        }
     }
 }

@@ -50,6 +50,33 @@ extension EndToEnd {
             try FileManager.default.removeItem(atPath: "\(home)/environments/names/\(name).json")
         }
 
+        @Test("a flipped bit in an environment is found, nothing starts in it, and importing again makes it sound")
+        func verification() throws {
+            let system = try SmallSystem()
+            try system.run("tar -C root -cf plain.tar .")
+            let source = system.directory.path + "/plain.tar"
+            #expect(try Cloche.run("env", "import", name, source).status == 0)
+            let build = try #require(
+                try Cloche.run("env", "show", name, "--json").value("environment", "id") as? String)
+            let sound = try Cloche.run("env", "verify", name)
+            #expect(sound.status == 0 && sound.output == "\(build.prefix(12)): sound\n", "\(sound.errors)")
+            let tree = "\(try Cloche.home.get())/environments/builds/\(build)/tree"
+            try system.run(
+                "touch -r '\(tree)/etc/mark' time; printf mAde > '\(tree)/etc/mark'; touch -r time '\(tree)/etc/mark'")
+            let damaged = try Cloche.run("env", "verify", name)
+            #expect(
+                damaged.status == 1 && damaged.output.contains("  etc/mark: size, content changed"), "\(damaged.output)"
+            )
+            let refused = try inside("true")
+            #expect(refused.status != 0 && refused.errors.contains("it is damaged: etc/mark"), "\(refused.errors)")
+            let again = try Cloche.run("env", "import", name, source)
+            #expect(again.status == 0 && !again.output.contains(build))
+            #expect(try inside("cat /etc/mark").output == "made\n")
+            let all = try Cloche.run("env", "verify", name, "--json")
+            #expect(all.status == 0)
+            try forget()
+        }
+
         @Test("a directory, an archive in every compression, and the user and mount points that steps need")
         func archives() throws {
             let system = try SmallSystem()

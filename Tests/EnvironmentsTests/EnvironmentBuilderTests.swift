@@ -85,7 +85,20 @@ final class FakeExecutor: BuildExecutor {
             return .completed(
                 try TreeCompletion(root: root.number, owners: owners, path: path, home: home, directory: directory)
                     .run())
+        case .list: return .failed(ArchiveError(.malformed, "not asked for here"))
         }
+    }
+
+    func list(
+        _ tree: FilePath, isCancelled: () -> Bool, output: ([UInt8]) -> Void, into write: ([UInt8]) throws -> Void
+    ) throws -> CommandOutcome {
+        let root = try Syscall.open(tree, O_RDONLY | O_DIRECTORY)
+        final class Collected { var text: [UInt8] = [] }
+        let collected = Collected()
+        var listing = TreeListing { part throws(SyscallError) in collected.text += part }
+        try listing.run(root.number)
+        try write(collected.text)
+        return CommandOutcome(status: 0)
     }
 }
 
@@ -144,7 +157,10 @@ func unpackBytes(
             #expect(record.size == 4096)
             #expect(record.privilegedFiles == 2)
             #expect(record.created == "2023-11-14T22:13:20Z")
-            #expect(try entries(builder.store.path(of: record.id)) == ["build.json", "build.log", "tree"])
+            #expect(
+                try entries(builder.store.path(of: record.id)) == [
+                    "build.json", "build.log", "content", "tree",
+                ])
             #expect(try entries(builder.store.directory.appending("staging")).isEmpty)
         }
     }

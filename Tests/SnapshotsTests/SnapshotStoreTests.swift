@@ -179,6 +179,44 @@ import Testing
             try Syscall.writeAll(file.number, Array("\n".utf8))
             let error = #expect(throws: SnapshotError.self) { try scratch.store().verify(report.snapshot.identity) }
             #expect(error?.description.contains("does not have this identity") == true)
+            #expect(throws: SnapshotError.self) { try scratch.store().snapshot(report.snapshot.identity) }
+            // The same content again replaces it, although nothing in the project has changed.
+            #expect(try scratch.capture().isNew)
+            #expect(try scratch.store().verify(report.snapshot.identity).isEmpty)
+        }
+    }
+
+    @Test(arguments: [0, 40, 120, 230, 300])
+    func `a flipped bit in the record is found, and healed by the next capture`(_ place: Int) throws {
+        try Scratch.with { scratch in
+            try scratch.write("project/a", "x")
+            let report = try scratch.capture()
+            let record = report.snapshot.manifestPath.removingLastComponent().appending("snapshot.json")
+            var bytes = try Syscall.readFile(record, limit: 4096)
+            bytes[place] ^= 4
+            try Syscall.writeFile(record, bytes)
+            let error = #expect(throws: SnapshotError.self) { try scratch.store().verify(report.snapshot.identity) }
+            guard case .damaged = error?.reason else { throw SnapshotError([], .changing) }
+            #expect(try scratch.capture().isNew)
+            #expect(try scratch.store().verify(report.snapshot.identity).isEmpty)
+        }
+    }
+
+    @Test func `a record of the first version is sound`() throws {
+        try Scratch.with { scratch in
+            try scratch.write("project/a", "x")
+            let report = try scratch.capture()
+            let record = report.snapshot.manifestPath.removingLastComponent().appending("snapshot.json")
+            var object = FlatJSON()
+            object.set("version", .number(1))
+            object.set("identity", .text(report.snapshot.identity.description))
+            object.set("created", .text("2026-01-01T00:00:00Z"))
+            object.set("source", .text("project"))
+            for name in ["files", "directories", "links", "bytes", "ignored", "dropped", "skipped"] {
+                object.set(name, .number(1))
+            }
+            try Syscall.writeFile(record, object.bytes)
+            #expect(try scratch.store().verify(report.snapshot.identity).isEmpty)
         }
     }
 

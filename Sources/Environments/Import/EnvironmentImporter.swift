@@ -33,7 +33,9 @@ extension EnvironmentBuilder {
         let staged = try stored { () throws(StoreError) in try store.stage() }
         let directory = staged.directory
         do throws(BuildError) {
-            let current = try? store.current(request.name)
+            let known = try? store.current(request.name)
+            // One that is damaged is made again.
+            let current = known.flatMap { (try? store.requireSound($0)) == nil ? nil : $0 }
             let file = try create(staged.log)
             let work = ImportWork(
                 builder: self, request: request, paths: staged.paths, current: request.refresh ? nil : current,
@@ -49,9 +51,10 @@ extension EnvironmentBuilder {
             }
             var finished = record
             let time = now()
-            finished.id = digest(Array("\(record.inputs) \(time) \(directory.lastComponent?.string ?? "")".utf8))
-            finished.layers = [finished.id]
+            finished.nonce = directory.lastComponent?.string
             finished.created = Date(timeIntervalSince1970: Double(time)).formatted(.iso8601)
+            finished.content = try takeContent(directory, isCancelled: isCancelled)
+            finished = try identified(finished, hasTree: true)
             try clear(staged.paths)
             try store(staged, finished, request.name)
             return ImportResult(record: finished, isUnchanged: false, notes: work.notes)

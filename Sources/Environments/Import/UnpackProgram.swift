@@ -17,6 +17,8 @@ package struct UnpackRequest: Sendable, Hashable, Codable {
         case unpack(UnpackLimits, isLayer: Bool)
         /// The tree is completed; programs are looked for on a path, and directories are made where they are missing.
         case complete(path: String, home: String?, directory: String?)
+        /// The tree is listed, instead of an answer.
+        case list
     }
 
     /// The ids inside.
@@ -90,7 +92,9 @@ package enum UnpackProgram {
         try Syscall.mount(source: "none", target: "/", type: nil, flags: UInt(MS_REC | MS_PRIVATE))
         let location = try Syscall.openLocation(FilePath(request.directory), resolve: .noMagicLinks)
         let mount = try Syscall.cloneMount(of: location.number, recursive: false)
-        try Syscall.setMountAttributes(mount.number, [.noSetuid, .noDevices, .noExecute], recursive: false)
+        let attributes: MountAttributes = request.task == .list ? [.readOnly] : []
+        try Syscall.setMountAttributes(
+            mount.number, attributes.union([.noSetuid, .noDevices, .noExecute]), recursive: false)
         if request.identity.hasRange { try Credentials.become(user: 0, group: 0) }
         try Syscall.unshare([.network, .ipc])
         // Any directory does: nothing outside sees these mounts.
@@ -101,7 +105,9 @@ package enum UnpackProgram {
         try Syscall.pivotRoot(".", ".")
         try Syscall.detachMount(".")
         try Syscall.changeDirectory("/")
-        if request.identity.kind == .userRange { try Syscall.changeOwner("/", user: 0, group: 0) }
+        if request.identity.kind == .userRange, request.task != .list {
+            try Syscall.changeOwner("/", user: 0, group: 0)
+        }
         try Syscall.setNoNewPrivileges()
         // CHOWN, DAC_OVERRIDE, FOWNER, FSETID.
         try Syscall.setCapabilities(1 << 0 | 1 << 1 | 1 << 3 | 1 << 4)
@@ -120,10 +126,19 @@ package enum UnpackProgram {
                 return .completed(
                     try TreeCompletion(root: root, owners: request.owners, path: path, home: home, directory: directory)
                         .run())
+            case .list: list(root)
             }
         } catch {
             return .failed(error)
         }
+    }
+
+    private static func list(_ root: CInt) -> Never {
+        var listing = TreeListing { part throws(SyscallError) in
+            try Syscall.writeAll(answerDescriptor, part, 0..<part.count)
+        }
+        do throws(SyscallError) { try listing.run(root) } catch { fail("\(error)", "list the tree") }
+        exit(0)
     }
 
     private static func answer(_ answer: UnpackAnswer) -> Never {
@@ -132,9 +147,9 @@ package enum UnpackProgram {
         exit(0)
     }
 
-    private static func fail(_ why: String) -> Never {
+    private static func fail(_ why: String, _ what: String = "unpack the archive") -> Never {
         // There is nobody else to tell that standard error is closed; the exit status tells.
-        try? Syscall.writeAll(2, Array("error: unpack the archive: \(why)\n".utf8))
+        try? Syscall.writeAll(2, Array("error: \(what): \(why)\n".utf8))
         exit(125)
     }
 }

@@ -1,6 +1,7 @@
 /// What is known of a snapshot besides its content: how it came about, and its size.
 ///
-/// `snapshot.json` holds it; none of it is part of the identity.
+/// `snapshot.json` holds it; none of it is part of the identity. Its last member is the SHA-256 of the document without
+/// that member, so that a changed bit is found here too; documents of version 1 have none.
 package struct SnapshotRecord: Sendable, Hashable {
     /// When the snapshot was taken, in seconds since 1970.
     package let created: Int64
@@ -31,7 +32,7 @@ package struct SnapshotRecord: Sendable, Hashable {
     /// The document.
     func json(identity: SnapshotIdentity) -> [UInt8] {
         var object = FlatJSON()
-        object.set("version", .number(1))
+        object.set("version", .number(2))
         object.set("identity", .text(identity.description))
         object.set("created", .text(UTCTime(seconds: created).description))
         object.set("source", .text(source))
@@ -42,12 +43,19 @@ package struct SnapshotRecord: Sendable, Hashable {
         object.set("ignored", .number(Int64(ignored)))
         object.set("dropped", .number(Int64(dropped)))
         object.set("skipped", .number(Int64(skipped)))
+        object.set("digest", .text(hexadecimal(ContentDigest(of: object.bytes).bytes)))
         return object.bytes
+    }
+
+    /// Whether a document is the one that was written of this record, to the last byte.
+    func isOf(_ identity: SnapshotIdentity, json bytes: [UInt8]) -> Bool {
+        guard let object = FlatJSON(parsing: bytes) else { return false }
+        return object.number("version") == 1 ? object.bytes == bytes : json(identity: identity) == bytes
     }
 
     /// Reads a document; nil when it is none of these.
     init?(json bytes: [UInt8]) {
-        guard let object = FlatJSON(parsing: bytes), object.number("version") == 1,
+        guard let object = FlatJSON(parsing: bytes), (1...2).contains(object.number("version") ?? 0),
             let created = object.text("created").flatMap(UTCTime.init), let source = object.text("source"),
             let files = object.number("files"), let directories = object.number("directories"),
             let links = object.number("links"), let size = object.number("bytes"),

@@ -10,20 +10,26 @@ extension SnapshotStore {
     /// next capture of the same content; or takes the mark away from one that is sound.
     ///
     /// Another snapshot may share the damaged file: without caches the next capture of each project reads everything.
-    func noteDamage(of identity: SnapshotIdentity, _ differences: [SnapshotDifference]) {
+    func noteDamage(of identity: SnapshotIdentity, _ found: String?) {
         // A mark that cannot be written is written by the next verification; what was found is told in any case.
         guard let snapshots = try? Syscall.open(directory, O_RDONLY | O_DIRECTORY),
             let place = try? Syscall.open(
                 TerminatedName(identity.description.utf8), at: snapshots.number,
                 O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: TreeCursor.resolution)
         else { return }
-        guard let first = differences.first else {
+        guard let found else {
             try? Syscall.unlink(Self.damagedName, at: place.number)
             return
         }
         StatCacheDirectory(snapshots: snapshots.number)?.clear()
         try? Syscall.writeFile(
-            Self.damagedName, at: place.number, Array(first.description.utf8.prefix(4096)), mode: 0o600)
+            Self.damagedName, at: place.number, Array(found.utf8.prefix(4096)), mode: 0o600)
+    }
+
+    /// Marks damage that has no place in the tree, and gives the error that tells it.
+    func damaged(_ identity: SnapshotIdentity, _ found: String) -> SnapshotError {
+        noteDamage(of: identity, found)
+        return SnapshotError(identity.description.utf8, .damaged(found))
     }
 
     /// What a verification found; nil when it found nothing.

@@ -21,13 +21,14 @@ extension SnapshotStore {
         let lease = try lease(identity)
         defer { lease.end() }
         let expected = try manifest(of: identity)
+        try verifyRecord(of: identity)
         let tree: OwnedFileDescriptor
         do throws(SyscallError) {
             tree = try Syscall.open(
                 path(of: identity).appending(Self.treeName.string), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         } catch  where error.errno == .noSuchFileOrDirectory {
             let difference = SnapshotDifference(path: [UInt8(ascii: ".")], kind: .missing)
-            noteDamage(of: identity, [difference])
+            noteDamage(of: identity, difference.description)
             return [difference]
         } catch {
             throw .reading(identity.description.utf8, error)
@@ -37,7 +38,7 @@ extension SnapshotStore {
         let extra = notes.filter { special.contains($0.kind) }.flatMap(\.examples)
         let differences =
             SnapshotDifference.between(expected, actual) + extra.map { SnapshotDifference(path: $0, kind: .extra) }
-        noteDamage(of: identity, differences)
+        noteDamage(of: identity, differences.first?.description)
         return differences
     }
 

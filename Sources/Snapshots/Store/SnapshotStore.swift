@@ -53,6 +53,20 @@ package struct SnapshotStore: Sendable {
         return snapshot
     }
 
+    /// Checks the record against its own digest.
+    func verifyRecord(of identity: SnapshotIdentity) throws(SnapshotError) {
+        let path = path(of: identity).appending(Self.recordName.string)
+        do throws(SyscallError) {
+            let bytes = try Syscall.readFile(path, limit: Self.recordLimit)
+            if let record = SnapshotRecord(json: bytes), record.isOf(identity, json: bytes) { return }
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            // What has no record is damaged as well.
+        } catch {
+            throw .reading(identity.description.utf8, error)
+        }
+        throw damaged(identity, "its record is not as it was written")
+    }
+
     private func load(_ identity: SnapshotIdentity) throws(SnapshotError) -> Snapshot {
         let path = path(of: identity)
         let bytes: [UInt8]
@@ -116,19 +130,18 @@ package struct SnapshotStore: Sendable {
             bytes = try Syscall.readFile(
                 path(of: identity).appending(Self.manifestName.string), limit: Manifest.sizeLimit)
         } catch {
-            let isThere = Syscall.exists(path(of: identity))
-            throw SnapshotError(
-                identity.description.utf8,
-                isThere ? .damaged("its manifest cannot be read: \(error.errno)") : .notFound)
+            guard Syscall.exists(path(of: identity)) else { throw SnapshotError(identity.description.utf8, .notFound) }
+            guard error.errno == .noSuchFileOrDirectory else { throw .reading(identity.description.utf8, error) }
+            throw damaged(identity, "its manifest is missing")
         }
         // The identity first: what follows may then rely on our own format.
         guard SnapshotIdentity(manifest: bytes) == identity else {
-            throw SnapshotError(identity.description.utf8, .damaged("its manifest does not have this identity"))
+            throw damaged(identity, "its manifest does not have this identity")
         }
         do throws(Manifest.ParseError) {
             return try Manifest(parsing: bytes)
         } catch {
-            throw SnapshotError(identity.description.utf8, .damaged("its manifest is malformed: \(error)"))
+            throw damaged(identity, "its manifest is malformed: \(error)")
         }
     }
 
