@@ -24,7 +24,9 @@ package struct RunDirectory: Sendable {
     package func create(_ spec: RunSpec, pipeline: String) throws(SyscallError) {
         try Syscall.makeDirectories(path, mode: 0o755)
         let directory = try Syscall.open(path, O_RDONLY | O_DIRECTORY)
-        try Syscall.writeFile("pipeline.json", at: directory.number, Array(pipeline.utf8))
+        // On the disk before the specification is: where that is, nobody makes the directory again, and without its
+        // parameters a run would be another one.
+        try Syscall.replaceFile("pipeline.json", at: directory.number, Array(pipeline.utf8))
         try replace(spec)
     }
 
