@@ -36,7 +36,7 @@ package enum BuiltInPolicies {
             name: "gpu", network: .none, data: .readWrite, identity: .user,
             limits: ResourceLimits(
                 memory: .mebibytes(32768), pids: 4096, wallTime: .seconds(24 * 3600), openFiles: 65536,
-                scratch: .mebibytes(8192), output: .mebibytes(256)),
+                scratch: .mebibytes(8192), project: .mebibytes(65536), output: .mebibytes(256)),
             seccomp: .steps())
         policy.devices = DeviceAccess(DeviceAccess.Family.allCases, need: .any)
         return policy

@@ -150,6 +150,9 @@ extension EndToEnd {
             "limits.memory.enforce": "SandboxDemandsTests", "limits.pids.enforce": "SandboxDemandsTests",
             "limits.cpus.enforce": "SandboxDemandsTests", "limits.cpu_time.enforce": "SandboxDemandsTests",
             "limits.open_files.enforce": "SandboxDemandsTests",
+            "limits.project": "ProjectRooms", "limits.project.value": "ProjectRooms",
+            "limits.project.enforce": "ProjectRooms", "devices": "Devices", "devices.allow": "Devices",
+            "devices.need": "Devices",
         ]
 
         @Test("each key that there is has a test")
