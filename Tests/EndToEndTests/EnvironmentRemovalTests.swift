@@ -49,13 +49,15 @@ extension EndToEnd {
             }
         }
 
-        @Test("a finished base is its tree, its record and its log: what else was needed would outlive its removal")
+        @Test(
+            "a finished base is its tree, the listing of that, its record and its log: what else was needed would outlive its removal"
+        )
         func nothingElse() throws {
             let shown = try Cloche.run("env", "show", "python", "--json")
             let build = try #require(try shown.value("environment", "id") as? String, "\(shown.errors)")
             let directory = try Cloche.home.get() + "/environments/builds/" + build
             let names = try FileManager.default.contentsOfDirectory(atPath: directory).sorted()
-            #expect(names == ["build.json", "build.log", "tree"])
+            #expect(names == ["build.json", "build.log", "content", "tree"])
         }
 
         @Test("what a job pins stays with its job, whose name is given; without the job it can be removed")

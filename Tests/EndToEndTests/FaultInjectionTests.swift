@@ -211,7 +211,13 @@ struct FaultyLaunch {
             ("openat2", "\"cgroup.", "best-effort limits"), ("openat2", "\"memory.", "best-effort limits"),
             ("openat2", "\"pids.", "best-effort limits"), ("openat2", "\"cpu", "best-effort limits"),
             ("openat2", "\"cloche-probe-", "tries what control groups can do"),
-            ("mkdirat", "\"cloche-probe-", "tries what control groups can do"),
+            ("mkdirat", "\"cloche-", "what fails to be made at once is tried, and made anew; best-effort limits"),
+            ("clone3", "CLONE_INTO_CGROUP", "where no process can be started in a group, it enters by the list"),
+            ("newfstatat", "/environments/names/", "the file is opened next, whatever this said"),
+            (
+                "newfstatat", "/damaged\"",
+                "as the directory of the mark, from which the tree is mounted, can be entered"
+            ),
             // What it leaves is a fault all the same, and found as such when the sweep ends.
             ("unlinkat", "\"cloche-probe-", "clears away"),
             ("write", "\"-1\"", "tries a limit"), ("write", "\"max\"", "tries a limit"),

@@ -248,12 +248,15 @@ extension EndToEnd {
             #expect(shown.output.contains("data.example.org:80 allowed"), "\(shown.output)")
             #expect(shown.output.contains("evil.example.net:80 refused: no rule"), "\(shown.output)")
             let document = try project.cloche("show", "\(project.name)/0/get", "--json")
-            #expect(try document.value("network", 0, "host") as? String == "data.example.org")
-            #expect(try document.value("network", 0, "address") as? String == "93.184.216.34")
-            #expect(try document.value("network", 0, "rule") as? String == "data.example.org:80")
-            #expect(try (document.value("network", 0, "received_bytes") as? Int ?? 0) > 30)
-            #expect(try document.value("network", 0, "step") as? String == TestProject.uuid(0))
-            #expect(try document.value("network", 1, "verdict") as? String == "refused")
+            // In the order in which connections ended, which is not that in which they began.
+            let entries = try document.value("network") as? [[String: Any]] ?? []
+            let allowed = try #require(entries.first { $0["host"] as? String == "data.example.org" })
+            #expect(allowed["address"] as? String == "93.184.216.34")
+            #expect(allowed["rule"] as? String == "data.example.org:80")
+            #expect(allowed["received_bytes"] as? Int ?? 0 > 30)
+            #expect(allowed["step"] as? String == TestProject.uuid(0))
+            let refused = try #require(entries.first { $0["host"] as? String == "evil.example.net" })
+            #expect(refused["verdict"] as? String == "refused")
             let other = try project.cloche("show", "\(project.name)/0/none", "--json")
             #expect(try (other.value("network") as? [Any])?.isEmpty == true)
         }
@@ -286,7 +289,7 @@ extension EndToEnd {
             #expect(text.contains("NoNewPrivs:\t1"))
             // What it does is charged to the command.
             let groups = try String(contentsOfFile: "/proc/\(process)/cgroup", encoding: .utf8)
-            #expect(groups.contains("/steps\n"), "\(groups)")
+            #expect(groups.contains("/cloche-"), "\(groups)")
             #expect(!text.contains(#/Uid:\t0\t/#))
             let root = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/root")
             #expect(root.isEmpty, "\(root)")

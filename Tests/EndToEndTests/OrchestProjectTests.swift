@@ -32,7 +32,7 @@ extension EndToEnd {
             let build = try #require(try built.value("environments", 0, "id") as? String)
             let names = try FileManager.default.contentsOfDirectory(
                 atPath: Cloche.home.get() + "/environments/builds/" + build)
-            #expect(names.sorted() == ["build.json", "build.log", "tree"])
+            #expect(names.sorted() == ["build.json", "build.log", "content", "tree"])
         }
 
         @Test(

@@ -150,8 +150,8 @@ extension EndToEnd {
             "limits.memory.enforce": "SandboxDemandsTests", "limits.pids.enforce": "SandboxDemandsTests",
             "limits.cpus.enforce": "SandboxDemandsTests", "limits.cpu_time.enforce": "SandboxDemandsTests",
             "limits.open_files.enforce": "SandboxDemandsTests",
-            "limits.project": "ProjectRooms", "limits.project.value": "ProjectRooms",
-            "limits.project.enforce": "ProjectRooms", "devices": "Devices", "devices.allow": "Devices",
+            "limits.project": "ProjectRoom", "limits.project.value": "ProjectRoom",
+            "limits.project.enforce": "ProjectRoom", "devices": "Devices", "devices.allow": "Devices",
             "devices.need": "Devices",
         ]
 
