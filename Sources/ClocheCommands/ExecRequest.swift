@@ -30,11 +30,7 @@ struct ExecRequest: Hashable {
         if json, !explains { throw ValidationError("--json needs --explain: the output is the command's") }
         let policy = try CommandContext.policy(wishes.policy)
         let store = try SandboxStore(try CommandContext.storePath())
-        guard let record = try store.environment(wishes.environment) else {
-            throw CommandFailure(
-                .notFound, "find the environment `\(wishes.environment)`: it has not been built",
-                hint: "build it with `cloche env build \(wishes.environment)`")
-        }
+        let record = try context.environment(wishes.environment, of: store)
         var request = try wishes.request(
             command, under: policy, in: record, of: store, isOnlyShown: explains)
         if Syscall.isTerminal(0), Syscall.isTerminal(1) {

@@ -159,16 +159,8 @@ struct PolicyLearnCommand: ParsableCommand {
 
     private func record(_ policy: SandboxPolicy, _ context: CommandContext) throws -> RecordedSandbox {
         let store = try SandboxStore(try CommandContext.storePath())
-        guard let record = try store.environment(environment) else {
-            throw CommandFailure(
-                .notFound, "find the environment `\(environment)`: it has not been built",
-                hint: "build it with `cloche env build \(environment)`")
-        }
-        var shown = policy
-        if policy.data != .none, policy.dataScope == .job {
-            context.say("note: there is no job here, so /data is that of scope `shared`")
-            shown.dataScope = .shared
-        }
+        let record = try context.environment(environment, of: store)
+        let shown = context.withoutJob(policy)
         var wishes = SandboxWishes()
         wishes.project = project
         wishes.binds = binds

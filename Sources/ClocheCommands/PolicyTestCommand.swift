@@ -42,16 +42,8 @@ struct PolicyTestCommand: ParsableCommand {
         let context = CommandContext()
         let policy = try PolicyDiffCommand.policy(policy, CommandContext.policies())
         let store = try SandboxStore(try CommandContext.storePath())
-        guard let record = try store.environment(environment) else {
-            throw CommandFailure(
-                .notFound, "find the environment `\(environment)`: it has not been built",
-                hint: "build it with `cloche env build \(environment)`")
-        }
-        var shown = policy
-        if policy.data != .none, policy.dataScope == .job {
-            context.say("note: there is no job here, so /data is that of scope `shared`")
-            shown.dataScope = .shared
-        }
+        let record = try context.environment(environment, of: store)
+        let shown = context.withoutJob(policy)
         var wishes = SandboxWishes()
         wishes.project = project
         // Questions alone are answered wherever the policy is written.
@@ -101,4 +93,25 @@ struct PolicyTestCommand: ParsableCommand {
 
 extension String {
     fileprivate func padding(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+}
+
+extension CommandContext {
+    /// The environment of that name that is in force, to try a policy in.
+    func environment(_ name: String, of store: SandboxStore) throws -> SandboxStore.Environment {
+        guard let environment = try store.environment(name) else {
+            throw CommandFailure(
+                .notFound, "find the environment `\(name)`: it has not been built",
+                hint: "build it with `cloche env build \(name)`")
+        }
+        return environment
+    }
+
+    /// The policy as a command has it that belongs to no job; says what is not as in one.
+    func withoutJob(_ policy: SandboxPolicy) -> SandboxPolicy {
+        guard policy.data != .none, policy.dataScope == .job else { return policy }
+        say("note: there is no job here, so /data is that of scope `shared`")
+        var shown = policy
+        shown.dataScope = .shared
+        return shown
+    }
 }
