@@ -144,7 +144,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "JobSchedulingTests",
-            dependencies: ["JobScheduling", "JobStorage", "Jobs", "Isolation", "LinuxSystem", "Snapshots", system],
+            dependencies: [
+                "JobScheduling", "JobStorage", "Jobs", "Isolation", "LinuxSystem", "Pipelines", "Snapshots", system,
+            ],
             swiftSettings: strict),
         .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "PlainText"], swiftSettings: strict),
         .testTarget(

@@ -81,13 +81,16 @@ struct EnvironmentBuildCommand: ParsableCommand {
             let listing = ProjectFiles(layers: [project]).listing()
             guard !listing.environments.isEmpty else { throw provider.nothingToBuild(what) }
             // As for a job: what the setup script sees belongs to the ids inside, whoever owns the project.
-            let (_, tree, lease) = try JobMaking(context, store).capture(project)
+            let (snapshot, lease) = try JobMaking(context, store).capture(project)
             defer { lease.end() }
+            let whole = try store.snapshots.wholeTree(of: snapshot)
+            defer { whole.end() }
             for uuid in listing.environments.keys.sorted() {
-                guard let environment = try provider.projectEnvironment(uuid, project: tree) else { continue }
+                guard let environment = try provider.projectEnvironment(uuid, project: whole.path) else { continue }
                 records.append(
                     try build.run(environment.title) {
-                        try provider.build(environment, project: tree, refresh: refresh, isCancelled: $0, report: $1)
+                        try provider.build(
+                            environment, project: whole.path, refresh: refresh, isCancelled: $0, report: $1)
                     })
             }
         }

@@ -35,16 +35,19 @@ struct JobMaking {
         for warning in plan.warnings { context.say("warning: \(warning)") }
         context.sayClips(of: request.policy)
         try DeviceChecks.check(request.policy, for: store.identity, context)
-        let (snapshot, tree, lease) = try capture(plan.project)
+        let (snapshot, lease) = try capture(plan.project)
         defer { lease.end() }
+        let uuids = JobCreation.environmentUUIDs(plan)
+        let whole = try uuids.contains { !$0.isEmpty } ? store.snapshots.wholeTree(of: snapshot) : nil
+        defer { whole?.end() }
         let provider = try context.environments(store)
         var pins: [String: JobDocument.Environment] = [:]
         var holds: [BuildHold] = []
         // From here on the job's document holds them.
         defer { withExtendedLifetime(holds) {} }
-        for uuid in JobCreation.environmentUUIDs(plan) {
+        for uuid in uuids {
             let build = EnvironmentBuild(context)
-            if let environment = try provider.projectEnvironment(uuid, project: tree) {
+            if let tree = whole?.path, let environment = try provider.projectEnvironment(uuid, project: tree) {
                 let record = try build.run(environment.title) { cancelled, report in
                     try provider.build(environment, project: tree, isCancelled: cancelled, report: report)
                 }
@@ -62,9 +65,8 @@ struct JobMaking {
         return try store.database.job(document.uuid)
     }
 
-    /// Freezes a project; gives its snapshot, the directory that has all its files, and the lease to end when something
-    /// refers to the snapshot.
-    func capture(_ project: FilePath) throws -> (Snapshot, tree: FilePath, lease: SnapshotLease) {
+    /// Freezes a project; gives its snapshot, and the lease to end when something refers to it.
+    func capture(_ project: FilePath) throws -> (Snapshot, lease: SnapshotLease) {
         let opened = try SnapshotStore.open(project: project)
         let request = CaptureRequest(
             project: opened.number, source: project.lastComponent?.string ?? "project", owner: store.authorOwner)
@@ -75,10 +77,7 @@ struct JobMaking {
                 "note: the project holds \(humanBytes(report.size.bytes)); the largest files are "
                     + largest.joined(separator: ", ") + "; .clocheignore leaves files out")
         }
-        guard let tree = report.snapshot.layers.first else {
-            throw CommandFailure(.internalFault, "freeze the project: it has no layer")
-        }
-        return (report.snapshot, tree, report.lease)
+        return (report.snapshot, report.lease)
     }
 }
 

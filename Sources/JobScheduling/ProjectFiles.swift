@@ -19,6 +19,8 @@ package struct ProjectFiles: Sendable {
     package init(layers: [FilePath]) { self.layers = layers }
 
     /// Bytes of a file by its path in the project; nil where there is none.
+    ///
+    /// What a layer hides, or has as something else than a directory on the way, is not looked for further below.
     package func read(_ path: String) throws(SyscallError) -> [UInt8]? {
         for layer in layers {
             let directory = try Syscall.open(layer, O_RDONLY | O_DIRECTORY)
@@ -27,6 +29,8 @@ package struct ProjectFiles: Sendable {
                     FilePath(path), at: directory.number, limit: Self.documentLimit, resolve: [.beneath, .noSymlinks])
             } catch let error where error.errno == .noSuchFileOrDirectory {
                 continue
+            } catch let error where Self.isHidden(path, at: directory.number, error) {
+                return nil
             }
         }
         return nil
@@ -44,15 +48,19 @@ package struct ProjectFiles: Sendable {
     package func listing() -> ProjectListing {
         let layers = self.layers
         let names: @Sendable (String) -> [String] = { path in
-            layers.flatMap { layer in
-                let directory = path.isEmpty ? layer : layer.appending(path)
-                return (try? Self.names(in: directory)) ?? []
-            }
+            Self.names(path, in: layers)
         }
         let environments = environmentNames(names(".orchest/environments"))
         return ProjectListing(environments: environments, names: names) { path in
             for layer in layers {
-                guard let status = try? Syscall.lstat(layer.appending(path)) else { continue }
+                let status: FileStatus
+                do throws(SyscallError) {
+                    status = try Syscall.lstat(layer.appending(path))
+                } catch {
+                    if error.errno == .noSuchFileOrDirectory { continue }
+                    return .missing
+                }
+                if Self.isWhiteout(status) { return .missing }
                 if status.isDirectory { return .directory }
                 if status.isSymbolicLink { return .symlink }
                 return status.isRegular ? .file : .special
@@ -61,11 +69,35 @@ package struct ProjectFiles: Sendable {
         }
     }
 
-    private static func names(in directory: FilePath) throws(SyscallError) -> [String] {
-        let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        return try Syscall.directoryEntries(opened.number).prefix(10_000).map {
-            String(decoding: $0.name, as: UTF8.self)
+    /// The names that a directory shows.
+    private static func names(_ path: String, in layers: [FilePath]) -> [String] {
+        var names: [String] = []
+        var seen: Set<[UInt8]> = []
+        for layer in layers {
+            let directory = path.isEmpty ? layer : layer.appending(path)
+            do throws(SyscallError) {
+                let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+                for entry in try Syscall.directoryEntries(opened.number).prefix(10_000)
+                where seen.insert(entry.name).inserted {
+                    let status = try? Syscall.lstat(entry.path, at: opened.number)
+                    if let status, isWhiteout(status) { continue }
+                    names.append(String(decoding: entry.name, as: UTF8.self))
+                }
+            } catch {
+                if error.errno != .noSuchFileOrDirectory { return names }
+            }
         }
+        return names
+    }
+
+    /// Whether it is the device 0/0 by which overlay mounts hide an entry of a layer below.
+    private static func isWhiteout(_ status: FileStatus) -> Bool {
+        status.mode & S_IFMT == S_IFCHR && status.deviceNumber == 0
+    }
+
+    private static func isHidden(_ path: String, at directory: CInt, _ error: SyscallError) -> Bool {
+        if error.errno == .notDirectory { return true }
+        return (try? Syscall.lstat(FilePath(path), at: directory)).map(isWhiteout) ?? false
     }
 
     private func environmentNames(_ directories: [String]) -> [String: String] {

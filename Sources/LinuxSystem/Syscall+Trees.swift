@@ -101,6 +101,25 @@ extension Syscall {
         }
     }
 
+    /// renameat2(2) with RENAME_EXCHANGE: the two take each other's place at once.
+    package static func exchange(
+        _ name: TerminatedName, at directory: CInt, with other: TerminatedName, at otherDirectory: CInt
+    ) throws(SyscallError) {
+        _ = try check("rename", name.text) {
+            name.withPointer { one in
+                other.withPointer {
+                    CLinux_renameat2(directory, one, otherDirectory, $0, CUnsignedInt(CLinux_RENAME_EXCHANGE))
+                }
+            }
+        }
+    }
+
+    /// mknodat(2) of the device 0/0 by which overlay mounts hide an entry of a layer below; needs no right but to write
+    /// (Linux 5.8).
+    package static func makeWhiteout(_ name: TerminatedName, at directory: CInt) throws(SyscallError) {
+        _ = try check("mknod", name.text) { name.withPointer { Glibc.mknodat(directory, $0, S_IFCHR, 0) } }
+    }
+
     /// readlinkat(2): the link's text, of any bytes.
     package static func readLink(_ name: TerminatedName, at directory: CInt) throws(SyscallError) -> [UInt8] {
         // A link's text is shorter than PATH_MAX on every Linux file system.
@@ -304,6 +323,16 @@ package struct DirectoryListing: Sendable {
     }
 
     init() {}
+
+    /// A listing of names that each have NUL behind them, of unknown types.
+    package init(names: [UInt8]) {
+        self.names = names
+        var start = 0
+        for (index, byte) in names.enumerated() where byte == 0 {
+            items.append(Item(start: start, count: index - start, type: 0))
+            start = index + 1
+        }
+    }
 
     mutating func append(records: [UInt8], count: Int) {
         records.withUnsafeBytes { bytes in

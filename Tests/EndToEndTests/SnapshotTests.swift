@@ -109,6 +109,44 @@ extension EndToEnd {
             #expect(free?.contains(identity ?? "") == true)
         }
 
+        @Test(
+            "a run over a layer sees the project as it is, and a removed snapshot keeps the tree below it",
+            .timeLimit(.minutes(2)))
+        func layers() throws {
+            let project = try TestProject([
+                .init(
+                    file: "one.py",
+                    text: """
+                        import os
+                        names = sorted(os.path.join(d, f) for d, _, files in os.walk("files") for f in files)
+                        print(len(names), open("files/d1/f1").read(), os.path.exists("files/d2/f2"), os.path.isdir("files/d3"))
+                        print(open("files/d3").read() if os.path.isfile("files/d3") else "-")
+                        open("files/d4/made", "w").write("x"); os.remove("files/d4/f4")
+                        """)
+            ])
+            for number in 0..<320 { try project.directory.write("\(number)", to: "files/d\(number % 32)/f\(number)") }
+            Thread.sleep(forTimeInterval: 0.2)
+            let first = try project.cloche("snapshot", "create").output.trimmingCharacters(in: .newlines)
+            try project.directory.write("changed", to: "files/d1/f1")
+            for path in ["files/d2/f2", "files/d3"] {
+                try FileManager.default.removeItem(atPath: project.path + "/" + path)
+            }
+            try project.directory.write("a file", to: "files/d3")
+            let job = try project.cloche("job", "create", "main.orchest", "--name", project.name)
+            #expect(job.status == 0, "\(job.errors)")
+            let identity = try #require(
+                try project.cloche("show", project.name, "--json").value("snapshot") as? String)
+            let base = try String(
+                contentsOfFile: "\(try Cloche.home.get())/snapshots/\(identity)/base", encoding: .utf8)
+            #expect(base == first + "\n")
+            let log = try project.cloche("logs", "\(project.name)/0").output
+            #expect(log.contains("310 changed False False") && log.contains("a file"), "\(log)")
+            let own = try project.cloche("diff", "\(project.name)/0").output.split(separator: "\n")
+            #expect(own.filter { !$0.hasPrefix("~") } == ["- files/d4/f4", "+ files/d4/made"], "\(own)")
+            #expect(try project.cloche("snapshot", "verify", identity).status == 0)
+            #expect(try project.cloche("rm", project.name, "--yes").status == 0)
+        }
+
         @Test("what refers to a snapshot keeps it, and what cannot be read keeps all", .timeLimit(.minutes(1)))
         func references() throws {
             let store = try TemporaryDirectory()

@@ -62,6 +62,9 @@ struct SettledClock: Sendable {
         self.isLocal = isLocal
     }
 
+    /// Whether the last change of a directory was over, where the kernel itself stamps changes and tells of them at once.
+    func isOver(directory changed: FileTime) -> Bool { isLocal && isOver(changed) }
+
     /// Whether a change was over.
     func isOver(_ changed: FileTime) -> Bool {
         let margin = !isLocal ? Self.foreign : changed.nanoseconds == 0 ? Self.wholeSeconds : Self.tick

@@ -16,8 +16,8 @@ final class KnownFiles: Sendable {
     /// A snapshot whose files can be shared.
     struct Source: Sendable {
         let cache: StatCache
-        /// Its open tree; nil when it is no longer there.
-        let tree: HeldDescriptor?
+        /// Its open layers, the top one first; none when it is no longer there.
+        let trees: [HeldDescriptor]
     }
 
     /// The project's own cache comes first, if it has one.
@@ -66,7 +66,7 @@ final class KnownFiles: Sendable {
                 survey.files.enumerated().filter { own == nil || matches[$0.offset] < 0 }.map {
                     Shape($0.element.stamp)
                 })
-            for (index, source) in sources.enumerated() where source.tree != nil {
+            for (index, source) in sources.enumerated() where !source.trees.isEmpty {
                 for entry in 0..<source.cache.count {
                     let shape = Shape(source.cache.stamp(entry))
                     guard wanted.contains(shape) else { continue }
@@ -114,6 +114,12 @@ final class KnownFiles: Sendable {
         return notes
     }
 
+    /// The project's own cache; nil when it has none.
+    var own: Source? { isOwn ? sources[0] : nil }
+
+    /// How many files the project's own cache does not prove.
+    var unprovenCount: Int { matches.count { $0 < 0 } }
+
     /// The stored file that a cache proves to hold the content of a surveyed file.
     func match(_ file: Int) -> StoredFile? {
         guard isOwn, matches[file] >= 0 else { return nil }
@@ -133,4 +139,7 @@ final class KnownFiles: Sendable {
 
     /// Takes a stored file for one file of the new tree; false when it is taken.
     func claim(inode: UInt64) -> Bool { used.withLock { $0.insert(inode).inserted } }
+
+    /// Frees all stored files again: the new tree that they were taken for is gone.
+    func releaseClaims() { used.withLock { $0.removeAll() } }
 }

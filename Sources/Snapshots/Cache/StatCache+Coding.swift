@@ -6,7 +6,7 @@ import LinuxSystem
 ///
 /// A file that is not exactly what was written is no cache.
 extension StatCache {
-    static let header = Array("cloche-stat-cache 1\n".utf8)
+    static let header = Array("cloche-stat-cache 2\n".utf8)
     static let digestSize = 32
     /// Bytes of an entry.
     static let entrySize = 104
@@ -167,6 +167,8 @@ private struct ByteWriter {
         append(directory.key.inode)
         append(directory.mode)
         append(directory.modified)
+        append(directory.changed)
+        bytes.append(directory.isSettled ? 1 : 0)
         append(directory.attributes)
         append(directory.names)
     }
@@ -257,6 +259,8 @@ private struct ByteReader {
             directory.key = .init(device: number(), inode: number())
             directory.mode = number()
             directory.modified = time()
+            directory.changed = time()
+            directory.isSettled = (number() as UInt8) == 1
             directory.attributes = attributes()
             directory.names = bytesWithCount()
             let isNamed =

@@ -107,22 +107,51 @@ struct StatCacheDirectory: Sendable {
     }
 }
 
+/// The directories of a project as its last capture read them.
+struct KnownDirectories: Sendable {
+    private let cache: StatCache
+    private let places: [TreeSurvey.FileKey: Int32]
+
+    init(_ cache: StatCache) {
+        self.cache = cache
+        var places: [TreeSurvey.FileKey: Int32] = [:]
+        places.reserveCapacity(cache.survey.directories.count)
+        for (index, directory) in cache.survey.directories.enumerated() where directory.isSettled {
+            places[directory.key] = Int32(index)
+        }
+        self.places = places
+    }
+
+    /// The names in a directory, each with NUL behind it, when its status proves them; such a directory has no
+    /// attributes.
+    func names(_ status: FileStatus) -> [UInt8]? {
+        guard let place = places[.init(device: status.device, inode: status.inode)] else { return nil }
+        let directory = cache.survey.directories[Int(place)]
+        guard directory.changed == status.changed, directory.modified == status.modified else { return nil }
+        return directory.names
+    }
+}
+
 /// A cache that is being loaded.
 final class StatCacheLoading: Sendable {
-    private let result = Mutex<StatCache?>(nil)
+    private let result = Mutex<(cache: StatCache?, directories: KnownDirectories?)>((nil, nil))
     private let group = DispatchGroup()
 
     /// Starts `load` on another thread.
     init(_ load: @escaping @Sendable () -> StatCache?) {
         DispatchQueue.global().async(group: group) {
             let cache = load()
-            self.result.withLock { $0 = cache }
+            let directories = cache.map { KnownDirectories($0) }
+            self.result.withLock { $0 = (cache, directories) }
         }
     }
 
     /// Waits for it; nil when there is no cache.
     var cache: StatCache? {
         group.wait()
-        return result.withLock { $0 }
+        return result.withLock { $0.cache }
     }
+
+    /// Its directories; nil as long as it is not loaded, and when there is no cache.
+    var directories: KnownDirectories? { result.withLock { $0.directories } }
 }

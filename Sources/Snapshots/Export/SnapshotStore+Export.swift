@@ -21,8 +21,7 @@ extension SnapshotStore {
         let snapshot = try snapshot(identity)
         let monitor = CaptureMonitor(report: progress)
         monitor.expect(files: snapshot.record.counts.files, bytes: snapshot.record.counts.bytes)
-        guard let path = snapshot.layers.first else { return }
-        var export = TreeExport(tree: try StoredTree(path), monitor: monitor)
+        var export = TreeExport(tree: try StoredTree(snapshot.layers), monitor: monitor)
         for entry in try manifest(of: identity).entries { try export.write(entry, to: sink) }
         try sink([UInt8](repeating: 0, count: 2 * TarHeader.blockSize))
     }

@@ -34,6 +34,8 @@ struct CaptureWork {
         let caches = StatCacheDirectory(snapshots: staging.snapshots.number)
         self.caches = caches
         loading = caches?.beginLoading(key)
+        options.known = loading
+        options.clock = clock
         survey = try TreeWalk(root: request.project, options: options, monitor: monitor).run()
         remarks = options.rules?.remarks ?? []
         self.request = request
@@ -49,10 +51,11 @@ struct CaptureWork {
 
     private func source(_ cache: StatCache, _ store: SnapshotStore) -> KnownFiles.Source {
         // A snapshot that is gone or damaged holds nothing to share; what the cache knows of the project stays.
-        guard let tree = (try? store.snapshot(cache.snapshot))?.layers.first,
-            let opened = try? Syscall.open(tree, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        else { return KnownFiles.Source(cache: cache, tree: nil) }
-        return KnownFiles.Source(cache: cache, tree: HeldDescriptor(opened))
+        let layers = (try? store.snapshot(cache.snapshot))?.layers ?? []
+        let trees = layers.compactMap { layer in
+            try? HeldDescriptor(Syscall.open(layer, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
+        }
+        return KnownFiles.Source(cache: cache, trees: trees.count == layers.count ? trees : [])
     }
 
     /// Tells what a copy would hold.
@@ -62,23 +65,56 @@ struct CaptureWork {
 
     /// Copies the project, or shares what is stored already, into an open, empty directory, and writes the manifest.
     func copy(_ known: KnownFiles, to place: CInt) throws(SnapshotError) -> TreeCapture.Result {
-        let tree: HeldDescriptor
-        let manifest: HeldDescriptor
+        let (tree, manifest) = try Self.makePlaces(place)
+        return try TreeCapture(
+            survey: survey, source: request.project, destination: tree.number, owner: owner, monitor: monitor,
+            known: known, isDurable: request.durability == .immediate
+        ).run(manifest: manifest.number)
+    }
+
+    private var owner: FileOwner? { Syscall.effectiveUser == 0 ? request.owner : nil }
+
+    private static func makePlaces(
+        _ place: CInt
+    ) throws(SnapshotError) -> (tree: HeldDescriptor, manifest: HeldDescriptor) {
         do throws(SyscallError) {
             try Syscall.makeDirectory(SnapshotStore.treeName, at: place, mode: 0o700)
-            tree = HeldDescriptor(
+            let tree = HeldDescriptor(
                 try Syscall.open(SnapshotStore.treeName, at: place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
-            manifest = HeldDescriptor(
+            let manifest = HeldDescriptor(
                 try Syscall.open(
                     SnapshotStore.manifestName, at: place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600))
+            return (tree, manifest)
         } catch {
             throw .writing([], error)
         }
-        let owner = Syscall.effectiveUser == 0 ? request.owner : nil
-        return try TreeCapture(
-            survey: survey, source: request.project, destination: tree.number, owner: owner, monitor: monitor,
-            known: known
-        ).run(manifest: manifest.number)
+    }
+
+    /// The whole tree that a layer could be put on; nil when a whole tree is better.
+    func base(_ known: KnownFiles, _ store: SnapshotStore) -> LayerBase? {
+        guard let cache = known.own?.cache, LayerCapture.isWorthwhile(survey, known),
+            let latest = try? store.snapshot(cache.snapshot)
+        else { return nil }
+        return LayerBase(latest.base ?? latest.identity, in: store, owner: owner)
+    }
+
+    /// Stores what differs from a whole tree in an open, empty directory, and writes the manifest; nil leaves the
+    /// directory half filled, and a whole tree is better.
+    func layer(
+        _ known: KnownFiles, on base: LayerBase, to place: CInt
+    ) throws(SnapshotError) -> TreeCapture.Result? {
+        let (tree, manifest) = try Self.makePlaces(place)
+        let capture = LayerCapture(
+            survey: survey, source: request.project, destination: tree.number, base: base, owner: owner,
+            monitor: monitor, known: known)
+        guard let result = try capture.run(manifest: manifest.number) else { return nil }
+        do throws(SyscallError) {
+            try Syscall.writeFile(
+                SnapshotStore.baseName, at: place, Array((base.identity.description + "\n").utf8), mode: 0o600)
+        } catch {
+            throw .writing([], error)
+        }
+        return result
     }
 
     /// The manifest that a copy would have.

@@ -8,6 +8,8 @@ package struct Snapshot: Sendable, Hashable {
     package let record: SnapshotRecord
     /// The lower directories that together show the tree, the top one first: what an overlay mount takes.
     package let layers: [FilePath]
+    /// The snapshot whose tree is the layer below, when this one holds only what differs from it.
+    let base: SnapshotIdentity?
     /// The manifest's file.
     package let manifestPath: FilePath
 }

@@ -27,14 +27,16 @@ extension SnapshotStore {
             throw SnapshotError([], .stopped)
         }
         // Twice only if a removal takes away what was just found or published.
-        for _ in 0..<3 {
+        for attempt in 0..<3 {
             let known = work.knownFiles(self)
             if let identity = known.unchanged(work.survey), let stored = try existing(identity, request: request) {
                 return CaptureReport(
                     snapshot: stored.snapshot, lease: stored.lease, isNew: false, notes: known.notes(work.survey).all,
                     remarks: work.remarks, size: size)
             }
-            guard let (stored, result) = try store(work, known, request: request, staging: staging) else { continue }
+            let base = attempt == 0 ? work.base(known, self) : nil
+            guard let (stored, result) = try store(work, known, on: base, request: request, staging: staging)
+            else { continue }
             work.remember(result, as: stored.snapshot.identity, known: known)
             return CaptureReport(
                 snapshot: stored.snapshot, lease: stored.lease, isNew: stored.isNew, notes: result.notes.all,
@@ -62,18 +64,48 @@ extension SnapshotStore {
 
     /// Finds or stores what was surveyed; nil when it was removed at the same moment.
     private func store(
-        _ work: CaptureWork, _ known: KnownFiles, request: CaptureRequest, staging: StagingArea
+        _ work: CaptureWork, _ known: KnownFiles, on base: LayerBase?, request: CaptureRequest, staging: StagingArea
     ) throws(SnapshotError) -> (Stored, TreeCapture.Result)? {
         if known.foresees(work.survey) {
             let result = try work.foresee(known)
             if let stored = try existing(result.identity, request: request) { return (stored, result) }
         }
+        if let base, let found = try storeLayer(work, known, on: base, request: request, staging: staging) {
+            return found
+        }
+        return try staged(staging) { (place) throws(SnapshotError) in
+            let result = try work.copy(known, to: place.descriptor.number)
+            return try publish(result, on: nil, request: request, place: place, staging: staging).map { ($0, result) }
+        }
+    }
+
+    /// Stores what was surveyed as a layer; nil when a whole tree is better.
+    private func storeLayer(
+        _ work: CaptureWork, _ known: KnownFiles, on base: LayerBase, request: CaptureRequest, staging: StagingArea
+    ) throws(SnapshotError) -> (Stored, TreeCapture.Result)? {
+        defer { base.lease.end() }
+        return try staged(staging) { (place) throws(SnapshotError) in
+            guard let result = try work.layer(known, on: base, to: place.descriptor.number),
+                let stored = try publish(
+                    result, on: base.identity, request: request, place: place, staging: staging)
+            else {
+                // What cannot be removed now is left to the next capture.
+                try? staging.remove(place)
+                known.releaseClaims()
+                return nil
+            }
+            return (stored, result)
+        }
+    }
+
+    /// Works in a fresh staging directory, which is removed when that fails.
+    private func staged<Value>(
+        _ staging: StagingArea, _ body: (StagingArea.Directory) throws(SnapshotError) -> Value
+    ) throws(SnapshotError) -> Value {
         let place: StagingArea.Directory
         do throws(SyscallError) { place = try staging.make() } catch { throw .writing(directory.bytes, error) }
         do throws(SnapshotError) {
-            let result = try work.copy(known, to: place.descriptor.number)
-            guard let stored = try publish(result, request: request, place: place, staging: staging) else { return nil }
-            return (stored, result)
+            return try body(place)
         } catch {
             // The cause of the failure matters more than that of a failed clean-up; the next capture repeats that.
             try? staging.remove(place)
@@ -95,13 +127,16 @@ extension SnapshotStore {
     private func existing(
         _ identity: SnapshotIdentity, request: CaptureRequest
     ) throws(SnapshotError) -> Stored? {
-        guard let lease = try? lease(identity), let known = try? snapshot(identity) else { return nil }
+        guard let lease = try? lease(identity) else { return nil }
+        revive(identity)
+        guard let known = try? snapshot(identity) else { return nil }
         if request.durability == .immediate { try settle(identity) }
         return Stored(snapshot: known, lease: lease, isNew: false)
     }
 
     private func publish(
-        _ result: TreeCapture.Result, request: CaptureRequest, place: StagingArea.Directory, staging: StagingArea
+        _ result: TreeCapture.Result, on base: SnapshotIdentity?, request: CaptureRequest,
+        place: StagingArea.Directory, staging: StagingArea
     ) throws(SnapshotError) -> Stored? {
         let identity = result.identity
         let record = SnapshotRecord(
@@ -111,21 +146,25 @@ extension SnapshotStore {
                 try storing(identity) { () throws(SyscallError) in try staging.remove(place) }
                 return stored
             }
-            let isPublished = try storing(identity) { () throws(SyscallError) in
+            var isPublished = try storing(identity) { () throws(SyscallError) in
                 if !isLastAttempt {
                     try complete(place, identity: identity, record: record, durability: request.durability)
                 }
                 return try staging.publish(place, as: TerminatedName(identity.description.utf8))
+            }
+            // Either another capture was faster, or what is there is damaged and makes room.
+            if !isPublished, (try? snapshot(identity)) == nil {
+                // Layers may lie on it, and they need a whole tree.
+                if base != nil { return nil }
+                isPublished = try replaceDamaged(identity, with: place, staging: staging)
             }
             if isPublished {
                 let published = try storing(identity) { () throws(SyscallError) -> SnapshotLease? in
                     try lease(identity, published: place)
                 }
                 guard let lease = published else { return nil }
-                return Stored(snapshot: snapshot(identity, record: record), lease: lease, isNew: true)
+                return Stored(snapshot: snapshot(identity, record: record, base: base), lease: lease, isNew: true)
             }
-            // Either another capture was faster, or what is there is damaged and makes room.
-            if (try? snapshot(identity)) == nil { try remove(identity) }
         }
         throw SnapshotError(identity.description.utf8, .changing)
     }

@@ -55,6 +55,7 @@ extension SnapshotStore {
 
     /// Removes a snapshot, also on a full disk; when there is none, nothing happens.
     ///
+    /// Where layers of others lie on its tree, that stays until the last of them goes.
     /// From the first step on the snapshot is gone for all other users. A crash meanwhile leaves only what the next
     /// capture removes. Files that other snapshots share stay with them.
     ///
@@ -64,7 +65,9 @@ extension SnapshotStore {
             let staging = try StagingArea(snapshots: directory)
             do throws(SyscallError) {
                 let claim = try staging.claim(TerminatedName(identity.description.utf8))
-                try remove(identity, claim: claim, staging: staging)
+                var uses = try LayerUses(snapshots: staging.snapshots.number)
+                try remove(identity, claim: claim, staging: staging, uses: &uses)
+                try removeRetired(staging, referenced: [])
             } catch  where error.errno == .noSuchFileOrDirectory {
                 return
             }
@@ -75,9 +78,12 @@ extension SnapshotStore {
         }
     }
 
-    private func remove(
-        _ identity: SnapshotIdentity, claim: HeldDescriptor, staging: StagingArea
+    /// Removes a locked snapshot, or only its record where layers lie on its tree.
+    func remove(
+        _ identity: SnapshotIdentity, claim: HeldDescriptor, staging: StagingArea, uses: inout LayerUses
     ) throws(SyscallError) {
+        if uses.isBase(identity) { return try retire(identity, claim: claim) }
+        uses.remove(identity)
         do throws(SyscallError) {
             try staging.remove(try staging.receive(TerminatedName(identity.description.utf8), claim: claim))
         } catch  where error.errno == .noSpace || error.errno == .diskQuotaExceeded {
@@ -108,23 +114,27 @@ extension SnapshotStore {
     ) throws {
         let staging = try StagingArea(snapshots: directory)
         try staging.removeStale()
-        var rest = candidates[...]
+        // Layers go before what they lie on.
+        let layers = try LayerUses(snapshots: staging.snapshots.number)
+        var rest = (candidates.filter(layers.isLayer) + candidates.filter { !layers.isLayer($0) })[...]
         while !rest.isEmpty {
             let share = rest.prefix(Self.pruneShare)
             rest = rest.dropFirst(Self.pruneShare)
             var claims: [SnapshotIdentity: HeldDescriptor] = [:]
             for identity in share { claims[identity] = try claim(identity, staging) }
             let referenced = try references()
+            var uses = try LayerUses(snapshots: staging.snapshots.number)
             for identity in share where !referenced.contains(identity) {
                 guard let claim = claims[identity] else { continue }
-                try remove(identity, claim: claim, staging: staging)
+                try remove(identity, claim: claim, staging: staging, uses: &uses)
                 removed(identity)
             }
         }
+        try removeRetired(staging, referenced: try references())
     }
 
     /// Locks a snapshot against leases; nil when it is leased, or gone already.
-    private func claim(_ identity: SnapshotIdentity, _ staging: StagingArea) throws(SyscallError) -> HeldDescriptor? {
+    func claim(_ identity: SnapshotIdentity, _ staging: StagingArea) throws(SyscallError) -> HeldDescriptor? {
         do throws(SyscallError) {
             return try staging.claim(TerminatedName(identity.description.utf8))
         } catch  where error.errno == .resourceTemporarilyUnavailable || error.errno == .noSuchFileOrDirectory {

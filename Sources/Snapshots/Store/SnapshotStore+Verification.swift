@@ -22,24 +22,43 @@ extension SnapshotStore {
         defer { lease.end() }
         let expected = try manifest(of: identity)
         try verifyRecord(of: identity)
-        let tree: OwnedFileDescriptor
-        do throws(SyscallError) {
-            tree = try Syscall.open(
-                path(of: identity).appending(Self.treeName.string), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        } catch  where error.errno == .noSuchFileOrDirectory {
-            let difference = SnapshotDifference(path: [UInt8(ascii: ".")], kind: .missing)
-            noteDamage(of: identity, difference.description)
-            return [difference]
-        } catch {
-            throw .reading(identity.description.utf8, error)
+        var trees: [HeldDescriptor] = []
+        for layer in [identity] + (Self.baseForReading(path(of: identity)).map { [$0] } ?? []) {
+            do throws(SyscallError) {
+                trees.append(
+                    HeldDescriptor(try Syscall.open(treePath(of: layer), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)))
+            } catch  where error.errno == .noSuchFileOrDirectory {
+                let difference = SnapshotDifference(path: [UInt8(ascii: ".")], kind: .missing)
+                noteDamage(of: identity, difference.description)
+                return [difference]
+            } catch {
+                throw .reading(identity.description.utf8, error)
+            }
         }
-        let (actual, notes) = try Self.read(tree: tree.number, monitor: CaptureMonitor(report: progress))
+        let (actual, notes) = try Self.read(trees, progress: progress)
         let special: [CaptureNote.Kind] = [.device, .socket, .fifo, .mountPoint]
         let extra = notes.filter { special.contains($0.kind) }.flatMap(\.examples)
         let differences =
             SnapshotDifference.between(expected, actual) + extra.map { SnapshotDifference(path: $0, kind: .extra) }
         noteDamage(of: identity, differences.first?.description)
         return differences
+    }
+
+    /// What `base` says, whether it is sound or not; nil when there is none.
+    private static func baseForReading(_ path: FilePath) -> SnapshotIdentity? {
+        guard let bytes = try? Syscall.readFile(path.appending(baseName.string), limit: 4096) else { return nil }
+        return SnapshotIdentity(String(decoding: bytes.dropLast(), as: UTF8.self))
+    }
+
+    /// The manifest that stored trees have together, the top one first.
+    private static func read(
+        _ trees: [HeldDescriptor], progress: @escaping @Sendable (CaptureProgress) -> CaptureContinuation
+    ) throws(SnapshotError) -> (Manifest, [CaptureNote]) {
+        guard let below = trees.last else { throw SnapshotError([], .notFound) }
+        let (base, notes) = try read(tree: below.number, monitor: CaptureMonitor(report: progress))
+        guard trees.count > 1, let top = trees.first else { return (base, notes) }
+        let layer = try UpperTree(reading: top.number, progress: progress)
+        return (layer.merged(over: base), notes + layer.special)
     }
 
     /// The manifest that a stored tree has.

@@ -7,7 +7,9 @@ package import SystemPackage
 
 /// The snapshots of a store, each in a directory named by its identity.
 ///
-/// A snapshot directory holds `tree/`, `manifest` and `snapshot.json`, and appears by one rename when all of it is on
+/// A snapshot directory holds `tree/`, `manifest` and `snapshot.json`; where the tree is a layer, `base` names the
+/// snapshot whose whole tree lies below it. When such a one is removed while layers need it, only its record goes, by
+/// the name `retired.json`. A snapshot appears by one rename when all of it is on
 /// the disk: after a crash, a full disk or a stop there is either the whole snapshot or none. Any number of processes
 /// may use a store at once; two that capture the same content end up with one snapshot. All calls block: they belong
 /// on a thread of their own.
@@ -20,6 +22,8 @@ package struct SnapshotStore: Sendable {
     static let treeName: FilePath = "tree"
     static let manifestName: FilePath = "manifest"
     static let recordName: FilePath = "snapshot.json"
+    static let retiredName: FilePath = "retired.json"
+    static let baseName: FilePath = "base"
     static let unsettledName: FilePath = "unsettled"
     static let damagedName: FilePath = "damaged"
     private static let recordLimit = 1 << 20
@@ -73,7 +77,7 @@ package struct SnapshotStore: Sendable {
         do throws(SyscallError) {
             bytes = try Syscall.readFile(path.appending(Self.recordName.string), limit: Self.recordLimit)
         } catch {
-            let isThere = Syscall.exists(path)
+            let isThere = Syscall.exists(path) && !isRetired(identity)
             throw SnapshotError(
                 identity.description.utf8, isThere ? .damaged("its record cannot be read: \(error.errno)") : .notFound)
         }
@@ -83,28 +87,49 @@ package struct SnapshotStore: Sendable {
         guard let record = SnapshotRecord(json: bytes) else {
             throw SnapshotError(identity.description.utf8, .damaged("its record is malformed"))
         }
-        return snapshot(identity, record: record)
+        return snapshot(identity, record: record, base: try base(of: identity))
+    }
+
+    /// The snapshot on whose tree another one's layer lies; nil for one that has a whole tree.
+    func base(of identity: SnapshotIdentity) throws(SnapshotError) -> SnapshotIdentity? {
+        let bytes: [UInt8]
+        do throws(SyscallError) {
+            bytes = try Syscall.readFile(path(of: identity).appending(Self.baseName.string), limit: 4096)
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            return nil
+        } catch {
+            throw SnapshotError(identity.description.utf8, .damaged("its base cannot be read: \(error.errno)"))
+        }
+        guard let base = SnapshotIdentity(String(decoding: bytes.dropLast(), as: UTF8.self)), base != identity else {
+            throw SnapshotError(identity.description.utf8, .damaged("the name of its base is malformed"))
+        }
+        guard Syscall.exists(treePath(of: base)),
+            !Syscall.exists(path(of: base).appending(Self.baseName.string))
+        else {
+            throw SnapshotError(identity.description.utf8, .damaged("the tree below it, of \(base), is missing"))
+        }
+        if let damage = damage(of: base) {
+            throw SnapshotError(
+                identity.description.utf8, .damaged("verification found in the tree below it: \(damage)"))
+        }
+        return base
     }
 
     /// The identities of all snapshots, damaged ones included, in order.
     package func identities() throws(SnapshotError) -> [SnapshotIdentity] {
         do throws(SyscallError) {
             let snapshots = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
-            return try Syscall.directoryEntries(snapshots.number).compactMap {
-                SnapshotIdentity(String(decoding: $0.name, as: UTF8.self))
-            }.sorted()
+            return try Self.identities(in: snapshots.number).filter { !isRetired($0) }
         } catch {
             throw .reading(directory.bytes, error)
         }
     }
 
-    /// What a snapshot takes on the disk, with its manifest; several snapshots as one.
-    package func usage(of identities: [SnapshotIdentity]) throws(SnapshotError) -> DiskUsage {
-        do throws(SyscallError) {
-            return try DiskUsage.measure(identities.map(path(of:)))
-        } catch {
-            throw .reading(directory.bytes, error)
-        }
+    /// All directories that an identity names, in order.
+    static func identities(in snapshots: CInt) throws(SyscallError) -> [SnapshotIdentity] {
+        try Syscall.directoryEntries(snapshots).compactMap {
+            SnapshotIdentity(String(decoding: $0.name, as: UTF8.self))
+        }.sorted()
     }
 
     /// All snapshots, by identity.
@@ -148,10 +173,13 @@ package struct SnapshotStore: Sendable {
     /// Where a snapshot lies, or would lie.
     func path(of identity: SnapshotIdentity) -> FilePath { directory.appending(identity.description) }
 
-    func snapshot(_ identity: SnapshotIdentity, record: SnapshotRecord) -> Snapshot {
-        let path = path(of: identity)
-        return Snapshot(
-            identity: identity, record: record, layers: [path.appending(Self.treeName.string)],
-            manifestPath: path.appending(Self.manifestName.string))
+    /// Where a snapshot's own tree lies.
+    func treePath(of identity: SnapshotIdentity) -> FilePath { path(of: identity).appending(Self.treeName.string) }
+
+    func snapshot(_ identity: SnapshotIdentity, record: SnapshotRecord, base: SnapshotIdentity?) -> Snapshot {
+        Snapshot(
+            identity: identity, record: record,
+            layers: [treePath(of: identity)] + (base.map { [treePath(of: $0)] } ?? []), base: base,
+            manifestPath: path(of: identity).appending(Self.manifestName.string))
     }
 }

@@ -21,7 +21,7 @@ struct StagingArea {
         }
     }
 
-    private static let directoryName: FilePath = "staging"
+    static let directoryName: FilePath = "staging"
     private static let lockName: FilePath = "lock"
 
     /// The open directory of all snapshots.

@@ -30,7 +30,9 @@ struct DirectoryContent {
     var mode: UInt32 = 0
     var modified = FileTime(seconds: 0, nanoseconds: 0)
     var attributes: [ExtendedAttribute] = []
+    var changed = FileTime(seconds: 0, nanoseconds: 0)
     var key = TreeSurvey.FileKey(device: 0, inode: 0)
+    var isSettled = false
     var items: [Item] = []
     var notes = CaptureNotes()
     /// How many patterns its ignore files hold.
@@ -47,6 +49,7 @@ struct DirectoryReader {
     /// The path of the entry at hand, in a buffer that is used again, and where its last component begins.
     private var path: [UInt8] = []
     private var nameStart = 0
+    private var known: KnownDirectories?
 
     /// Prepares reading below an open directory.
     init(root: CInt, options: TreeWalk.Options) {
@@ -63,7 +66,6 @@ struct DirectoryReader {
     mutating func read(
         _ directory: [UInt8], seen: FileTime?, scope: IgnoreScope?
     ) throws(SnapshotError) -> DirectoryContent? {
-        content = DirectoryContent()
         let descriptor: CInt
         do throws(SyscallError) {
             descriptor = try cursor.descriptor(for: directory)
@@ -72,7 +74,22 @@ struct DirectoryReader {
         } catch {
             throw .reading(directory, error)
         }
+        // A name that is not there any more makes what is known worth nothing.
+        if let listing = try knownListing(descriptor, path: directory),
+            try take(listing, of: directory, descriptor: descriptor, scope: scope, isKnown: true)
+        {
+            return content
+        }
+        content = DirectoryContent()
         let listing = try list(descriptor, seen: seen, path: directory)
+        _ = try take(listing, of: directory, descriptor: descriptor, scope: scope, isKnown: false)
+        return content
+    }
+
+    /// Takes all entries; false as soon as one is missing from a directory whose names were known before.
+    private mutating func take(
+        _ listing: DirectoryListing, of directory: [UInt8], descriptor: CInt, scope: IgnoreScope?, isKnown: Bool
+    ) throws(SnapshotError) -> Bool {
         content.names = listing.names
         path = directory.isEmpty ? directory : directory + [UInt8(ascii: "/")]
         nameStart = path.count
@@ -81,9 +98,38 @@ struct DirectoryReader {
         for item in listing.items {
             path.removeSubrange(nameStart...)
             path += listing.names[item.start..<(item.start + item.count)]
-            try take(item, descriptor: descriptor, scope: inner)
+            if try !take(item, descriptor: descriptor, scope: inner) {
+                if isKnown { return false }
+                content.notes.add(.vanished, path)
+            }
         }
-        return content
+        return true
+    }
+
+    /// The names in a directory that has not changed since they were read; nil when that is not certain.
+    private mutating func knownListing(
+        _ descriptor: CInt, path: [UInt8]
+    ) throws(SnapshotError) -> DirectoryListing? {
+        if known == nil { known = options.known?.directories }
+        guard let known else { return nil }
+        let status: FileStatus
+        do throws(SyscallError) { status = try Syscall.fstat(descriptor) } catch { throw .reading(path, error) }
+        guard let names = known.names(status) else { return nil }
+        content = DirectoryContent()
+        note(status, path: path)
+        content.isSettled = true
+        return DirectoryListing(names: names)
+    }
+
+    private mutating func note(_ status: FileStatus, path: [UInt8]) {
+        content.mode = status.permissions
+        if options.isCapture, content.mode & 0o7000 != 0 {
+            content.notes.add(.specialModeBits, path)
+            content.mode &= 0o777
+        }
+        content.modified = status.modified
+        content.changed = status.changed
+        content.key = .init(device: status.device, inode: status.inode)
     }
 
     /// Lists a directory, again while it changes, and records its status.
@@ -97,15 +143,14 @@ struct DirectoryReader {
                 let listing = try Syscall.directoryListing(descriptor)
                 let after = try Syscall.fstat(descriptor)
                 if before == after.modified {
-                    content.mode = after.permissions
-                    if options.isCapture, content.mode & 0o7000 != 0 {
-                        content.notes.add(.specialModeBits, path)
-                        content.mode &= 0o777
-                    }
-                    content.modified = after.modified
-                    content.key = .init(device: after.device, inode: after.inode)
+                    note(after, path: path)
+                    var notes = CaptureNotes()
                     content.attributes = try ExtendedAttribute.read(
-                        descriptor, isCapture: options.isCapture, notes: &content.notes, path: path)
+                        descriptor, isCapture: options.isCapture, notes: &notes, path: path)
+                    content.isSettled =
+                        content.attributes.isEmpty && notes.all.isEmpty
+                        && options.clock?.isOver(directory: after.changed) == true
+                    content.notes.add(notes)
                     return listing
                 }
                 before = after.modified
@@ -135,20 +180,23 @@ struct DirectoryReader {
 
     private mutating func take(
         _ item: DirectoryListing.Item, descriptor: CInt, scope: IgnoreScope?
-    ) throws(SnapshotError) {
+    ) throws(SnapshotError) -> Bool {
         let name = TerminatedName(in: content.names, at: item.start)
         let status: FileStatus
         do throws(SyscallError) {
             status = try Syscall.lstat(name, at: descriptor)
         } catch  where error.errno == .noSuchFileOrDirectory {
-            return content.notes.add(.vanished, path)
+            return false
         } catch {
             throw .reading(path, error)
         }
         var inner = scope
         if let scope {
             let outcome = scope.decide(path: path, name: nameStart, isDirectory: status.isDirectory)
-            if case .leaveOut = outcome { return content.notes.add(.ignored, path) }
+            if case .leaveOut = outcome {
+                content.notes.add(.ignored, path)
+                return true
+            }
             if status.isDirectory { inner = scope.entering(path: path, name: nameStart, outcome: outcome) }
         }
         guard path.count <= options.pathLimit else {
@@ -157,9 +205,11 @@ struct DirectoryReader {
         guard content.items.count < options.entryLimit else {
             throw SnapshotError(path, .tooMany("entries", limit: options.entryLimit))
         }
-        guard let kind = try kind(of: status, name: name, descriptor: descriptor, scope: inner) else { return }
-        content.items.append(
-            DirectoryContent.Item(start: item.start, count: item.count, status: status, kind: kind))
+        if let kind = try kind(of: status, name: name, descriptor: descriptor, scope: inner) {
+            content.items.append(
+                DirectoryContent.Item(start: item.start, count: item.count, status: status, kind: kind))
+        }
+        return true
     }
 
     /// What becomes of an entry; nil, and a note, when it is not taken.

@@ -44,7 +44,11 @@ package struct DiskUsage: Sendable, Hashable {
     /// Measures several trees as one: a file with names in two of them counts once.
     ///
     /// What is not there takes nothing.
-    package static func measure(_ directories: [FilePath]) throws(SyscallError) -> DiskUsage {
+    ///
+    /// - Parameter kept: Trees that others need, so that removing them frees nothing.
+    package static func measure(
+        _ directories: [FilePath], shared kept: [FilePath] = []
+    ) throws(SyscallError) -> DiskUsage {
         var usage = DiskUsage()
         var seen: [Key: Names] = [:]
         for directory in directories {
@@ -56,6 +60,13 @@ package struct DiskUsage: Sendable, Hashable {
             }
         }
         usage.addShared(seen)
+        guard !kept.isEmpty else { return usage }
+        let other = try measure(kept)
+        usage.apparent += other.apparent
+        usage.allocated += other.allocated
+        usage.files += other.files
+        usage.directories += other.directories
+        usage.shared += other.allocated
         return usage
     }
 

@@ -73,6 +73,7 @@ struct FileWorker {
             try job.monitor.advance(files: 1, path: path)
             var record = try record(before, digest: result.digest, source: opened.number, target: target, path: path)
             record.isStamped = FileStamp(before) == node.stamp
+            if target != nil { job.behind?.add(before.size) }
             return record
         }
         throw SnapshotError(path(), .changing)
@@ -83,7 +84,7 @@ struct FileWorker {
         _ file: Int, name: TerminatedName, path: () -> [UInt8]
     ) throws(SnapshotError) -> FileRecord? {
         guard let stored = job.known.match(file) else { return nil }
-        if job.destination != nil, try !share(stored, as: name, in: file, path: path) { return nil }
+        if job.destination != nil, job.below == nil, try !share(stored, as: name, in: file, path: path) { return nil }
         let stamp = job.survey.files[file].stamp
         let record = job.known.entry(stored).record
         record.drops.note(stamp, in: &notes, path: path)
@@ -121,7 +122,7 @@ struct FileWorker {
     ) throws(SnapshotError) -> Bool {
         do throws(SyscallError) {
             let directory = try targetDirectory(Int(job.survey.files[file].directory))
-            return sharing?.link(stored, as: name, at: directory) ?? false
+            return sharing?.link(stored, as: name, at: directory, unless: { job.below?.holds($0) == true }) ?? false
         } catch {
             throw .writing(path(), error)
         }

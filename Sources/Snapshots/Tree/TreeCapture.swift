@@ -21,6 +21,7 @@ struct TreeCapture {
     private let owner: FileOwner?
     private let monitor: CaptureMonitor
     private let known: KnownFiles
+    private let behind: WriteBehind?
     private var survey: TreeSurvey
     private var notes = CaptureNotes()
 
@@ -31,10 +32,12 @@ struct TreeCapture {
     ///   - source: The open directory that was surveyed.
     ///   - destination: The open, empty directory of the copy.
     ///   - known: Files that need not be read, or not be stored again.
+    ///   - isDurable: Whether the copy is to be on the disk soon.
     init(
         survey: TreeSurvey, source: CInt, destination: CInt, owner: FileOwner?, monitor: CaptureMonitor,
-        known: KnownFiles
+        known: KnownFiles, isDurable: Bool
     ) {
+        behind = isDurable ? WriteBehind(destination: destination) : nil
         self.survey = survey
         self.source = source
         self.destination = destination
@@ -67,7 +70,7 @@ struct TreeCapture {
         monitor.expect(files: survey.files.count, bytes: survey.bytes)
         let job = TreeJob(
             survey: survey, source: source, destination: destination, owner: owner, monitor: monitor,
-            isCapture: true, known: known)
+            isCapture: true, known: known, behind: behind)
         let records = try job.run()
         try finishDirectories()
         notes.add(survey.notes)
@@ -101,16 +104,21 @@ struct TreeCapture {
         for link in survey.links {
             do throws(SyscallError) {
                 let parent = try cursor.descriptor(for: Int(link.directory), in: survey)
-                let name = survey.name(inDirectory: link.directory, at: link.nameStart)
-                try Syscall.symlink(to: TerminatedName(link.target), name, at: parent)
-                if let owner {
-                    try Syscall.changeOwner(name, at: parent, user: owner.user, group: owner.group)
-                }
-                try Syscall.setModificationTime(name, at: parent, link.modified)
+                try Self.makeLink(link, in: survey, at: parent, owner: owner)
             } catch {
                 throw .writing(survey.path(inDirectory: link.directory, at: link.nameStart), error)
             }
         }
+    }
+
+    /// Makes a symbolic link in its open directory.
+    static func makeLink(
+        _ link: TreeSurvey.Link, in survey: TreeSurvey, at parent: CInt, owner: FileOwner?
+    ) throws(SyscallError) {
+        let name = survey.name(inDirectory: link.directory, at: link.nameStart)
+        try Syscall.symlink(to: TerminatedName(link.target), name, at: parent)
+        if let owner { try Syscall.changeOwner(name, at: parent, user: owner.user, group: owner.group) }
+        try Syscall.setModificationTime(name, at: parent, link.modified)
     }
 
     /// Sets what directories have besides entries, the deepest first: a mode may take away the right to go deeper,

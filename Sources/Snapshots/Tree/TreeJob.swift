@@ -21,10 +21,17 @@ final class TreeJob: Sendable {
     let isCapture: Bool
     /// What need not be read, or not be stored again.
     let known: KnownFiles
+    /// The tree that the destination is a layer over; nil when the destination is a tree by itself.
+    ///
+    /// Files that a cache proves are not placed then: whether the tree below has them is found later.
+    let below: BaseTree?
+    /// Told of what is written; nil where nobody waits for the disk.
+    let behind: WriteBehind?
 
     init(
         survey: TreeSurvey, source: CInt, destination: CInt?, owner: FileOwner?, monitor: CaptureMonitor,
-        isCapture: Bool, known: KnownFiles? = nil
+        isCapture: Bool, known: KnownFiles? = nil, below: BaseTree? = nil,
+        behind: WriteBehind? = nil
     ) {
         self.survey = survey
         self.source = source
@@ -33,6 +40,8 @@ final class TreeJob: Sendable {
         self.monitor = monitor
         self.isCapture = isCapture
         self.known = known ?? .none(survey)
+        self.below = below
+        self.behind = behind
     }
 
     /// What was found in the files.
@@ -84,6 +93,7 @@ final class TreeJob: Sendable {
         } else {
             work(board)
         }
+        behind?.finish()
         var (result, failure) = board.state.withLock { ($0.result, $0.failure) }
         if let failure { throw failure }
         try linkGroups(&result)

@@ -60,8 +60,17 @@ struct TreeManifest {
     consuming func write<Failure>(
         to sink: ([UInt8]) throws(Failure) -> Void
     ) throws(Failure) -> (identity: SnapshotIdentity, counts: TreeCounts) {
+        try write(to: sink) { _, _, _ in }
+    }
+
+    /// Writes the text as well, and shows each entry with its path and its lines.
+    consuming func write<Failure>(
+        to sink: ([UInt8]) throws(Failure) -> Void,
+        showing show: (TreeSurvey.Place, [UInt8], ArraySlice<UInt8>) -> Void
+    ) throws(Failure) -> (identity: SnapshotIdentity, counts: TreeCounts) {
         var hash = SHA256()
         append(directory: 0, path: [UInt8(ascii: ".")])
+        show(TreeSurvey.Place(kind: .directory, index: 0), [UInt8(ascii: ".")], text[ManifestText.header.count...])
         stack.append(Frame(directory: 0, items: items(of: 0), pathLength: 0))
         while var frame = stack.popLast() {
             guard frame.next < frame.items.count else { continue }
@@ -78,7 +87,9 @@ struct TreeManifest {
                 stack.append(frame)
                 stack.append(Frame(directory: below, items: items(of: below), pathLength: path.count))
             } else {
+                let start = text.count
                 append(item.entry)
+                if text.count > start { show(item.entry.place, path, text[start...]) }
                 stack.append(frame)
             }
         }

@@ -19,8 +19,12 @@ struct TreeSurvey: Sendable {
         var entries: [Entry] = []
         var mode: UInt32 = 0
         var modified = FileTime(seconds: 0, nanoseconds: 0)
+        /// When the directory itself last changed: an entry, its mode, or an attribute.
+        var changed = FileTime(seconds: 0, nanoseconds: 0)
         var attributes: [ExtendedAttribute] = []
         var key = FileKey(device: 0, inode: 0)
+        /// Whether it has no attributes, and a change after its listing would show in ``changed``.
+        var isSettled = false
     }
 
     /// A file or directory as long as it exists.
@@ -33,6 +37,15 @@ struct TreeSurvey: Sendable {
     struct Entry: Sendable {
         let nameStart: Int32
         let nameCount: Int16
+        let kind: EntryKind
+        /// Index in ``directories``, ``files`` or ``links``.
+        let index: Int32
+
+        var place: Place { Place(kind: kind, index: index) }
+    }
+
+    /// Where the survey has an entry.
+    struct Place: Sendable, Hashable {
         let kind: EntryKind
         /// Index in ``directories``, ``files`` or ``links``.
         let index: Int32
@@ -118,6 +131,21 @@ struct TreeSurvey: Sendable {
             node = above
         }
         return path
+    }
+
+    /// The directory with a path; nil when there is none.
+    func directory(at path: ArraySlice<UInt8>) -> Int? {
+        var directory = 0
+        for name in path.split(separator: UInt8(ascii: "/")) {
+            let node = directories[directory]
+            let next = node.entries.first { entry in
+                let start = Int(entry.nameStart)
+                return entry.kind == .directory && node.names[start..<(start + Int(entry.nameCount))] == name
+            }
+            guard let next else { return nil }
+            directory = Int(next.index)
+        }
+        return directory
     }
 
     /// The path of an entry of a directory.

@@ -16,6 +16,10 @@ final class TreeWalk: Sendable {
         var isCapture = true
         /// Whether devices 0/0 are collected instead of noted.
         var collectsWhiteouts = false
+        /// Directories whose names need not be read again, as soon as they are loaded.
+        var known: StatCacheLoading?
+        /// Tells which directories will not have to be read by the next capture; nil where none follows.
+        var clock: SettledClock?
         /// The most entries.
         var entryLimit = 10_000_000
         /// The longest path, in bytes.
@@ -137,7 +141,9 @@ final class TreeWalk: Sendable {
         state.survey.directories[directory].mode = content.mode
         state.survey.directories[directory].modified = content.modified
         state.survey.directories[directory].attributes = content.attributes
+        state.survey.directories[directory].changed = content.changed
         state.survey.directories[directory].key = content.key
+        state.survey.directories[directory].isSettled = content.isSettled
         state.survey.notes.add(content.notes)
         let base = place.path.isEmpty ? [] : place.path + [UInt8(ascii: "/")]
         var entries: [TreeSurvey.Entry] = []

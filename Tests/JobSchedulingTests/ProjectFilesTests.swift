@@ -1,0 +1,53 @@
+import Foundation
+import JobScheduling
+import LinuxSystem
+import Pipelines
+import SystemPackage
+import Testing
+
+@Suite struct ProjectFilesTests {
+    @Test func `layers show what an overlay mount of them does`() throws {
+        let root = FileManager.default.temporaryDirectory.path + "/project-files-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        func write(_ path: String, _ text: String) throws {
+            let file = URL(filePath: root + "/" + path)
+            try FileManager.default.createDirectory(
+                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try Data(text.utf8).write(to: file)
+        }
+        func hide(_ path: String) throws {
+            let parent = try Syscall.open(
+                FilePath(root + "/" + path).removingLastComponent(), CInt(0o200000))
+            try Syscall.makeWhiteout(TerminatedName(path.utf8.suffix(while: { $0 != 0x2F })), at: parent.number)
+        }
+        try write("low/a/changed", "old")
+        try write("low/a/removed", "old")
+        try write("low/a/kept", "kept")
+        try write("low/gone/file", "old")
+        try write("low/replaced/file", "old")
+        try write("top/a/changed", "new")
+        try write("top/replaced", "a file now")
+        try hide("top/a/removed")
+        try hide("top/gone")
+        let files = ProjectFiles(layers: [FilePath(root + "/top"), FilePath(root + "/low")])
+        #expect(try files.read("a/changed") == Array("new".utf8))
+        #expect(try files.read("a/kept") == Array("kept".utf8))
+        for path in ["a/removed", "gone/file", "replaced/file", "a/none"] { #expect(try files.read(path) == nil) }
+        let listing = files.listing()
+        #expect(listing.names("a").sorted() == ["changed", "kept"])
+        #expect(listing.names("").sorted() == ["a", "replaced"])
+        #expect(listing.names("replaced") == [] && listing.names("gone") == [])
+        #expect(listing.kind("a/kept") == .file && listing.kind("replaced") == .file)
+        #expect(listing.kind("a/removed") == .missing && listing.kind("gone/file") == .missing)
+        #expect(listing.kind("replaced/file") == .missing)
+    }
+}
+
+extension BidirectionalCollection {
+    /// What follows the last element that the predicate does not hold for.
+    fileprivate func suffix(while predicate: (Element) -> Bool) -> SubSequence {
+        var start = endIndex
+        while start != startIndex, predicate(self[index(before: start)]) { start = index(before: start) }
+        return self[start...]
+    }
+}
