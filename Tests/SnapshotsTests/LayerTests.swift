@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSystem
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -43,7 +44,7 @@ import Testing
         "mv d0/s0/f0 t; mv d0/s4/f4 d0/s0/f0; mv t d0/s4/f4",
         "cp -p d0/s0/f0 d0/s0/copy", "cp -p d0/s0/f0 copy; rm d0/s0/f0",
         "\(attribute("d0/s0/f0", "user.a")); \(attribute("d0/s0", "user.c"))",
-        "\(attribute("d0/s0", "user.overlay.opaque")); \(attribute("d0/s0/f0", "user.overlay.whiteout"))",
+        "\(attribute("d0/s0", "user.overlay.opaque")); \(attribute("d0/s0/f0", "user.overlay.whiteout")); echo x > d0/s0/new",
     ]
 
     @Test(.enabled(if: isRoot, "mounting needs root"), arguments: changes)
@@ -197,11 +198,19 @@ import Testing
             let first = try scratch.capture().snapshot
             try scratch.write("project/d0/s0/f0", "changed")
             let store = try scratch.store()
+            let isPruned = Mutex(false)
             let second = try scratch.capture(
-                progress: { _ in
+                progress: { progress in
+                    // Files are counted when the tree below is held; whoever waits is told of the next one for sure.
+                    guard progress.totalFiles > 0 else {
+                        Syscall.sleep(nanoseconds: 60_000_000)
+                        return .proceed
+                    }
                     try? store.prune([first.identity], references: { [] })
+                    isPruned.withLock { $0 = true }
                     return .proceed
                 })
+            #expect(isPruned.withLock { $0 })
             #expect(second.snapshot.base == first.identity)
             #expect(try store.verify(second.snapshot.identity).isEmpty)
         }

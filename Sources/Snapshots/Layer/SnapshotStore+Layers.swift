@@ -34,12 +34,17 @@ extension SnapshotStore {
             path.appending(Self.retiredName.string), to: path.appending(Self.recordName.string), replacing: false)
     }
 
-    /// Removes the trees that were kept for layers of which none is left.
-    func removeRetired(_ staging: StagingArea, referenced: Set<SnapshotIdentity>) throws(SyscallError) {
+    /// The trees that were kept for layers.
+    func retired(_ staging: StagingArea) throws(SyscallError) -> [SnapshotIdentity] {
         let listing = HeldDescriptor(
             try Syscall.open(TerminatedName(".".utf8), at: staging.snapshots.number, O_RDONLY | O_DIRECTORY))
-        for identity in try Self.identities(in: listing.number) where isRetired(identity) {
-            guard !referenced.contains(identity), let claim = try claim(identity, staging) else { continue }
+        return try Self.identities(in: listing.number).filter(isRetired)
+    }
+
+    /// Removes those of the trees kept for layers of which none is left.
+    func removeUnused(_ retired: [SnapshotIdentity], _ staging: StagingArea) throws(SyscallError) {
+        for identity in retired {
+            guard let claim = try claim(identity, staging) else { continue }
             var uses = try LayerUses(snapshots: staging.snapshots.number)
             guard !uses.isBase(identity), isRetired(identity) else { continue }
             try remove(identity, claim: claim, staging: staging, uses: &uses)

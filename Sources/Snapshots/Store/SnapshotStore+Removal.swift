@@ -67,7 +67,7 @@ extension SnapshotStore {
                 let claim = try staging.claim(TerminatedName(identity.description.utf8))
                 var uses = try LayerUses(snapshots: staging.snapshots.number)
                 try remove(identity, claim: claim, staging: staging, uses: &uses)
-                try removeRetired(staging, referenced: [])
+                try removeUnused(try retired(staging), staging)
             } catch  where error.errno == .noSuchFileOrDirectory {
                 return
             }
@@ -130,7 +130,10 @@ extension SnapshotStore {
                 removed(identity)
             }
         }
-        try removeRetired(staging, referenced: try references())
+        let retired = try retired(staging)
+        guard !retired.isEmpty else { return }
+        let referenced = try references()
+        try removeUnused(retired.filter { !referenced.contains($0) }, staging)
     }
 
     /// Locks a snapshot against leases; nil when it is leased, or gone already.
