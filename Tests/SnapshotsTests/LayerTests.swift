@@ -246,6 +246,31 @@ import Testing
         }
     }
 
+    @Test func `damage in a tree that only layers kept is found through them, and healed by its own content`() throws {
+        try Scratch.with { scratch in
+            try fill(scratch)
+            let first = try scratch.capture().snapshot
+            #expect(try run(["cp", "-a", "project", "kept"], in: scratch).exitCode == 0)
+            try scratch.write("project/d0/s0/f0", "changed")
+            let second = try scratch.capture().snapshot
+            let store = try scratch.store()
+            try store.prune([first.identity], references: { [second.identity] })
+            #expect(try store.verify(first.identity).isEmpty && store.snapshot(second.identity).base == first.identity)
+            let file = try Syscall.open(first.layers[0].appending("d1/s1/f1"), O_WRONLY)
+            try Syscall.writeAll(file.number, Array("x".utf8))
+            #expect(try !store.verify(second.identity).isEmpty)
+            #expect(store.damage(of: first.identity) != nil)
+            // A damaged tree is no base: the same content as the layer's is stored whole.
+            let again = try scratch.capture()
+            #expect(again.snapshot.identity == second.identity && again.isNew && again.snapshot.base == nil)
+            #expect(try run(["sh", "-c", "rm -r project; cp -a kept project"], in: scratch).exitCode == 0)
+            let healed = try scratch.capture()
+            #expect(healed.snapshot.identity == first.identity && healed.isNew)
+            #expect(try store.verify(first.identity).isEmpty && store.verify(second.identity).isEmpty)
+            #expect(try scratch.names("store/snapshots/staging").isEmpty)
+        }
+    }
+
     @Test func `a layer whose tree below is missing is damaged`() throws {
         try Scratch.with { scratch in
             try fill(scratch)

@@ -22,8 +22,9 @@ extension SnapshotStore {
         defer { lease.end() }
         let expected = try manifest(of: identity)
         try verifyRecord(of: identity)
+        let base = baseForReading(identity)
         var trees: [HeldDescriptor] = []
-        for layer in [identity] + (Self.baseForReading(path(of: identity)).map { [$0] } ?? []) {
+        for layer in [identity] + (base.map { [$0] } ?? []) {
             do throws(SyscallError) {
                 trees.append(
                     HeldDescriptor(try Syscall.open(treePath(of: layer), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)))
@@ -41,12 +42,15 @@ extension SnapshotStore {
         let differences =
             SnapshotDifference.between(expected, actual) + extra.map { SnapshotDifference(path: $0, kind: .extra) }
         noteDamage(of: identity, differences.first?.description)
+        // Of what lies below only the layers tell, once it is no snapshot itself; nothing may be built on it either.
+        if !differences.isEmpty, let base, baseForReading(base) == nil { _ = try? verify(base, progress: progress) }
         return differences
     }
 
     /// What `base` says, whether it is sound or not; nil when there is none.
-    private static func baseForReading(_ path: FilePath) -> SnapshotIdentity? {
-        guard let bytes = try? Syscall.readFile(path.appending(baseName.string), limit: 4096) else { return nil }
+    private func baseForReading(_ identity: SnapshotIdentity) -> SnapshotIdentity? {
+        let path = path(of: identity).appending(Self.baseName.string)
+        guard let bytes = try? Syscall.readFile(path, limit: 4096) else { return nil }
         return SnapshotIdentity(String(decoding: bytes.dropLast(), as: UTF8.self))
     }
 

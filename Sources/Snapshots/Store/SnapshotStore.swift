@@ -9,10 +9,9 @@ package import SystemPackage
 ///
 /// A snapshot directory holds `tree/`, `manifest` and `snapshot.json`; where the tree is a layer, `base` names the
 /// snapshot whose whole tree lies below it. When such a one is removed while layers need it, only its record goes, by
-/// the name `retired.json`. A snapshot appears by one rename when all of it is on
-/// the disk: after a crash, a full disk or a stop there is either the whole snapshot or none. Any number of processes
-/// may use a store at once; two that capture the same content end up with one snapshot. All calls block: they belong
-/// on a thread of their own.
+/// the name `retired.json`. A snapshot appears by one rename when all of it is on the disk: after a crash, a full disk
+/// or a stop there is either the whole snapshot or none. Any number of processes may use a store at once; two that
+/// capture the same content end up with one snapshot. All calls block: they belong on a thread of their own.
 ///
 /// Who removes snapshots makes sure beforehand that nothing refers to them.
 package struct SnapshotStore: Sendable {
@@ -59,9 +58,9 @@ package struct SnapshotStore: Sendable {
 
     /// Checks the record against its own digest.
     func verifyRecord(of identity: SnapshotIdentity) throws(SnapshotError) {
-        let path = path(of: identity).appending(Self.recordName.string)
+        let name = isRetired(identity) ? Self.retiredName : Self.recordName
         do throws(SyscallError) {
-            let bytes = try Syscall.readFile(path, limit: Self.recordLimit)
+            let bytes = try Syscall.readFile(path(of: identity).appending(name.string), limit: Self.recordLimit)
             if let record = SnapshotRecord(json: bytes), record.isOf(identity, json: bytes) { return }
         } catch  where error.errno == .noSuchFileOrDirectory {
             // What has no record is damaged as well.
