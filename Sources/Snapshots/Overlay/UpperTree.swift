@@ -1,7 +1,7 @@
 import LinuxSystem
 import SystemPackage
 
-/// What a run changed: the upper directory of an overlay mount, read by itself.
+/// What a run changed: the upper directory of an overlay mount, read by itself; also the layer of a snapshot.
 ///
 /// The tree is hostile: it is read below its descriptor, without following links or entering mounts, and what it says
 /// by devices and attributes about the layer below can only hide entries of that layer's manifest.
@@ -19,8 +19,11 @@ package struct UpperTree: Sendable {
     private static let prefix = Array("user.overlay.".utf8)
 
     /// Reads an open directory.
+    ///
+    /// - Parameter isLayer: Whether it is the layer of a snapshot, which hides by devices alone: an attribute that an
+    ///   overlay mount obeys was never stored there, and shows as any other.
     package init(
-        reading directory: CInt,
+        reading directory: CInt, isLayer: Bool = false,
         progress: @escaping @Sendable (CaptureProgress) -> CaptureContinuation = { _ in .proceed }
     ) throws(SnapshotError) {
         let monitor = CaptureMonitor(report: progress)
@@ -35,6 +38,7 @@ package struct UpperTree: Sendable {
         var opaque: Set<[UInt8]> = []
         entries = Manifest(canonical: TreeManifest(survey: survey, records: records).write().bytes).entries.map {
             entry in
+            if isLayer { return entry }
             if entry.kind == .directory,
                 entry.attributes.contains(where: { $0.name == Self.opaqueName && $0.value == [UInt8(ascii: "y")] })
             {

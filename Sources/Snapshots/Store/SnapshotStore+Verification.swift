@@ -61,7 +61,7 @@ extension SnapshotStore {
         guard let below = trees.last else { throw SnapshotError([], .notFound) }
         let (base, notes) = try read(tree: below.number, monitor: CaptureMonitor(report: progress))
         guard trees.count > 1, let top = trees.first else { return (base, notes) }
-        let layer = try UpperTree(reading: top.number, progress: progress)
+        let layer = try UpperTree(reading: top.number, isLayer: true, progress: progress)
         return (layer.merged(over: base), notes + layer.special)
     }
 
