@@ -26,7 +26,10 @@ package struct RunDirectory: Sendable {
         let directory = try Syscall.open(path, O_RDONLY | O_DIRECTORY)
         // On the disk before the specification is: where that is, nobody makes the directory again, and without its
         // parameters a run would be another one.
-        try Syscall.replaceFile("pipeline.json", at: directory.number, Array(pipeline.utf8))
+        let file = try Syscall.open(
+            "pipeline.json", at: directory.number, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o644)
+        try Syscall.writeAll(file.number, pipeline.utf8)
+        try Syscall.fsync(file.number)
         try replace(spec)
     }
 

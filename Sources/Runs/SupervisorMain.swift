@@ -108,6 +108,8 @@ package enum SupervisorMain {
 
     /// The keeper's last word, for a supervisor that could not write its own: the first verdict stands.
     private static func conclude(_ attempt: AttemptDirectory, trouble: CInt, status: Int32) {
+        // One that ended by itself has seen to it that its verdict is on the disk.
+        guard status != 0 || attempt.verdict() == nil else { return }
         let text = (try? Syscall.read(trouble, upTo: 65536)) ?? []
         let verdict: Verdict
         if let report = JSONFile.decode(Verdict.self, text) {
