@@ -25,8 +25,24 @@ struct OutputOptions: ParsableArguments {
 struct CommandContext {
     let streams = OutputStreams.standard()
 
-    /// The directory of the store.
+    /// The directory of the store, or of the one that it keeps for the user whom CLOCHE_OWNER names.
     static func storePath() throws -> FilePath {
+        let store = try ownStorePath()
+        guard let name = environmentVariable("CLOCHE_OWNER"), !name.isEmpty, ServedClient.current == nil else {
+            return store
+        }
+        let owners = try StoreOwner.all(in: store)
+        if let found = owners.first(where: { $0.owner.name == name || String($0.owner.user) == name }) {
+            return found.store
+        }
+        throw CommandFailure(
+            .notFound, "find the store of the user `\(printable(name))`: the store `\(store)` keeps none for him",
+            hint: owners.isEmpty
+                ? "it keeps none for anybody; unset CLOCHE_OWNER"
+                : "it has those of " + owners.map { $0.owner.text }.joined(separator: ", "))
+    }
+
+    private static func ownStorePath() throws -> FilePath {
         if let path = environmentVariable("CLOCHE_HOME"), !path.isEmpty {
             if path.hasPrefix("/") { return FilePath(path) }
             let here = FilePath(bytes: try Syscall.readLink("/proc/self/cwd"))
@@ -46,7 +62,8 @@ struct CommandContext {
 
     /// Opens the store, after bringing its database to the truth of its run directories.
     func openStore() throws -> Store {
-        let store = try Store.open(try Self.storePath())
+        var store = try Store.open(try Self.storePath())
+        store.quota = ServedClient.current?.quota
         for warning in try Recovery.reconcile(store) { say("warning: \(printable(warning))") }
         return store
     }
@@ -65,7 +82,13 @@ struct CommandContext {
     }
 
     /// The policy of that name.
-    static func policy(_ name: String) throws -> SandboxPolicy { try policies().policy(named: name) }
+    ///
+    /// Refused where it is not for the client of a service.
+    static func policy(_ name: String) throws -> SandboxPolicy {
+        let resolved = try policies().resolve(name)
+        try ServedClient.current?.requireUse(of: resolved)
+        return resolved.policy
+    }
 
     /// All policies.
     static func policies() throws -> PolicyCatalogue {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import JobScheduling
 import LinuxSystem
 import Pipelines
 import PlainText
@@ -18,6 +19,13 @@ package enum CommandLineMain {
         // A reader that goes away ends a command quietly, by the failing write.
         signal(SIGPIPE, SIG_IGN)
         do {
+            if let client = ServedClient.current {
+                try client.serve()
+                exit(0)
+            }
+            if HelpTopic(arguments: CommandLine.arguments) == nil, let service = try RemoteService.selected() {
+                exit(try service.run())
+            }
             if let request = ExecRequest(CommandLine.arguments.dropFirst()) {
                 try request.run()
             } else if let topic = HelpTopic(arguments: CommandLine.arguments) {
@@ -103,6 +111,7 @@ struct ClocheCommand: ParsableCommand {
 
             References: JOB (a name, the beginning of an id, or @last), JOB/7 (a run), JOB/7/train (a step).
             The store is $CLOCHE_HOME; by default /var/lib/cloche for root, ~/.local/share/cloche for others.
+            CLOCHE_SERVICE=/run/cloche.sock uses the service that listens there (`cloche serve --share`) in its place.
             More: cloche help exit-codes, help formats, help environment; help man (a manual page for `man -l -`).
             """,
         version: "cloche 0.1",
@@ -114,6 +123,6 @@ struct ClocheCommand: ParsableCommand {
             EnvironmentCommand.self,
             NotifyCommand.self, SecretCommand.self,
             SnapshotCommand.self, PolicyCommand.self, ServeCommand.self, SystemCommand.self, OpenCommand.self,
-            CompletionCommand.self,
+            CompletionCommand.self, AttendCommand.self,
         ])
 }

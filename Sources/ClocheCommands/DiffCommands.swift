@@ -40,6 +40,17 @@ struct DifferenceOptions: ParsableArguments {
     }
 }
 
+extension Store {
+    /// Where the project of a job lies; refused where that is only what a user of the service says.
+    fileprivate func projectDirectory(of job: JobRecord) throws -> FilePath {
+        guard let owner else { return FilePath(job.project.path) }
+        throw CommandFailure(
+            .permissionDenied,
+            "compare with the project of `\(job.name)`: where it lies is only what its owner \(owner.text) says",
+            hint: "name a directory, or another snapshot, by `cloche snapshot diff`")
+    }
+}
+
 struct SnapshotDiffCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "diff", abstract: "Compare two snapshots, or a snapshot and a directory as it is now.",
@@ -63,7 +74,7 @@ struct SnapshotDiffCommand: ParsableCommand {
         if let second {
             right = try ComparedTree(second, in: store)
         } else if case .snapshot(let target) = left, let job = target.job {
-            right = .directory(FilePath(job.project.path))
+            right = .directory(try store.projectDirectory(of: job))
         } else {
             throw CommandFailure(
                 .usage, "compare `\(printable(first))`: with what?", hint: "name another snapshot, or a directory")
@@ -104,7 +115,7 @@ struct DiffCommand: ParsableCommand {
         }
         let base =
             project
-            ? try ComparedTree.directory(FilePath(target.job.project.path)).manifest(context, store)
+            ? try ComparedTree.directory(try store.projectDirectory(of: target.job)).manifest(context, store)
             : try store.snapshots.manifest(of: result.snapshot)
         try options.print(SnapshotDifference.between(base, shown), context)
     }

@@ -13,7 +13,8 @@ enum Documents {
         object(
             [
                 ("uuid", .string(job.uuid.description)), ("name", .string(job.name.description)),
-                ("state", .string(job.state.rawValue)), ("driven", .bool(store.isDriven(job))),
+                ("owner", owner(of: job, in: store)), ("state", .string(job.state.rawValue)),
+                ("driven", .bool(store.isDriven(job))),
                 ("counts", value(job.counts)),
                 ("pipeline", .string(job.pipelinePath)), ("project", .string(job.project.path)),
                 ("policy", .string(job.policyName)), ("created", value(job.created)), ("started", value(job.started)),
@@ -23,6 +24,11 @@ enum Documents {
                 ("job_timeout_seconds", value(job.options.jobTimeoutSeconds)), ("keep", value(job.options.keep)),
                 ("keep_logs", .bool(job.options.keepLogs == true)),
             ] + ScheduleDescription(job).members())
+    }
+
+    /// Whose it is: the user id, and the name where the service knows one.
+    private static func owner(of job: JobRecord, in store: Store) -> JSONValue {
+        object([("uid", value(job.owner)), ("name", value(StoreOwner.name(of: job.owner)))])
     }
 
     static func run(_ run: RunRecord, _ job: JobRecord, metrics: [(name: String, value: Double)]) -> JSONValue {

@@ -24,6 +24,8 @@ enum Failures {
         case let error as JobScheduling.StoreError:
             CommandFailure(.invalidConfiguration, error.message, hint: error.hint)
         case let error as ServiceError: service(error)
+        case let error as ClientFault:
+            CommandFailure(.failed, "use the service: it sent \(error)", hint: "use the version that the service has")
         case let error as Environments.StoreError: environments(error)
         case let error as BuildError: build(error)
         case let error as JobEditError: CommandFailure(.wrongState, error.description, hint: error.refusal.hint)

@@ -83,6 +83,9 @@ enum HelpTopic: String, CaseIterable {
     private static let environmentText = """
         CLOCHE_HOME          the store; by default /var/lib/cloche for root, else $XDG_DATA_HOME/cloche or
                              ~/.local/share/cloche
+        CLOCHE_SERVICE       the socket of a service that others share (`cloche serve --share`), such as
+                             /run/cloche.sock: commands are done there, on jobs of yours alone, in place of a store
+        CLOCHE_OWNER         of a store that a service shares: the user whose jobs are meant, for whoever runs it
         CLOCHE_ENVIRONMENTS  a directory of recipes instead of the one that came with the program
         CLOCHE_SCRATCH       disk: throw-away changes of steps are kept on the disk and not in memory
         NO_COLOR             no colours, where it is set and not empty

@@ -86,6 +86,10 @@ final class JobFollower {
 
     private func driver(limit: Int, only: RunNumbers?) throws -> any JobDriver {
         if let followed = try followed(only) { return followed }
+        // For a client the service alone makes runs: it keeps the places that all users share.
+        if ServedClient.current != nil {
+            _ = try ServiceClient.require(CommandContext.servicePlace(), for: "drive the job")
+        }
         do {
             return try JobEngine(store, job: job.uuid, limit: limit, loop: loop) { self.notice($0) }
         } catch {

@@ -58,8 +58,13 @@ struct JobCopyCommand: ParsableCommand {
         let store = try context.openStore()
         let target = try Target(job, in: store)
         guard target.run == nil else { throw ValidationError("a run cannot be copied: name the job") }
+        if ServedClient.current != nil {
+            // A copy is a new job: of a policy that he may use now, whatever he might when the old one was made.
+            _ = try CommandContext.policy(store.document(target.job.uuid).policy.name)
+        }
         let copy = try store.copy(
-            target.job.uuid, named: try name.map { try JobName($0) }, owner: geteuid(), at: CommandContext.now())
+            target.job.uuid, named: try name.map { try JobName($0) }, owner: store.ownerID,
+            at: CommandContext.now())
         let job = try store.database.job(copy.uuid)
         if output.json { return try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
         context.say(

@@ -62,6 +62,7 @@ struct JobMaking {
             }
         }
         let document = try JobCreation(store).create(request, pins: pins, snapshot: snapshot, project: plan.project)
+        request.received?.discard()
         return try store.database.job(document.uuid)
     }
 
@@ -126,7 +127,7 @@ struct EnvironmentBuild {
                 },
                 { event in
                     switch event {
-                    case .waiting: stage = "waiting for another build of it"
+                    case .waiting: stage = "waiting for another build"
                     case .stage(let now, let number, let count):
                         stage = "[\(number)/\(count)] \(now)"
                         amount = ""

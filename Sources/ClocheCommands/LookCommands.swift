@@ -48,34 +48,58 @@ struct ListCommand: ParsableCommand {
     }
 
     private func listJobs(_ context: CommandContext, _ store: Store, _ most: Int) throws {
-        let jobs = try store.database.jobs(states: try choice.states(JobState.self), limit: most)
+        let stores = try [store] + others(than: store)
+        let states = try choice.states(JobState.self)
+        var rows = try stores.flatMap { store in
+            try store.database.jobs(states: states, limit: most).map { (job: $0, store: store) }
+        }
+        if stores.count > 1 {
+            rows.sort { $0.job.created > $1.job.created }
+            rows = Array(rows.prefix(most))
+        }
+        let jobs = rows.map { $0.job }
         if output.json {
-            return try context.print(Documents.object([("jobs", .array(jobs.map { Documents.job($0, in: store) }))]))
+            let documents = rows.map { Documents.job($0.job, in: $0.store) }
+            return try context.print(Documents.object([("jobs", .array(documents))]))
         }
         if jobs.isEmpty {
             return context.say("no jobs yet; make one with `cloche run PIPELINE` or `cloche job create PIPELINE`")
         }
-        var table = Table([
+        let showsOwner = stores.count > 1 || store.owner != nil
+        var columns = [
             Table.Column("JOB"), Table.Column("STATE", minimum: 11),
             Table.Column("RUNS", alignment: .trailing, minimum: 4),
             Table.Column("PIPELINE", priority: 1), Table.Column("CREATED", priority: 2),
-        ])
-        for job in jobs {
+        ]
+        if showsOwner { columns.append(Table.Column("OWNER", priority: 1)) }
+        var table = Table(columns)
+        for (job, store) in rows {
             let age = Duration.seconds(max(0, Syscall.wallClockSeconds() - job.created.seconds))
             let note = ScheduleDescription(job).line().map { " (\($0))" } ?? (isStopped(job, store) ? " (stopped)" : "")
             let progress =
                 "\(job.counts.ended)/\(job.counts.total)"
                 + (job.counts.failed > 0 ? " \(job.counts.failed) failed" : "")
-            table.append([
+            var cells: [Table.Cell] = [
                 Table.Cell(job.name.description), .state(job.state.rawValue),
                 Table.Cell(progress + note), Table.Cell(job.pipelinePath),
                 Table.Cell(relativeTime(age: age), exact: job.created.description),
-            ])
+            ]
+            if showsOwner { cells.append(Table.Cell(StoreOwner.name(of: job.owner) ?? String(job.owner))) }
+            table.append(cells)
         }
         try context.print(table)
-        if jobs.contains(where: { isStopped($0, store) }) {
+        if rows.contains(where: { isStopped($0.job, $0.store) }) {
             context.say("go on with a stopped job by `cloche job start JOB`")
         }
+        if rows.contains(where: { $0.store.owner != nil && store.owner == nil }) {
+            context.say("jobs of a user are reached with CLOCHE_OWNER=NAME before the command")
+        }
+    }
+
+    /// The stores that this one keeps for users of a service.
+    private func others(than store: Store) throws -> [Store] {
+        guard store.owner == nil else { return [] }
+        return try StoreOwner.all(in: store.path).map { try Store.open($0.store) }
     }
 
     /// Whether there is something to go on with, and nobody does.

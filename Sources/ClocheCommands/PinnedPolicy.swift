@@ -27,7 +27,7 @@ struct PinnedPolicy: Encodable {
         name = document.policy.name
         digest = document.policy.digest
         do {
-            let policy = try CommandContext.policy(document.policy.name)
+            let policy = try CommandContext.policies().policy(named: document.policy.name)
             state = PolicyPin.digest(of: policy) == digest ? .current : .movedOn
         } catch PolicyError.notFound {
             state = .gone

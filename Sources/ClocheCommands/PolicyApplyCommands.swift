@@ -12,7 +12,7 @@ struct PolicyPlaceOptions: ParsableArguments {
     @Flag(help: "The system's policies in /etc/cloche/policies, instead of the store's; needs root.") var system = false
 
     func store() throws -> PolicyStore {
-        system ? .system : PolicyStore(ofStore: try CommandContext.storePath())
+        system ? .system : try PolicyStore(ofStore: CommandContext.storePath())
     }
 }
 

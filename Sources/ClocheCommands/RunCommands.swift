@@ -102,6 +102,7 @@ struct RunCommand: ParsableCommand {
         let context = CommandContext()
         try detaching.check("run the pipeline detached")
         var request = JobRequest(pipeline: FilePath(pipeline), policy: try CommandContext.policy(settings.policy))
+        request.serve()
         request.name = name
         request.isSingle = true
         try settings.apply(to: &request)
@@ -206,6 +207,7 @@ struct GridOptions: ParsableArguments {
     func request(_ policy: String) throws -> JobRequest {
         var request = JobRequest(pipeline: FilePath(pipeline), policy: try CommandContext.policy(policy))
         request.parametersFile = parameters.map { FilePath($0) }
+        request.serve()
         request.skip = try skip.map { try RunSelection($0) }
         request.only = try only.map { try RunSelection($0) }
         return request

@@ -20,15 +20,28 @@ struct ServeCommand: ParsableCommand {
               cloche serve --max-parallel 4
               cloche job create main.orchest --name sweep --detach
               cloche system status
+
+            \(ShareOptions.explanation)
             """)
 
     @Option(help: "How many runs of all jobs run at once; by default as many as there are processors.")
     var maxParallel: Int?
+    @OptionGroup var sharing: ShareOptions
 
     func run() throws {
         let limit = try Parallelism.limit(maxParallel)
+        let options = try sharing.options()
         let context = CommandContext()
         let store = try Store.open(try CommandContext.storePath())
+        if let options {
+            let runtime = CommandContext.runtimeDirectory
+            let service = try SharedService(
+                store, place: { ServicePlace($0, runtime: runtime) }, limit: limit, options: options,
+                manager: .fromEnvironment()
+            ) { context.say($0) }
+            for warning in try Recovery.reconcile(store) { context.say("warning: \(printable(warning))") }
+            return try service.run()
+        }
         let service = try JobService(
             store, place: try CommandContext.servicePlace(), limit: limit, manager: .fromEnvironment()
         ) { context.say($0) }

@@ -9,9 +9,12 @@ import TerminalOutput
 extension CommandContext {
     /// Where the service of the store is found.
     static func servicePlace() throws -> ServicePlace {
-        ServicePlace(
-            try storePath(),
-            runtime: environmentVariable("XDG_RUNTIME_DIR").flatMap { $0.hasPrefix("/") ? FilePath($0) : nil })
+        ServicePlace(try storePath(), runtime: runtimeDirectory)
+    }
+
+    /// The user's directory for sockets, where there is one.
+    static var runtimeDirectory: FilePath? {
+        environmentVariable("XDG_RUNTIME_DIR").flatMap { $0.hasPrefix("/") ? FilePath($0) : nil }
     }
 
     /// Lets the service look at what has changed; false where none runs.

@@ -47,6 +47,7 @@ struct ShowCommand: ParsableCommand {
         let summary = try JobSummary(store, job)
         var facts = [
             ("job", styling.apply(.bold, to: printable(job.name.description))), ("id", job.uuid.description),
+            ("owner", StoreOwner.name(of: job.owner) ?? String(job.owner)),
             ("state", styling.state(job.state.rawValue)), ("runs", summary.counts),
         ]
         if let estimate = try summary.estimate() {

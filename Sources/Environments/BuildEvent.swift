@@ -1,6 +1,6 @@
 /// What happens during a build, for a live display.
 package enum BuildEvent: Sendable, Hashable {
-    /// Another build of the same environment runs; this one waits for its result.
+    /// Another build runs, of the same environment or for the same user of a service; this one waits for it.
     case waiting
     /// A stage begins: which, its number from 1, and how many there are.
     case stage(BuildPlan.Stage, number: Int, of: Int)

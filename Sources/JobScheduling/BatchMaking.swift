@@ -25,6 +25,7 @@ package struct BatchMaking {
         let batch = document.batches.made
         let combinations = try JobCombinations(document, in: store)
         try check(document, event)
+        try store.quota?.check(adding: document.batchSize, to: store)
         let old = document
         document.batches = JobBatches(made: batch + 1, next: next, decided: decided(next, document))
         try store.write(document)

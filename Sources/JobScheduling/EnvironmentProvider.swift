@@ -21,7 +21,7 @@ package struct EnvironmentProvider {
     /// the program.
     package init(_ store: Store, recipes: FilePath?) throws {
         self.store = store
-        environments = try EnvironmentStore(directory: store.path.appending("environments"))
+        environments = try EnvironmentStore(directory: store.environments)
         let directory: FilePath
         if let recipes { directory = recipes } else { directory = try Self.recipesBesideProgram() }
         catalogue = try BaseCatalogue(directory: directory)
@@ -56,9 +56,21 @@ package struct EnvironmentProvider {
     /// The project's environment of that uuid; nil where the project has none of it.
     package func projectEnvironment(_ uuid: String, project: FilePath) throws -> ProjectEnvironment? {
         guard let name = EnvironmentName(uuid) else { return nil }
-        let file = project.appending(".orchest/environments").appending(uuid).appending("properties.json")
-        guard Syscall.exists(file) else { return nil }
+        let file = FilePath(".orchest/environments").appending(uuid).appending("properties.json")
+        guard try Self.isThere(file, in: project) else { return nil }
         return try Self.read(name, project)
+    }
+
+    /// Whether a project has a file; its links could lead out of it, and are not followed.
+    private static func isThere(_ file: FilePath, in project: FilePath) throws(SyscallError) -> Bool {
+        do throws(SyscallError) {
+            let directory = try Syscall.open(project, O_RDONLY | O_DIRECTORY)
+            let found = try Syscall.openLocation(file, at: directory.number, resolve: [.beneath, .noSymlinks])
+            return found.number >= 0
+        } catch {
+            if error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory { return false }
+            throw error
+        }
     }
 
     private static func read(_ name: EnvironmentName, _ project: FilePath) throws -> ProjectEnvironment {
@@ -67,8 +79,12 @@ package struct EnvironmentProvider {
     }
 
     /// The name under which the builds of a project's environment are kept: the same wherever the project lies.
-    package static func key(_ environment: ProjectEnvironment) -> EnvironmentName? {
-        EnvironmentName("\(environment.name.text)-\(Digest.hexadecimal(Array(environment.baseImage.utf8)).prefix(8))")
+    ///
+    /// Users of a service have names of their own: what one of them builds is never what another one gets.
+    private func key(_ environment: ProjectEnvironment) -> EnvironmentName? {
+        let owner = store.owner.map { "u\($0.user)-" } ?? ""
+        return EnvironmentName(
+            owner + "\(environment.name.text)-\(Digest.hexadecimal(Array(environment.baseImage.utf8)).prefix(8))")
     }
 
     /// The build in force of a base or of a project's environment, if it is one of these inputs.
@@ -88,6 +104,8 @@ package struct EnvironmentProvider {
         report: (BuildEvent) -> Void
     ) throws -> BuildRecord {
         try requireRange()
+        let turn = try turn(isCancelled: isCancelled, report: report)
+        defer { withExtendedLifetime(turn) {} }
         let builder = try builder()
         let record: BuildRecord, recipe: Recipe?
         // A recipe goes before an image of its name: an import cannot take its place.
@@ -105,7 +123,7 @@ package struct EnvironmentProvider {
             record = try builder.build(base, isCancelled: isCancelled, report: report)
             recipe = base.recipe
         }
-        guard let key = Self.key(environment) else {
+        guard let key = key(environment) else {
             throw StoreError(message: "build the environment: its uuid is no name", hint: nil)
         }
         return try builder.build(
@@ -113,12 +131,30 @@ package struct EnvironmentProvider {
             isCancelled: isCancelled, report: report)
     }
 
+    /// The turn of a user of a service to build: each has one at a time, so that nobody's builds take the whole host; nil
+    /// in a store of one's own.
+    private func turn(
+        isCancelled: () -> Bool, report: (BuildEvent) -> Void
+    ) throws -> OwnedFileDescriptor? {
+        if store.owner == nil { return nil }
+        let lock = try Syscall.open(
+            store.path.appending("build.lock"), O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+        var isTold = false
+        while (try? Syscall.flock(lock.number, LOCK_EX | LOCK_NB)) == nil {
+            if isCancelled() { throw BuildError.cancelled }
+            if !isTold { report(.waiting) }
+            isTold = true
+            _ = try Syscall.poll([], milliseconds: 100)
+        }
+        return lock
+    }
+
     /// Compares a base with its build in force; builds nothing.
     package func checkBase(_ name: String) throws -> BuildCheck { try builder().check(try catalogue.base(name)) }
 
     /// Compares a project's environment, and its base, with their builds in force; builds nothing.
     package func check(_ environment: ProjectEnvironment, project: FilePath) throws -> BuildCheck {
-        guard let key = Self.key(environment) else {
+        guard let key = key(environment) else {
             throw StoreError(message: "check the environment: its uuid is no name", hint: nil)
         }
         if !catalogue.has(environment.baseImage), let image = try imported(environment.baseImage) {
@@ -169,21 +205,12 @@ package struct EnvironmentProvider {
     }
 
     func builder() throws -> EnvironmentBuilder {
-        var variables: [String: String] = [:]
-        var pointer = environ
-        while let entry = pointer.pointee {
-            let text = String(cString: entry)
-            if let equals = text.firstIndex(of: "=") {
-                variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
-            }
-            pointer = pointer.advanced(by: 1)
-        }
-        return EnvironmentBuilder(
+        EnvironmentBuilder(
             store: environments,
             executor: SandboxBuildExecutor(
                 identity: store.identity, scratch: ScratchPlace.directory(of: store.path),
                 ceiling: try PolicyCatalogue.standard(store: store.path).ceiling), host: .live,
-            settings: HostSettings(host: .live, variables: variables), digest: Digest.hexadecimal,
+            settings: HostSettings(host: .live, variables: HostProcess.variables()), digest: Digest.hexadecimal,
             now: { Int64(Syscall.wallClockSeconds()) })
     }
 }
@@ -196,7 +223,7 @@ enum PinnedEnvironments {
     static func resolve(
         _ pins: [String: JobDocument.Environment], in store: Store
     ) throws -> [RunSpec.Environment] {
-        let environments = try EnvironmentStore(directory: store.path.appending("environments"))
+        let environments = try EnvironmentStore(directory: store.environments)
         return try pins.sorted { $0.key < $1.key }.map { uuid, pin in
             let record = try environments.record(pin.build)
             try environments.requireSound(record)

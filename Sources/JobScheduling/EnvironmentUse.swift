@@ -17,19 +17,25 @@ package struct EnvironmentUse {
     /// The builds that those of `pins` and `inForce` lie on.
     private let layers: [String: [String]]
 
-    /// Reads the documents of all jobs: one that cannot be read might hold any build, and is an error.
+    /// Reads the documents of all jobs, those of a service's users included: one that cannot be read might hold any build, and is an error.
     package init(_ store: Store, _ environments: EnvironmentStore) throws {
         self.environments = environments
         var pins: [String: [String]] = [:]
-        let jobs = try Syscall.open(store.path.appending("jobs"), O_RDONLY | O_DIRECTORY)
-        for entry in try Syscall.directoryEntries(jobs.number) {
-            guard let job = JobID(String(decoding: entry.name, as: UTF8.self)),
-                // A job that is being made or removed has no document; what is made for it is held by its maker.
-                Syscall.exists(store.jobDirectory(job).appending("job.json"))
-            else { continue }
-            let document = try store.document(job)
-            for pin in Set(document.environments.values.map(\.build)) {
-                pins[pin, default: []].append(document.name.description)
+        let owned = try StoreOwner.all(in: store.shared)
+        for (path, prefix) in [(store.shared, "")] + owned.map({ ($0.store, "\($0.owner.text):") }) {
+            let directory = path.appending("jobs")
+            // One that is just being made has no jobs.
+            guard Syscall.exists(directory) else { continue }
+            let jobs = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+            for entry in try Syscall.directoryEntries(jobs.number) {
+                guard let job = JobID(String(decoding: entry.name, as: UTF8.self)),
+                    // A job that is being made or removed has no document; what is made for it is held by its maker.
+                    Syscall.exists(directory.appending(job.description).appending("job.json"))
+                else { continue }
+                let document = try Store.document(job, in: path)
+                for pin in Set(document.environments.values.map(\.build)) {
+                    pins[pin, default: []].append(prefix + document.name.description)
+                }
             }
         }
         self.pins = pins

@@ -65,6 +65,37 @@ package enum HostIdentity {
         return nil
     }
 
+    /// The names in /etc/group of groups, by their ids, in no order.
+    static func groupNames(_ groups: Set<UInt32>) -> [String] {
+        guard let bytes = try? Syscall.readFile("/etc/group", limit: 16 << 20) else { return [] }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { line in
+            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
+            guard fields.count >= 3, let group = UInt32(fields[2]), groups.contains(group) else { return nil }
+            return String(fields[0])
+        }
+    }
+
+    /// The id in /etc/group of a group's name.
+    package static func group(named name: String) -> UInt32? {
+        guard let bytes = try? Syscall.readFile("/etc/group", limit: 16 << 20) else { return nil }
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
+            if fields.count >= 3, fields[0] == name { return UInt32(fields[2]) }
+        }
+        return nil
+    }
+
+    /// Whether an id lies in a range of /etc/subuid, or in the one that is taken where that has none.
+    static func isSubordinate(_ user: UInt32) -> Bool {
+        if user >= builtInBase, user - builtInBase < 65536 { return true }
+        guard let bytes = try? Syscall.readFile("/etc/subuid", limit: 1 << 20) else { return false }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains { line in
+            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
+            guard fields.count == 3, let first = UInt32(fields[1]), let count = UInt32(fields[2]) else { return false }
+            return user >= first && user - first < count
+        }
+    }
+
     /// The name of a user in /etc/passwd itself: the program is linked statically, without name services.
     static func userName(_ user: UInt32) -> String? {
         guard let bytes = try? Syscall.readFile("/etc/passwd", limit: 16 << 20) else { return nil }

@@ -15,6 +15,8 @@ package import SystemPackage
 package struct JobRequest: Sendable {
     /// The pipeline's file, where its author works.
     package var pipeline: FilePath
+    /// The project that was received of a client, in place of the directory around the pipeline's file.
+    package var received: ReceivedProject?
     /// The job's name; nil makes one from the pipeline's.
     package var name: String?
     /// A parameters file beside the one that belongs to the pipeline.
@@ -112,12 +114,24 @@ package struct JobCreation {
 
     /// Reads and checks everything that a job would be made of, from the author's directory, and changes nothing.
     package static func plan(_ request: JobRequest) throws -> JobPlan {
-        let project = try project(of: request.pipeline)
-        let file = try absolute(request.pipeline)
-        guard let relative = Self.relative(file, to: project) else {
-            throw StoreError(message: "find the project of `\(request.pipeline)`", hint: nil)
+        if let received = request.received {
+            // Nothing of it is looked for elsewhere: its links may lead to anything.
+            return try plan(
+                request, project: received.directory, path: received.pipeline,
+                files: ProjectFiles(layers: [received.directory]))
         }
+        let (project, relative) = try place(of: request.pipeline)
         return try plan(request, project: project, path: relative, files: ProjectFiles(layers: [project]))
+    }
+
+    /// The project of a pipeline, and the pipeline's path in it.
+    package static func place(of pipeline: FilePath) throws -> (project: FilePath, pipeline: String) {
+        let project = try project(of: pipeline)
+        let file = try absolute(pipeline)
+        guard let relative = Self.relative(file, to: project) else {
+            throw StoreError(message: "find the project of `\(pipeline)`", hint: nil)
+        }
+        return (project, relative)
     }
 
     private static func plan(
@@ -202,13 +216,18 @@ package struct JobCreation {
     package func create(
         _ request: JobRequest, pins: [String: JobDocument.Environment], snapshot: Snapshot, project: FilePath
     ) throws -> JobDocument {
-        let file = try Self.absolute(request.pipeline)
-        guard let path = Self.relative(file, to: project) else {
-            throw StoreError(message: "find the pipeline in its project", hint: nil)
+        let path: String
+        if let received = request.received {
+            path = received.pipeline
+        } else {
+            guard let found = Self.relative(try Self.absolute(request.pipeline), to: project) else {
+                throw StoreError(message: "find the pipeline in its project", hint: nil)
+            }
+            path = found
         }
         let plan = try Self.plan(request, project: project, path: path, files: ProjectFiles(layers: snapshot.layers))
         try checkInterpreters(of: plan.pipeline, try PinnedEnvironments.resolve(pins, in: store))
-        let owner = geteuid()
+        let owner = store.ownerID
         let name: JobName
         if let wanted = request.name {
             name = try JobName(wanted)
@@ -219,7 +238,9 @@ package struct JobCreation {
         let policyBytes = try Self.policyBytes(request.policy)
         var document = JobDocument(
             uuid: .random(), name: name, owner: owner, created: Timestamp(seconds: Syscall.wallClockSeconds()),
-            project: .init(path: project.string, name: project.lastComponent?.string ?? "project"),
+            project: .init(
+                path: request.received?.source ?? project.string,
+                name: request.received?.name ?? project.lastComponent?.string ?? "project"),
             pipeline: .init(path: path, uuid: plan.pipeline.uuid, name: plan.pipeline.name),
             snapshot: snapshot.identity.description,
             policy: .init(name: request.policy.name, digest: Digest.hexadecimal(policyBytes)),
@@ -235,6 +256,7 @@ package struct JobCreation {
         document.schedule = request.schedule
         if request.isDraft { document.will = JobWill(confirmed: nil) }
         document.batches = try JobBatches(beginning: document, at: document.created)
+        try store.quota?.check(adding: document.runCount, to: store)
         let making = try JobLock.hold(store, forMaking: document.uuid)
         defer { withExtendedLifetime(making) {} }
         // The document first: a job in the database always has one; one without a row is found by a rebuild.

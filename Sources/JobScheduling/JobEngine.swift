@@ -42,6 +42,8 @@ package final class JobEngine {
     /// The only job, where there is only one.
     let only: JobID?
     private let limit: Int
+    /// What it shares with the engines of other stores; nil where it has the host for itself.
+    private let slots: RunSlots?
     private let loop: EventLoop
     let notify: (Notice) -> Void
     var jobs: [JobID: DrivenJob] = [:]
@@ -66,6 +68,7 @@ package final class JobEngine {
     ) throws {
         self.store = store
         only = job
+        slots = nil
         self.limit = limit
         self.loop = loop
         self.notify = notify
@@ -76,36 +79,49 @@ package final class JobEngine {
         ControlGroups.makeRoom()
     }
 
-    /// Drives all jobs of a store, until it is told to stop; no more than `limit` runs of all jobs run at once.
+    /// Drives all jobs of a store, until it is told to stop; no more than `limit` runs of all jobs run at once, and no
+    /// more than the `slots` that it shares with the engines of other stores let it.
     ///
     /// Its runs outlive it.
-    package init(_ store: Store, limit: Int, loop: EventLoop, notify: @escaping (Notice) -> Void) {
+    package init(
+        _ store: Store, limit: Int, slots: RunSlots? = nil, loop: EventLoop, notify: @escaping (Notice) -> Void
+    ) {
         self.store = store
         only = nil
         self.limit = limit
+        self.slots = slots
         self.loop = loop
         self.notify = notify
         courier = CourierProcess(store)
         ControlGroups.makeRoom()
     }
 
-    private var isDone: Bool {
+    /// Whether nothing is left that it would do.
+    package var isDone: Bool {
         if failure != nil || isLeaving { return true }
         return active.isEmpty && (only != nil ? !looksAgain : !takesRuns)
     }
 
     /// Runs until no run of its job is pending or running, or until it was told to stop.
     package func run() throws {
-        look()
-        tick()
+        begin()
         defer {
             // What is being delivered would wait for longer if it was cut off.
             if only != nil { courier.wait(until: Syscall.monotonicSeconds() + 5) }
-            courier.end()
+            end()
         }
         while !isDone { try loop.run() }
         if let failure { throw failure }
     }
+
+    /// Looks at everything, and again whenever something changes, as long as its loop runs.
+    package func begin() {
+        look()
+        tick()
+    }
+
+    /// Ends what it has running beside runs: the delivery of notifications.
+    func end() { courier.end() }
 
     /// Asks for the end of the whole job; `force` leaves the commands no time.
     package func cancel(_ job: JobID, force: Bool) {
@@ -175,11 +191,18 @@ package final class JobEngine {
 
     // MARK: Starting
 
-    private func fill() {
+    func fill() {
+        // Whoever has nothing to start after all keeps nobody waiting.
+        var ticket = slots?.leave(self)
         guard takesRuns else { return }
         attempt {
             var passed: Set<JobID> = []
-            while active.count < limit, let job = try nextJob(passing: &passed) {
+            while active.count < limit {
+                if let slots, !slots.isOpen(to: self, ticket) {
+                    if try !store.database.jobsWithWork(count: 1).isEmpty { slots.wait(self, ticket) }
+                    break
+                }
+                guard let job = try nextJob(passing: &passed) else { break }
                 let most = only == nil ? limit : .max
                 guard let run = try store.database.claimNextRun(of: job, limit: most, at: Self.now()) else {
                     if only == nil { try waitForRetry() }
@@ -187,6 +210,7 @@ package final class JobEngine {
                     passed.insert(job)
                     continue
                 }
+                ticket = nil
                 start(run)
             }
             // Runs that wait for another attempt.
@@ -346,6 +370,7 @@ package final class JobEngine {
             active[run.address] = nil
             jobs[run.address.job]?.active -= 1
             notify(.runEnded(record))
+            slots?.offer()
             if record.state.isFinal { try store.removeRunsBeyondKeep(of: run.address.job) }
         }
     }

@@ -11,8 +11,11 @@ extension PolicyCatalogue {
     package static let systemDirectory: FilePath = "/etc/cloche/policies"
 
     /// The built-in policies, the administrator's, and those of a store, below the administrator's ceiling.
-    package static func standard(store: FilePath) throws(PolicyError) -> PolicyCatalogue {
-        PolicyCatalogue(
+    ///
+    /// In a store that a service keeps for a user, these are those of the service's store.
+    package static func standard(store: FilePath) throws -> PolicyCatalogue {
+        let store = try StoreOwner.sharedStore(of: store)
+        return PolicyCatalogue(
             layers: [
                 layer(.system, systemDirectory, belongsToRoot: true),
                 layer(.store, store.appending("policies"), belongsToRoot: false),

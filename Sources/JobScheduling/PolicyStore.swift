@@ -13,9 +13,9 @@ package struct PolicyStore: Sendable {
 
     private static let history: FilePath = ".history"
 
-    /// The policies of a store.
-    package init(ofStore store: FilePath) {
-        directory = store.appending("policies")
+    /// The policies of a store; of one that a service keeps for a user, those of the service's.
+    package init(ofStore store: FilePath) throws {
+        directory = try StoreOwner.sharedStore(of: store).appending("policies")
         layer = .store
     }
 

@@ -55,7 +55,7 @@ package struct ProjectFiles: Sendable {
             for layer in layers {
                 let status: FileStatus
                 do throws(SyscallError) {
-                    status = try Syscall.lstat(layer.appending(path))
+                    status = try Self.status(of: path, in: layer)
                 } catch {
                     if error.errno == .noSuchFileOrDirectory { continue }
                     return .missing
@@ -69,14 +69,25 @@ package struct ProjectFiles: Sendable {
         }
     }
 
-    /// The names that a directory shows.
+    /// The status of an entry; a link on the way to it may not lead out of the project.
+    private static func status(of path: String, in layer: FilePath) throws(SyscallError) -> FileStatus {
+        let directory = try Syscall.open(layer, O_RDONLY | O_DIRECTORY)
+        let entry = try Syscall.openLocation(
+            FilePath(path.isEmpty ? "." : path), at: directory.number, following: false,
+            resolve: [.beneath, .noMagicLinks])
+        return try Syscall.fstat(entry.number)
+    }
+
+    /// The names that a directory shows; a link on the way to it may not lead out of the project.
     private static func names(_ path: String, in layers: [FilePath]) -> [String] {
         var names: [String] = []
         var seen: Set<[UInt8]> = []
         for layer in layers {
-            let directory = path.isEmpty ? layer : layer.appending(path)
             do throws(SyscallError) {
-                let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+                let directory = try Syscall.open(layer, O_RDONLY | O_DIRECTORY)
+                let opened = try Syscall.open(
+                    FilePath(path.isEmpty ? "." : path), at: directory.number, O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+                    resolve: [.beneath, .noMagicLinks])
                 for entry in try Syscall.directoryEntries(opened.number).prefix(10_000)
                 where seen.insert(entry.name).inserted {
                     let status = try? Syscall.lstat(entry.path, at: opened.number)

@@ -66,7 +66,7 @@ package struct SandboxStore {
     /// The build in force of that name, which is held until this process has ended; nil when there is none.
     package func environment(_ name: String) throws -> Environment? {
         guard let name = EnvironmentName(name) else { return nil }
-        let store = try EnvironmentStore(directory: path.appending("environments"))
+        let store = try EnvironmentStore(directory: StoreOwner.sharedStore(of: path).appending("environments"))
         guard let record = try store.current(name) else { return nil }
         try store.hold(record).keepForLife()
         return Environment(

@@ -17,6 +17,10 @@ package struct Store: Sendable {
     /// The database: an index over the directories, and the queue.
     package let database: JobDatabase
     package let snapshots: SnapshotStore
+    /// The user for whom a service keeps the store; nil where it is its user's own.
+    package let owner: StoreOwner?
+    /// How many runs may wait in it; nil is any number, as in every store when it is opened.
+    package var quota: RunQuota?
     /// Keeps the database from being replaced.
     private let use: StoreUse
 
@@ -33,6 +37,7 @@ package struct Store: Sendable {
             throw StoreError(path, error)
         }
         let identity = try HostIdentity.stored(in: path)
+        let owner = try StoreOwner.stored(in: path)
         let use = try StoreUse.shared(path)
         let database: JobDatabase
         do throws(JobStorageError) {
@@ -42,7 +47,8 @@ package struct Store: Sendable {
         }
         do throws(SnapshotError) {
             return Store(
-                path: path, identity: identity, database: database, snapshots: try SnapshotStore(store: path), use: use)
+                path: path, identity: identity, database: database, snapshots: try SnapshotStore(store: path),
+                owner: owner, use: use)
         } catch {
             throw StoreError(message: "open the store `\(path)`: \(error)", hint: error.hint)
         }
@@ -58,6 +64,17 @@ package struct Store: Sendable {
         }
         return (try SnapshotStore(store: path), authorOwner(try HostIdentity.stored(in: path)))
     }
+
+    /// The user id of whoever owns the jobs of the store.
+    package var ownerID: UInt32 { owner?.user ?? geteuid() }
+
+    /// The store whose environments and policies hold: that of the service, or this one.
+    package var shared: FilePath {
+        owner == nil ? path : path.removingLastComponent().removingLastComponent()
+    }
+
+    /// Where environments are kept.
+    package var environments: FilePath { shared.appending("environments") }
 
     /// Where a job's own document is.
     package func jobDirectory(_ job: JobID) -> FilePath { path.appending("jobs").appending(job.description) }

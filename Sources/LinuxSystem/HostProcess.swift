@@ -15,6 +15,20 @@ package enum HostProcess {
         _ = try Syscall.check("close_range") { CLinux_close_range(3, .max, 4) }
     }
 
+    /// The variables of this process's environment (environ(7)).
+    package static func variables() -> [String: String] {
+        var variables: [String: String] = [:]
+        var pointer = environ
+        while let entry = pointer.pointee {
+            let text = String(cString: entry)
+            if let equals = text.firstIndex(of: "=") {
+                variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            }
+            pointer = pointer.advanced(by: 1)
+        }
+        return variables
+    }
+
     /// Starts a program in a process group of its own, with /dev/null as standard input unless `descriptors` says else.
     ///
     /// `descriptors` are pairs of a number here and the number there; every other descriptor of ours is close-on-exec.

@@ -41,11 +41,12 @@ extension Syscall {
         return OwnedFileDescriptor(adopting: raw)
     }
 
-    /// Opens a path only as a location (O_PATH); the final component may be a symbolic link only if it is followed.
+    /// Opens a path only as a location (O_PATH); a link in the final component is followed unless
+    /// `following` is false.
     package static func openLocation(
-        _ path: FilePath, at directory: CInt = AT_FDCWD, resolve: PathResolution = []
+        _ path: FilePath, at directory: CInt = AT_FDCWD, following: Bool = true, resolve: PathResolution = []
     ) throws(SyscallError) -> OwnedFileDescriptor {
-        try open(path, at: directory, CInt(CLinux_O_PATH), resolve: resolve)
+        try open(path, at: directory, CInt(CLinux_O_PATH) | (following ? 0 : O_NOFOLLOW), resolve: resolve)
     }
 
     /// Reads a whole regular file of at most `limit` bytes without following a link in its last component.

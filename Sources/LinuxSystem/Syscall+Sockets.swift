@@ -49,6 +49,31 @@ extension Syscall {
         }
     }
 
+    /// Makes a bound socket known to all (0666), or to a group (0660), of which `group` is the id.
+    package static func share(socket path: FilePath, group: UInt32?) throws(SyscallError) {
+        // The group before the mode: nobody else may connect meanwhile.
+        if let group { try changeOwner(path, user: .max, group: group) }
+        _ = try check("chmod", path.string) {
+            path.withPlatformString { Glibc.chmod($0, group == nil ? 0o666 : 0o660) }
+        }
+    }
+
+    /// The group ids of whoever connected, the supplementary ones included (SO_PEERCRED, and SO_PEERGROUPS of Linux 4.13).
+    package static func peerGroups(_ socket: CInt) throws(SyscallError) -> [UInt32] {
+        var process: Int32 = 0
+        var user: uid_t = 0
+        var group: gid_t = 0
+        _ = try check("getsockopt SO_PEERCRED") { CLinux_peer_credentials(socket, &process, &user, &group) }
+        // NGROUPS_MAX is 65536.
+        var groups = [gid_t](repeating: 0, count: 65536)
+        var length = socklen_t(groups.count * MemoryLayout<gid_t>.size)
+        _ = try check("getsockopt SO_PEERGROUPS") {
+            // The number is a macro that Swift may not see.
+            Glibc.getsockopt(socket, SOL_SOCKET, 59, &groups, &length)
+        }
+        return [group] + groups.prefix(Int(length) / MemoryLayout<gid_t>.size)
+    }
+
     private static func unixSocket(_ type: __socket_type) throws(SyscallError) -> OwnedFileDescriptor {
         let kind = CInt(type.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
         return OwnedFileDescriptor(adopting: try check("socket") { Glibc.socket(AF_UNIX, kind, 0) })

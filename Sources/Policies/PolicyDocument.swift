@@ -25,6 +25,8 @@ package struct PolicyDocument: Sendable, Hashable {
     package internal(set) var base: String? = BuiltInPolicies.standard.name
 
     var extends: Placed<String>?
+    /// Who may use it.
+    var users: Placed<PolicyUsers>?
     var network: Placed<SandboxPolicy.Network>?
     /// What a filtered network leads to.
     var egress: Placed<EgressRules>?

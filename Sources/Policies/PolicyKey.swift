@@ -9,6 +9,8 @@ package struct PolicyKey: Sendable, Hashable, Encodable {
         /// One of these words.
         case words([String])
         case policyName
+        /// Names and ids of users, and of groups behind an `@`.
+        case users
         case limit(LimitName)
         /// System calls, and groups of refusals where `groups` says so.
         case calls(groups: Bool)
@@ -37,6 +39,7 @@ package struct PolicyKey: Sendable, Hashable, Encodable {
         switch form {
         case .words(let words): words.joined(separator: " | ")
         case .policyName: "the name of a policy"
+        case .users: "a list of users and @groups of the host, by name or id"
         case .limit(let name):
             switch name {
             case .memory, .scratch, .project, .output: "a size with its unit, such as 512MiB | unlimited"
@@ -75,6 +78,9 @@ package struct PolicyKey: Sendable, Hashable, Encodable {
             PolicyKey(
                 path: "extends", form: .policyName, meaning: "the policy that this one changes", standard: "default",
                 enforcement: "read once, when a job is made", since: "6.1"),
+            PolicyKey(
+                path: "users", form: .users, meaning: "who may use it, in a service that several users share",
+                standard: "everybody", enforcement: "the service, by SO_PEERCRED", since: "6.1"),
             PolicyKey(
                 path: "network", form: .map(short: "mode"), meaning: "what can be reached", standard: "none",
                 enforcement: "a network namespace", since: "6.1"),

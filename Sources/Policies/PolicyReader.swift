@@ -4,7 +4,7 @@ import Yams
 
 /// Turns the nodes of a document into values and collects what is wrong.
 struct PolicyReader {
-    static let keys = ["extends", "network", "data", "identity", "devices", "limits", "seccomp"]
+    static let keys = ["extends", "users", "network", "data", "identity", "devices", "limits", "seccomp"]
 
     var document: PolicyDocument
     private(set) var hint: String?
@@ -35,12 +35,14 @@ struct PolicyReader {
             }
             return false
         }
-        let values = map(root, "", keys: isCeiling ? Self.keys.filter { $0 != "extends" } : Self.keys)
+        let values = map(
+            root, "", keys: isCeiling ? Self.keys.filter { !["extends", "users"].contains($0) } : Self.keys)
         if values["extends"] != nil { document.base = nil }
         read(values["extends"], "extends") { reader, value in
             reader.document.extends = reader.name(value)
             if let base = reader.document.extends { reader.document.base = base.value }
         }
+        read(values["users"], "users") { $0.readUsers($1) }
         read(values["network"], "network") { reader, value in
             reader.readNetwork(value)
         }
@@ -58,6 +60,15 @@ struct PolicyReader {
     }
 
     // MARK: - Keys
+
+    private mutating func readUsers(_ node: Node) {
+        let entries = names(node, "users", fault: PolicyUsers.fault(of:))
+        if let sequence = node.sequence, sequence.isEmpty {
+            report("`users` names nobody: name somebody, or leave the key out", node)
+        }
+        document.users = PolicyDocument.Placed(
+            value: PolicyUsers(entries: entries.map(\.value)), place: text.place(node.mark))
+    }
 
     private mutating func readData(_ node: Node) {
         let access = ["rw", "ro", "none"]

@@ -56,6 +56,12 @@ package enum PolicySchema {
             switch key.form {
             case .words(let words): .object(["enum": .list(words.map { .text($0) })])
             case .policyName: .object(["type": .text("string"), "pattern": .text("^[A-Za-z0-9_-]{1,64}$")])
+            case .users:
+                .object([
+                    "type": .text("array"),
+                    "items": .object(["type": .text("string"), "pattern": .text(PolicyUsers.pattern)]),
+                    "uniqueItems": .boolean(true), "maxItems": .integer(PolicyUsers.limit),
+                ])
             case .limit(let name): .object(["anyOf": .list([.object(["const": .text("unlimited")])] + limit(name))])
             case .calls(let groups): calls(groups: groups, all: groups || key.path == "seccomp.only")
             case .endpoints:

@@ -5,7 +5,9 @@ extension ResolvedPolicy {
     ///
     /// Rules for system calls are there where a document gave them; the others are those of the built-in policy.
     package var values: [PolicyValue] {
-        var values = [value("network", policy.networkText), value("data", policy.data.rawValue)]
+        var values: [PolicyValue] = []
+        if let users { values.append(value("users", users.entries.joined(separator: ", "))) }
+        values += [value("network", policy.networkText), value("data", policy.data.rawValue)]
         if policy.data != .none { values.append(value("data.scope", policy.dataScope.rawValue)) }
         values.append(value("identity", policy.needsRange ? "range" : "any"))
         values.append(value("devices", policy.devicesText))

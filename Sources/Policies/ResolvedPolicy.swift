@@ -5,6 +5,8 @@ import SystemPackage
 package struct ResolvedPolicy: Sendable, Hashable {
     /// The policy.
     package private(set) var policy: SandboxPolicy
+    /// Who may use it in a service that several users share; nil is everybody.
+    package private(set) var users: PolicyUsers?
     /// The names of the policy, of what it extends, and so on to the built-in one.
     package private(set) var lineage: [String]
     /// Where documents set what they set, by key; each other key has the value of the built-in policy.
@@ -30,6 +32,10 @@ package struct ResolvedPolicy: Sendable, Hashable {
     mutating func apply(_ document: PolicyDocument) -> [PolicyProblem] {
         lineage.insert(document.name, at: 0)
         policy.name = document.name
+        if let placed = document.users {
+            users = placed.value
+            origins["users"] = placed.place
+        }
         set(document.network, \.network, "network")
         if document.network != nil {
             policy.egress = document.egress?.value

@@ -144,7 +144,8 @@ extension EndToEnd {
         /// Keys with tests of their own, and where these are.
         static let elsewhere = [
             "network": "network()", "limits.output": "output()", "limits.output.value": "output()",
-            "data.scope": "OwnPolicies.projectData", "identity": "SandboxDemandsTests, Unprivileged",
+            "users": "SharedServices.policies()", "data.scope": "OwnPolicies.projectData",
+            "identity": "SandboxDemandsTests, Unprivileged",
             // What the supervisor measures cannot be demanded of the kernel: only one word is known.
             "limits.wall_time.enforce": "HostileDocumentTests", "limits.output.enforce": "HostileDocumentTests",
             "limits.memory.enforce": "SandboxDemandsTests", "limits.pids.enforce": "SandboxDemandsTests",

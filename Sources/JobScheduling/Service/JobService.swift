@@ -1,7 +1,7 @@
 import Isolation
 import JobStorage
 import Jobs
-import LinuxSystem
+package import LinuxSystem
 import Pipelines
 import PlainText
 import Runs
@@ -30,12 +30,14 @@ package final class JobService {
     private let limit: Int
     private let manager: ServiceManager
     private let log: (String) -> Void
-    private let loop = EventLoop()
+    private let slots: RunSlots?
+    private let loop: EventLoop
+    /// Held as long as it lives.
     private let lock: OwnedFileDescriptor
     private let socket: OwnedFileDescriptor
     private let path: FilePath
     private let since = JobEngine.now()
-    private var engine: JobEngine?
+    private(set) var engine: JobEngine?
     private var clients: [CInt: Client] = [:]
     private var names: [JobID: String] = [:]
     /// What failed last: when it was met, and when it was said.
@@ -43,15 +45,22 @@ package final class JobService {
     private var isDraining = false
     private var scheduleTimer: Int?
 
+    /// Told when it begins to stop, and whether running runs are to end first.
+    var onStop: ((_ drain: Bool) -> Void)?
+
     /// Becomes the service of a store that lets `limit` runs run at once, or tells who is.
     ///
-    /// `log` gets one line for each thing that happens.
+    /// `log` gets one line for each thing that happens. Services of several stores in one process have one `loop`, and
+    /// share `slots`.
     package init(
-        _ store: Store, place: ServicePlace, limit: Int, manager: ServiceManager, log: @escaping (String) -> Void
+        _ store: Store, place: ServicePlace, limit: Int, manager: ServiceManager, slots: RunSlots? = nil,
+        loop: EventLoop = EventLoop(), log: @escaping (String) -> Void
     ) throws {
         self.store = store
         self.limit = limit
         self.manager = manager
+        self.slots = slots
+        self.loop = loop
         self.log = log
         let lock = try place.take().release()
         self.lock = OwnedFileDescriptor(adopting: lock)
@@ -60,30 +69,43 @@ package final class JobService {
         path = socket.path
     }
 
-    /// Serves until a signal or a client ends it.
-    package func run() throws {
+    /// Serves until a signal or a client ends it, and the services that share its loop have ended as well.
+    package func run(others isAlone: () -> Bool = { true }) throws {
         let signals = try Syscall.signalDescriptor([SIGTERM, SIGINT, SIGHUP])
-        let engine = JobEngine(store, limit: limit, loop: loop) { [weak self] in self?.notice($0) }
-        self.engine = engine
         loop.watch(signals.number) { [weak self] in
             while Syscall.nextSignal(signals.number) != nil { self?.stop(drain: false) }
         }
-        loop.watch(socket.number) { [weak self] in self?.accept() }
         feedWatchdog()
         log("serving the store `\(store.path)`, process \(getpid()), \(limit) runs at a time, at \(path)")
         manager.tell("READY=1\nMAINPID=\(getpid())\nSTATUS=serving \(store.path)")
-        // A socket that stays is replaced by the next service.
-        defer { try? Syscall.unlink(path) }
-        schedule()
-        try engine.run()
-        let left = engine.active.count
+        begin()
+        defer { end() }
+        while !isDone || !isAlone() { try loop.run() }
+        let left = engine?.active.count ?? 0
         log(left == 0 ? "ended" : "ended; \(left) running runs go on, and are adopted by the next service")
-        // Named here, so that both live until now.
-        _ = (signals.number, lock.number)
+        // Named here, so that it lives until now.
+        _ = signals.number
+    }
+
+    /// Begins to serve, as long as the loop runs.
+    func begin() {
+        loop.watch(socket.number) { [weak self] in self?.accept() }
+        engine = JobEngine(store, limit: limit, slots: slots, loop: loop) { [weak self] in self?.notice($0) }
+        schedule()
+        engine?.begin()
+    }
+
+    /// Whether it was told to stop, and nothing is left to wait for.
+    var isDone: Bool { engine?.isDone ?? true }
+
+    /// Takes its socket away; one that stays is replaced by the next service.
+    func end() {
+        try? Syscall.unlink(path)
+        engine?.end()
     }
 
     /// Looks at everything: what schedules ask for, and what there is to drive.
-    private func look() {
+    func look() {
         if !isDraining { schedule() }
         engine?.look()
     }
@@ -103,7 +125,9 @@ package final class JobService {
         scheduleTimer = loop.after(wait) { [weak self] in self?.look() }
     }
 
-    private func stop(drain: Bool) {
+    /// Starts no more runs, and ends: at once, or when those that run have ended (`drain`).
+    func stop(drain: Bool) {
+        onStop?(drain)
         if !isDraining { manager.tell("STOPPING=1") }
         if drain, !isDraining { log("draining: no new runs, and the end when those that run have ended") }
         isDraining = true

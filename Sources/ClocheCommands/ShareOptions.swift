@@ -1,0 +1,61 @@
+import ArgumentParser
+import JobScheduling
+import LinuxSystem
+import Pipelines
+import PlainText
+import SystemPackage
+import TerminalOutput
+
+/// What a service lets other users of the host do.
+struct ShareOptions: ParsableArguments {
+    static let explanation = """
+        With --share other users of the host use the service: by CLOCHE_SERVICE=/run/cloche.sock, and without rights of
+        their own. Each has jobs, secrets and a /data that nobody else sees; the kernel says who it is. A project is read by
+        its author's own command and sent; the service opens nothing that a user names. Environments and policies are those
+        of the service's store; a policy can be kept for some by its key `users`. Whoever runs the service does all to the
+        jobs of a user by CLOCHE_OWNER=NAME, and lists those of all by `cloche ls`.
+
+          cloche serve --share --group science --max-pending 10000
+        """
+
+    @Flag(help: "Let other users of the host use the service.") var share = false
+    @Option(help: "Where they connect; by default /run/cloche.sock for root's service.") var socket: String?
+    @Option(help: "Let only members of this group use it.") var group: String?
+    @Option(help: "How many runs of one user run at once; by default as many as of all.") var maxParallelPerUser: Int?
+    @Option(help: "How many runs of one user may wait; 0 is any number.") var maxPending = 100_000
+    @Option(help: "How many commands a user may have at once.") var maxConnections = 32
+    @Option(help: "How large a user's project may be, such as 500M or 20G.")
+    var maxProject: ByteLimit = ByteLimit(bytes: 20 << 30)
+
+    /// What is asked for; nil where the service is not shared.
+    func options() throws -> SharedService.Options? {
+        guard share else {
+            if socket != nil || group != nil { throw ValidationError("--socket and --group need --share") }
+            return nil
+        }
+        guard let path = socket.map({ FilePath($0) }) ?? SharedSocket.standard else {
+            throw ValidationError(
+                "--share needs --socket, in a directory that other users may enter, unless root serves")
+        }
+        guard path.isAbsolute, path.string.utf8.count < 108 else {
+            throw ValidationError("--socket needs an absolute path of fewer than 108 bytes")
+        }
+        guard maxPending >= 0, (1...10_000).contains(maxConnections) else {
+            throw ValidationError("--max-pending needs a number from 0 on, --max-connections 1 to 10,000")
+        }
+        return SharedService.Options(
+            socket: path, group: try group.map(Self.group), connections: maxConnections,
+            parallel: try maxParallelPerUser.map { try Parallelism.limit($0) },
+            settings: SharingSettings(pending: maxPending == 0 ? nil : maxPending, projectBytes: maxProject.bytes))
+    }
+
+    private static func group(_ name: String) throws -> UInt32 {
+        if let group = HostIdentity.group(named: name) { return group }
+        guard let number = UInt32(name) else {
+            throw CommandFailure(
+                .notFound, "find the group `\(printable(name))`: /etc/group has none of that name",
+                hint: "give its number")
+        }
+        return number
+    }
+}
