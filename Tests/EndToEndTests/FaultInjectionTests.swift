@@ -210,10 +210,14 @@ struct FaultyLaunch {
             ("openat2", "\"/sys/fs/cgroup", "finds control groups"),
             ("openat2", "\"cgroup.", "best-effort limits"), ("openat2", "\"memory.", "best-effort limits"),
             ("openat2", "\"pids.", "best-effort limits"), ("openat2", "\"cpu", "best-effort limits"),
-            ("openat2", "\"cloche-probe-", "tries what control groups can do"),
+            ("openat2", "\"cloche-", "as below: a group of the run, or one to try what control groups can do"),
+            ("openat2", "\"tasks\"", "the way into a group: where it is missing, groups are tried anew"),
             ("mkdirat", "\"cloche-", "what fails to be made at once is tried, and made anew; best-effort limits"),
             ("clone3", "CLONE_INTO_CGROUP", "where no process can be started in a group, it enters by the list"),
             ("newfstatat", "/environments/names/", "the file is opened next, whatever this said"),
+            ("newfstatat", "/build.json\"", "as above"),
+            ("newfstatat", "\"/proc/", "what cannot be looked at is taken to be there, and masked"),
+            ("newfstatat", "/maps>, ", "the C library reads /proc/self/maps, and can do without its size"),
             (
                 "newfstatat", "/damaged\"",
                 "as the directory of the mark, from which the tree is mounted, can be entered"
@@ -228,7 +232,6 @@ struct FaultyLaunch {
         private static let places: [(fault: String, reason: String)] = [
             // Everything is in force then; init ends the sandbox at once, perhaps after the command's first words.
             ("initProcess sendmsg #1", "the command executes, confined, before init tells of it"),
-            ("keeper newfstatat #10", "the C library reads /proc/self/maps, and can do without its size"),
             ("keeper fcntl #1", "seals a file that only tries whether memory can hold the changes"),
             ("supervisor openat2 #1", "guesses what a source is; a wrong guess fails when it is mounted"),
             ("supervisor newfstatat #1", "as above"),
