@@ -27,23 +27,11 @@ extension RunCgroup {
     package func remove() throws(CgroupError) {
         for hierarchy in hierarchies {
             do throws(SyscallError) {
-                try Self.remove(hierarchy)
+                try hierarchy.remove(rounds: 200)
             } catch {
                 throw CgroupError(
                     "remove control group", hierarchy.group.path.string, reason: "\(error)", errno: error.errno,
                     hint: error.errno == .resourceBusy ? "processes are still in it" : nil)
-            }
-        }
-    }
-
-    private static func remove(_ hierarchy: RunHierarchy) throws(SyscallError) {
-        var rounds = 0
-        while true {
-            do throws(SyscallError) {
-                return try hierarchy.remove()
-            } catch let error where error.errno == .resourceBusy && rounds < 200 {
-                rounds += 1
-                Waiting.pause()
             }
         }
     }

@@ -38,7 +38,7 @@ final class RunHierarchy: Sendable {
             entry = try group.file(tree.generation.entryFile, O_WRONLY)
         } catch {
             // The failure that led here is what is reported.
-            if origin == .make { try? parent.removeChild(name) }
+            if origin == .make { try? Self.remove(name, below: parent, rounds: 5) }
             throw error
         }
         generation = tree.generation
@@ -51,11 +51,27 @@ final class RunHierarchy: Sendable {
 
     deinit {
         // What still holds processes stays, and `CgroupHost.removeStale` finds it when they are gone.
-        if isMaker { try? remove() }
+        if isMaker { try? remove(rounds: 5) }
     }
 
     /// Removes the group; fails with EBUSY while a process is in it.
-    func remove() throws(SyscallError) { try parent.removeChild(name) }
+    ///
+    /// One that has just been used may be busy for a moment: it is tried `rounds` times, with pauses.
+    func remove(rounds: Int) throws(SyscallError) { try Self.remove(name, below: parent, rounds: rounds) }
+
+    private static func remove(
+        _ name: String, below parent: CgroupDirectory, rounds: Int
+    ) throws(SyscallError) {
+        var round = 1
+        while true {
+            do throws(SyscallError) {
+                return try parent.removeChild(name)
+            } catch let error where error.errno == .resourceBusy && round < rounds {
+                round += 1
+                Waiting.pause()
+            }
+        }
+    }
 }
 
 extension CgroupGeneration {
