@@ -11,6 +11,7 @@ struct CgroupCounters: Sendable {
         for metric in CgroupMetric.allCases {
             let hierarchy = hierarchies.first { $0.controllers.contains(metric.controller) }
             guard let hierarchy else { continue }
+            // Numbers for reports alone; one that a kernel does not keep is told as unknown.
             guard let source = metric.source(hierarchy.generation),
                 let file = try? hierarchy.group.file(source.file, O_RDONLY)
             else { continue }

@@ -42,6 +42,7 @@ package struct RunCgroup: ~Copyable, Sendable {
 
     /// Makes the groups of a run, and finds out what the host has only where that does not hold every limit at once.
     package static func create(run: String, limits: ResourceLimits) throws(CgroupError) -> RunCgroup {
+        // What goes wrong here goes wrong again in the probe, which tells why.
         if let tables = try? CgroupHost.tables(),
             let group = promised(
                 run, limits, mountInfo: tables.mountInfo, membership: tables.membership, fileSystem: .kernel)
@@ -55,6 +56,7 @@ package struct RunCgroup: ~Copyable, Sendable {
     static func promised(
         _ run: String, _ limits: ResourceLimits, mountInfo: String, membership: String, fileSystem: CgroupFileSystem
     ) -> RunCgroup? {
+        // The caller probes the host then, and reports what is in the way.
         guard
             let host = try? CgroupHost.promised(
                 mountInfo: mountInfo, membership: membership, limits: limits, fileSystem: fileSystem),

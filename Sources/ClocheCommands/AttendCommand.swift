@@ -16,6 +16,7 @@ struct AttendCommand: ParsableCommand {
         commandName: "attend", abstract: "Attend to a client of a shared service; started by it.", shouldDisplay: false)
 
     func run() throws {
+        // Only whether there is a client; who it is the attendance asks again, and ends where it is not told.
         guard let text = environmentVariable(SharingSettings.variable),
             let settings = JSONFile.decode(SharingSettings.self, Array(text.utf8)),
             (try? Syscall.peerUser(3)) != nil

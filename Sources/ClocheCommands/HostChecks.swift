@@ -120,6 +120,7 @@ struct HostChecks {
     /// What holds the room of what runs write to their projects.
     private static func projectRoom() -> Check {
         let name = "limit project"
+        // A store that cannot be opened holds no quota either; what is the matter with it is a check of its own.
         guard geteuid() == 0, let store = try? Syscall.open(try CommandContext.storePath(), O_RDONLY | O_DIRECTORY),
             Syscall.holdsProjectLimits(store.number)
         else {

@@ -314,6 +314,7 @@ extension CommandContext {
 
     /// Delivers what is due, where no service does; for the end of a command that has ended runs.
     func deliverNotifications(_ store: Store) {
+        // What is not delivered here stays in the outbox, for the next command or a service; `notify log` shows it.
         guard let next = try? store.database.nextNotificationTime(), next.seconds <= Syscall.wallClockSeconds(),
             (try? Self.servicePlace().isServed) == false
         else { return }
