@@ -18,6 +18,12 @@ let statically: [LinkerSetting] = [
     .linkedLibrary("FoundationInternationalization"), .linkedLibrary("CoreFoundation"), .linkedLibrary("stdc++"),
 ]
 
+/// The same for programs that do without Foundation.
+let small: [LinkerSetting] = [
+    .unsafeFlags(["-static-executable", "-use-ld=lld"]),
+    .unsafeFlags(["-Xlinker", "-s"], .when(configuration: .release)), .linkedLibrary("stdc++"),
+]
+
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 
 let package = Package(
@@ -49,7 +55,7 @@ let package = Package(
             name: "SandboxRuntime",
             dependencies: [
                 "Cgroups", "EgressProxying", "Isolation", "LinuxSystem", "PlainText", "SandboxLaunch", "SeccompFilters",
-                "Snapshots", system,
+                system,
             ],
             swiftSettings: strict),
         .target(
@@ -101,12 +107,22 @@ let package = Package(
             name: "ClocheCommands",
             dependencies: [
                 "Cgroups", "Environments", "Isolation", "JobScheduling", "JobStorage", "Jobs", "LinuxSystem",
-                "Pipelines", "PlainText", "Policies", "Runs", "SandboxLaunch", "SandboxRuntime", "Snapshots",
-                "TerminalOutput", system, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Pipelines", "PlainText", "Policies", "PreparedCommands", "Runs", "SandboxLaunch", "SandboxRuntime",
+                "Snapshots", "TerminalOutput", system,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "cloche", dependencies: ["ClocheCommands"], swiftSettings: strict, linkerSettings: statically),
+            name: "cloche-commands", dependencies: ["ClocheCommands"], swiftSettings: strict,
+            linkerSettings: statically),
+        .target(
+            name: "PreparedCommands",
+            dependencies: [
+                "Isolation", "LinuxSystem", "PlainText", "SandboxLaunch", "SandboxRuntime", "SeccompFilters",
+                "TerminalOutput", system,
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "cloche", dependencies: ["PreparedCommands"], swiftSettings: strict, linkerSettings: small),
         .executableTarget(
             name: "cloche-init",
             cSettings: [
@@ -128,6 +144,12 @@ let package = Package(
             dependencies: [
                 "SandboxRuntime", "SandboxLaunch", "SeccompFilters", "Policies", "Isolation", "LinuxSystem", system,
             ], swiftSettings: strict),
+        .testTarget(
+            name: "PreparedCommandsTests",
+            dependencies: [
+                "PreparedCommands", "Isolation", "LinuxSystem", "Policies", "SandboxRuntime", "SeccompFilters", system,
+            ],
+            swiftSettings: strict),
         .testTarget(
             name: "PoliciesTests", dependencies: ["Policies", "Isolation", system], swiftSettings: strict),
         .testTarget(

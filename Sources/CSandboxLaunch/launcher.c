@@ -37,6 +37,8 @@ static union {
     char bytes[CSandboxLaunch_maximumBlock];
 } block;
 static char stack[128 * 1024] __attribute__((aligned(16)));
+// Of the launcher's own network namespace: the supervisor's, made for the next sandbox, or in use by one.
+static enum { networkInherited, networkReady, networkUsed } network = networkInherited;
 
 static const char *text(const struct walk *walk, const struct CSandboxLaunch_operation *operation, int index) {
     return operation->string[index] ? walk->block + operation->string[index] : NULL;
@@ -274,6 +276,10 @@ static void launch(int socket_, struct walk *walk) {
     walk->detail[0] = 0;
     // CLONE_PARENT: the supervisor becomes the parent, so that it reaps, and its death is noticed.
     int flags = CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD | (int)block.header.namespaces;
+    if (network == networkReady && (flags & CLONE_NEWNET)) {
+        flags &= ~CLONE_NEWNET;
+        network = networkUsed;
+    }
     pid_t process = clone(walkPlan, stack + sizeof stack, flags | SIGCHLD, walk, &pidfd);
     struct CSandboxLaunch_answer result = {.error = walk->error, .operation = walk->failed, .process = process};
     if (process < 0) {
@@ -293,7 +299,9 @@ static void serve(int socket_) {
         ssize_t length;
         int whole = receive(socket_, &walk, &length);
         if (length <= 0) _exit(0);
-        if (whole && understood(length, &walk)) {
+        // Without a network namespace of its own a sandbox is to be in the supervisor's, which this process has left.
+        int isMisled = network != networkInherited && !(block.header.namespaces & CLONE_NEWNET);
+        if (whole && understood(length, &walk) && !isMisled) {
             launch(socket_, &walk);
         } else {
             struct CSandboxLaunch_answer result = {.error = EBADMSG, .operation = -2, .process = -1};
@@ -315,7 +323,9 @@ static pid_t forkInto(int directory) {
 
 static int enter(int list) { return write(list, "0", 1) == 1 ? 0 : -1; }
 
-pid_t CSandboxLaunch_startLauncher(int socket_, const struct CSandboxLaunch_groups *groups, const uid_t *user) {
+pid_t CSandboxLaunch_startLauncher(
+    int socket_, const struct CSandboxLaunch_groups *groups, const uid_t *user, int makesNetwork
+) {
     pid_t parent = getpid();
     pid_t process = forkInto(groups->unifiedDirectory);
     int isInside = process >= 0;
@@ -343,6 +353,9 @@ pid_t CSandboxLaunch_startLauncher(int socket_, const struct CSandboxLaunch_grou
     // Standard streams stay (they are /dev/null or the terminal, and are replaced in every sandbox); the rest goes.
     if (socket_ != 3 && dup3(socket_, 3, O_CLOEXEC) < 0) _exit(CSandboxLaunch_endDescriptors);
     if (syscall(SYS_close_range, 4U, ~0U, 0) < 0) _exit(CSandboxLaunch_endDescriptors);
+    // It takes longer than all the rest of a launch together, and the supervisor has something else to do meanwhile. Where
+    // it fails, the clone that needs one says why.
+    if (makesNetwork && unshare(CLONE_NEWNET) == 0) network = networkReady;
     serve(3);
     _exit(0);
 }

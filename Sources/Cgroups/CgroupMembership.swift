@@ -1,3 +1,4 @@
+import LinuxSystem
 import SystemPackage
 
 /// Where trees of control groups are mounted, and in which group of each this process is.
@@ -17,7 +18,10 @@ struct CgroupMembership {
     init(mountInfo: String, membership: String) {
         let groups = membership.split(separator: "\n").compactMap(Group.init)
         var trees: [Tree] = []
-        for mount in mountInfo.split(separator: "\n").compactMap(Mount.init) {
+        let kind = Array(" - cgroup".utf8)
+        // Most mounts are others: their lines need not be taken apart.
+        let lines = mountInfo.split(separator: "\n").filter { $0.utf8.contains(bytes: kind) }
+        for mount in lines.compactMap(Mount.init) {
             let group = groups.first { $0.controllers == mount.controllers && $0.generation == mount.generation }
             guard let group else { continue }
             let directory = Self.suffix(of: group.path, below: mount.root).map { suffix in
@@ -88,8 +92,10 @@ struct CgroupMembership {
 
         /// Whether an option of the file system names a controller rather than tells how it is mounted.
         private static func isController(_ option: Substring) -> Bool {
-            let others: Set<Substring> = ["rw", "ro", "xattr", "clone_children", "noprefix", "cpuset_v2_mode"]
-            return !others.contains(option) && !option.hasPrefix("release_agent=") && option != "favordynmods"
+            switch option {
+            case "rw", "ro", "xattr", "clone_children", "noprefix", "cpuset_v2_mode", "favordynmods": false
+            default: !option.hasPrefix("release_agent=")
+            }
         }
 
         /// Undoes `\040` and the like, by which the kernel writes blanks in paths.

@@ -25,9 +25,11 @@ enum CgroupName {
         guard bytes.count == 36 || (bytes.count > 37 && bytes.count <= 69 && bytes[36] == UInt8(ascii: "-")) else {
             return false
         }
-        let hyphens: Set<Int> = [8, 13, 18, 23]
         let isUUID = bytes.prefix(36).enumerated().allSatisfy { index, byte in
-            hyphens.contains(index) ? byte == UInt8(ascii: "-") : isDigit(byte) || (0x61...0x66).contains(byte)
+            switch index {
+            case 8, 13, 18, 23: byte == UInt8(ascii: "-")
+            default: isDigit(byte) || (0x61...0x66).contains(byte)
+            }
         }
         return isUUID
             && bytes.dropFirst(36).allSatisfy {

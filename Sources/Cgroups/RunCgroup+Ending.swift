@@ -21,13 +21,26 @@ extension RunCgroup {
         }
     }
 
+    /// Kills all processes that are left in the groups, as `kill()`, and removes these.
+    package func end() throws(CgroupError) {
+        do throws(CgroupError) {
+            // After a good end nobody is in them, which the kernel tells by letting them go.
+            try remove(rounds: 1)
+        } catch {
+            try kill()
+            try remove()
+        }
+    }
+
     /// Removes the groups; processes that are just ending are waited for, for a fraction of a second.
     ///
     /// Groups that are gone already are no error. Fails with EBUSY while processes are in them: `kill()` comes before.
-    package func remove() throws(CgroupError) {
+    package func remove() throws(CgroupError) { try remove(rounds: 200) }
+
+    private func remove(rounds: Int) throws(CgroupError) {
         for hierarchy in hierarchies {
             do throws(SyscallError) {
-                try hierarchy.remove(rounds: 200)
+                try hierarchy.remove(rounds: rounds)
             } catch {
                 throw CgroupError(
                     "remove control group", hierarchy.group.path.string, reason: "\(error)", errno: error.errno,

@@ -6,6 +6,7 @@ import Jobs
 import LinuxSystem
 import PlainText
 import Policies
+import PreparedCommands
 import Runs
 import Snapshots
 import SystemPackage
@@ -27,7 +28,7 @@ struct CommandContext {
 
     /// The directory of the store, or of the one that it keeps for the user whom CLOCHE_OWNER names.
     static func storePath() throws -> FilePath {
-        let store = try ownStorePath()
+        let store = try StorePlace.path(environmentVariable)
         guard let name = environmentVariable("CLOCHE_OWNER"), !name.isEmpty, ServedClient.current == nil else {
             return store
         }
@@ -40,24 +41,6 @@ struct CommandContext {
             hint: owners.isEmpty
                 ? "it keeps none for anybody; unset CLOCHE_OWNER"
                 : "it has those of " + owners.map { $0.owner.text }.joined(separator: ", "))
-    }
-
-    private static func ownStorePath() throws -> FilePath {
-        if let path = environmentVariable("CLOCHE_HOME"), !path.isEmpty {
-            if path.hasPrefix("/") { return FilePath(path) }
-            let here = FilePath(bytes: try Syscall.readLink("/proc/self/cwd"))
-            return here.pushing(FilePath(path)).lexicallyNormalized()
-        }
-        if geteuid() == 0 { return "/var/lib/cloche" }
-        if let data = environmentVariable("XDG_DATA_HOME"), data.hasPrefix("/") {
-            return FilePath(data).appending("cloche")
-        }
-        if let home = environmentVariable("HOME"), home.hasPrefix("/") {
-            return FilePath(home).appending(".local/share/cloche")
-        }
-        throw CommandFailure(
-            .invalidConfiguration, "find the store: neither CLOCHE_HOME nor HOME is set",
-            hint: "set CLOCHE_HOME to a directory")
     }
 
     /// Opens the store, after bringing its database to the truth of its run directories.
@@ -84,10 +67,13 @@ struct CommandContext {
     /// The policy of that name.
     ///
     /// Refused where it is not for the client of a service.
-    static func policy(_ name: String) throws -> SandboxPolicy {
+    static func policy(_ name: String) throws -> SandboxPolicy { try resolvedPolicy(name).policy }
+
+    /// The policy of that name, and where it comes from; refused like `policy(_:)`.
+    static func resolvedPolicy(_ name: String) throws -> ResolvedPolicy {
         let resolved = try policies().resolve(name)
         try ServedClient.current?.requireUse(of: resolved)
-        return resolved.policy
+        return resolved
     }
 
     /// All policies.

@@ -5,6 +5,8 @@ import JobScheduling
 import Jobs
 import LinuxSystem
 import PlainText
+import Policies
+import PreparedCommands
 import Runs
 import SandboxLaunch
 import SandboxRuntime
@@ -25,17 +27,17 @@ struct ExecRequest: Hashable {
 
     func run() throws {
         let timings = showsTimings ? LaunchTimings() : nil
+        let began = Syscall.wallClockSeconds()
         let context = CommandContext()
         guard !command.isEmpty else { throw ValidationError("name a command after `--`, as in `cloche exec -- ls`") }
         if json, !explains { throw ValidationError("--json needs --explain: the output is the command's") }
-        let policy = try CommandContext.policy(wishes.policy)
+        let resolved = try CommandContext.resolvedPolicy(wishes.policy)
+        let policy = resolved.policy
         let store = try SandboxStore(try CommandContext.storePath())
         let record = try context.environment(wishes.environment, of: store)
         var request = try wishes.request(
             command, under: policy, in: record, of: store, isOnlyShown: explains)
-        if Syscall.isTerminal(0), Syscall.isTerminal(1) {
-            request.sandbox.terminal = Syscall.isTerminal(2) ? [.input, .output, .errors] : [.input, .output]
-        }
+        request.sandbox.terminal = .ofTerminal
         let name = request.name
         for warning in try store.register(sandbox: name) { context.say("warning: \(printable(warning))") }
         if explains {
@@ -50,40 +52,52 @@ struct ExecRequest: Hashable {
             store.forget(sandbox: name)
             throw error
         }
-        timings?.mark("read the command line, the policy and the environment")
+        timings?.mark(ExecWords.readingStage)
         do throws(LaunchError) {
-            try start(request, store, context, timings)
+            try start(request, try keep(request, of: resolved, store, since: began), store, context, timings)
         } catch {
             store.forget(sandbox: name)
             throw error
         }
     }
 
-    private func start(
-        _ request: OneSandbox, _ store: SandboxStore, _ context: CommandContext, _ timings: LaunchTimings?
-    ) throws(LaunchError) -> Never {
-        try request.run(timings: timings, afterwards: { store.forget(sandbox: request.name) }) { result in
-            for stage in timings?.stages ?? [] {
-                let number = String(Int(stage.seconds * 1e6))
-                context.say(String(repeating: " ", count: max(0, 9 - number.count)) + "\(number) µs  \(stage.name)")
-            }
-            if let lost = result.lostOutput {
-                // A reader that wants no more is no failure to talk of, and neither is what the command makes of it.
-                guard let failure = CommandFailure(writing: "standard output", lost) else { return result.exitCode }
-                context.say(failure.description)
-                return failure.exitCode
-            }
-            if result.verdict.cause != .succeeded,
-                result.verdict.cause != .exit || result.exitCode == 126 || result.exitCode == 127
-            {
-                context.say("cloche: \(printable(result.verdict.summary))")
-                if let remedy = result.verdict.remedy { context.say("hint: \(printable(remedy))") }
-            }
-            for (index, line) in result.report.networkRefusals(beside: result.verdict).enumerated() {
-                context.say((index == 0 ? "cloche: " : "") + printable(line))
-            }
-            return result.exitCode
+    /// Compiles the filters, and keeps all that was worked out for the next command that asks for the same.
+    private func keep(
+        _ request: OneSandbox, of resolved: ResolvedPolicy, _ store: SandboxStore, since began: Double
+    ) throws(LaunchError) -> PreparedFilters {
+        let policy = resolved.policy
+        let filters = try PreparedFilters.compile(policy.seccomp)
+        // Secrets are nobody's to keep, nor variables that may be some, and whose data it is depends on where the project
+        // lies.
+        guard wishes.secrets.isEmpty, wishes.variables.isEmpty,
+            wishes.project == nil || policy.dataScope == .shared || policy.data == .none,
+            let words = ExecWords(CommandLine.arguments), words.command == command,
+            !ExecWords.isElsewhere(environmentVariable)
+        else { return filters }
+        do {
+            let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
+            let key = try CommandLineKey(
+                words: words.options, program: own.removingLastComponent().appending("cloche"),
+                variable: environmentVariable)
+            let sources = try store.sources(of: wishes.environment)
+            let prepared = PreparedCommand(
+                request, filters,
+                sources: try PolicyCatalogue.sources(of: resolved.lineage, store: store.path) + sources.files,
+                builds: sources.builds, since: began)
+            if let prepared { PreparedCommandStore(store: store.path).keep(prepared, for: key) }
+        } catch {
+            // It is worked out again the next time, which tells what is wrong.
         }
+        return filters
+    }
+
+    private func start(
+        _ request: OneSandbox, _ filters: PreparedFilters, _ store: SandboxStore, _ context: CommandContext,
+        _ timings: LaunchTimings?
+    ) throws(LaunchError) -> Never {
+        try request.run(
+            prepared: filters, timings: timings, afterwards: { store.forget(sandbox: request.name) },
+            finish: { CommandReport.end($0, timings, say: context.say) })
     }
 }
 

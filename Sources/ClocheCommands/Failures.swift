@@ -5,6 +5,7 @@ import Jobs
 import LinuxSystem
 import Pipelines
 import Policies
+import PreparedCommands
 import SandboxLaunch
 import SandboxRuntime
 import Snapshots
@@ -41,8 +42,7 @@ enum Failures {
         case let error as InvalidRunExpression: CommandFailure(.usage, "\(error)", hint: error.hint)
         case let error as InvalidJobName: CommandFailure(.usage, "\(error)", hint: error.hint)
         case let error as PolicyError: policy(error)
-        case let error as LaunchError:
-            CommandFailure(.sandboxSetup, "\(error)", hint: SetupRemedy.of(error))
+        case let error as LaunchError: CommandReport.failure(error)
         case let error as SyscallError: system(error)
         default: nil
         }

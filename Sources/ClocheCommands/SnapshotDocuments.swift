@@ -1,6 +1,7 @@
 import Isolation
 import LinuxSystem
 import Pipelines
+import PlainText
 import Snapshots
 
 /// JSON documents of snapshots. Names of files are written as everywhere: what is no printable text is `\xNN`.

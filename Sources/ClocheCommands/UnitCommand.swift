@@ -24,7 +24,8 @@ struct SystemUnitCommand: ParsableCommand {
 
     func run() throws {
         let limit = try maxParallel.map { try Parallelism.limit($0) }
-        let program = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
+        let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
+        let program = own.removingLastComponent().appending("cloche")
         try CommandContext().print(
             SystemdUnit(
                 program: program.string, store: try CommandContext.storePath().string, limit: limit,

@@ -1,5 +1,5 @@
 import LinuxSystem
-import SystemPackage
+package import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
@@ -46,6 +46,15 @@ extension EnvironmentStore {
             }
         }
         return BuildHold(files)
+    }
+
+    /// The paths of what says which build is in force, and whether it is sound; and of the records that `hold` locks.
+    package func sources(of name: EnvironmentName, _ record: BuildRecord) -> (files: [FilePath], builds: [FilePath]) {
+        let builds = ([record.id] + record.layers).map { path(of: $0) }
+        return (
+            [directory.appending("names"), namePath(name)] + builds.flatMap { [$0, $0.appending(Self.damagedName)] },
+            builds.map { $0.appending("build.json") }
+        )
     }
 
     /// Keeps a build from being removed while it is read; a build that was removed meanwhile is unknown.

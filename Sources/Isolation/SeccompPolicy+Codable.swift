@@ -34,7 +34,7 @@ extension SeccompPolicy {
     private typealias Word = Substring.UTF8View
 
     /// Reads the text of a policy; nil where a line is none that `text` writes.
-    private init?(name: String, text: String) {
+    package init?(name: String, text: String) {
         var unlisted: SeccompRefusal?
         var groups: [SeccompGroup] = []
         var rules: [SeccompRule] = []
@@ -69,7 +69,8 @@ extension SeccompPolicy {
         set(rules)
     }
 
-    private var text: String {
+    /// All of it but the name, as `init(name:text:)` reads it.
+    package var text: String {
         var lines = groups.values.sorted { $0.id.rawValue < $1.id.rawValue }.map {
             "group \($0.id.rawValue) \($0.opening.rawValue) \($0.reason)"
         }

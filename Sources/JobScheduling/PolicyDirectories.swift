@@ -22,6 +22,15 @@ extension PolicyCatalogue {
             ], ceiling: try ceiling())
     }
 
+    /// The paths of all documents of which a change could change what the policies of these names come to, and of the
+    /// directories in which such documents are made and removed.
+    package static func sources(of names: [String], store: FilePath) throws -> [String] {
+        let store = try StoreOwner.sharedStore(of: store)
+        let directories = [systemDirectory, store.appending("policies")]
+        return directories.map(\.string) + [systemDirectory.appending(PolicyCeiling.fileName).string]
+            + directories.flatMap { directory in names.map { directory.appending($0 + PolicyName.suffix).string } }
+    }
+
     private static func ceiling() throws(PolicyError) -> PolicyCeiling? {
         let file = systemDirectory.appending(PolicyCeiling.fileName).string
         let bytes: [UInt8]?

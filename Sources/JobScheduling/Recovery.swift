@@ -4,6 +4,7 @@ import JobStorage
 import Jobs
 import LinuxSystem
 import Runs
+import SandboxRuntime
 import SystemPackage
 
 /// Brings the database to what the run directories and the living processes say.

@@ -1,6 +1,7 @@
 import Environments
 package import Isolation
 import LinuxSystem
+import SandboxRuntime
 package import SystemPackage
 
 #if canImport(Glibc)
@@ -62,6 +63,16 @@ package struct SandboxStore {
 
     /// Forgets a sandbox of which nothing is left.
     package func forget(sandbox name: String) { SandboxRegister(path).remove(name) }
+
+    /// The paths of all that the identity and an environment were read from, and the records of the builds that it has.
+    package func sources(of name: String) throws -> (files: [String], builds: [String]) {
+        let own = [path.string, path.appending("identity.json").string, path.appending("owner.json").string]
+        guard let name = EnvironmentName(name) else { return (own, []) }
+        let store = try EnvironmentStore(directory: StoreOwner.sharedStore(of: path).appending("environments"))
+        guard let record = try store.current(name) else { return (own, []) }
+        let sources = store.sources(of: name, record)
+        return (own + sources.files.map(\.string), sources.builds.map(\.string))
+    }
 
     /// The build in force of that name, which is held until this process has ended; nil when there is none.
     package func environment(_ name: String) throws -> Environment? {

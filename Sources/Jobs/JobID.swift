@@ -1,3 +1,5 @@
+import PlainText
+
 /// The identity of a job: a UUID of version 4 in lower case.
 package struct JobID: Sendable, Hashable, CustomStringConvertible {
     /// The 36 characters.
@@ -5,7 +7,7 @@ package struct JobID: Sendable, Hashable, CustomStringConvertible {
 
     /// The identity with this text; nil unless it is a UUID of version 4 in lower case.
     package init?(_ text: String) {
-        guard UUIDText.isValid(text) else { return nil }
+        guard RandomUUID.isValid(text) else { return nil }
         description = text
     }
 
@@ -21,7 +23,7 @@ package struct JobID: Sendable, Hashable, CustomStringConvertible {
 
     /// A new identity from the numbers of `generator`.
     package static func random(using generator: inout some RandomNumberGenerator) -> JobID {
-        JobID(unchecked: UUIDText.text(high: generator.next(), low: generator.next()))
+        JobID(unchecked: RandomUUID.text(high: generator.next(), low: generator.next()))
     }
 }
 

@@ -116,7 +116,7 @@ extension InvalidJobName.Problem {
             self = .start(first)
         } else if let wrong = zip([" "] + scalars, scalars).first(where: { $1 == "/" || !$1.isSeen(after: $0) }) {
             self = .character(wrong.1)
-        } else if UUIDText.hasForm(name.lowercased()) {
+        } else if RandomUUID.hasForm(name.lowercased()) {
             self = .identifier
         } else {
             return nil

@@ -1,3 +1,5 @@
+import PlainText
+
 /// The identity of a run: a UUID of version 4 in lower case.
 package struct RunID: Sendable, Hashable, CustomStringConvertible {
     /// The 36 characters.
@@ -5,7 +7,7 @@ package struct RunID: Sendable, Hashable, CustomStringConvertible {
 
     /// The identity with this text; nil unless it is a UUID of version 4 in lower case.
     package init?(_ text: String) {
-        guard UUIDText.isValid(text) else { return nil }
+        guard RandomUUID.isValid(text) else { return nil }
         description = text
     }
 
@@ -14,11 +16,11 @@ package struct RunID: Sendable, Hashable, CustomStringConvertible {
     /// It follows from the random bits of the job, so that a run has the same identity in every index that is ever
     /// rebuilt, also before anything of it exists on disk. The identities of a job's runs differ in all their parts.
     package init(job: JobID, number: Int) {
-        let bits = UUIDText.bits(of: job.description)
+        let bits = RandomUUID.bits(of: job.description)
         let step = UInt64(bitPattern: Int64(number)) &+ 1
         let high = Self.mixed(bits.high &+ step &* 0x9E37_79B9_7F4A_7C15)
         let low = Self.mixed(bits.low ^ Self.mixed(high &+ step))
-        description = UUIDText.text(high: high, low: low)
+        description = RandomUUID.text(high: high, low: low)
     }
 
     /// Spreads every bit over all others, without losing any (the finaliser of SplitMix64).

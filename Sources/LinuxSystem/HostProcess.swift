@@ -29,6 +29,13 @@ package enum HostProcess {
         return variables
     }
 
+    /// Executes another program in the place of this one, with this one's words and environment (execve(2)): comes back
+    /// only with the reason why it failed.
+    package static func become(_ program: FilePath) -> SyscallError {
+        _ = program.withPlatformString { execve($0, CommandLine.unsafeArgv, environ) }
+        return SyscallError.last("execute", program.string)
+    }
+
     /// Starts a program in a process group of its own, with /dev/null as standard input unless `descriptors` says else.
     ///
     /// `descriptors` are pairs of a number here and the number there; every other descriptor of ours is close-on-exec.

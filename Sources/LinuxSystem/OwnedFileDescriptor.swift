@@ -42,3 +42,14 @@ package struct OwnedFileDescriptor: ~Copyable, Sendable {
         OwnedFileDescriptor(adopting: try Syscall.fcntl(raw, F_DUPFD_CLOEXEC, 3))
     }
 }
+
+/// A descriptor with shared ownership: closed when the last of its owners ends.
+package final class HeldDescriptor: Sendable {
+    private let descriptor: OwnedFileDescriptor
+
+    /// Takes over a descriptor.
+    package init(_ descriptor: consuming OwnedFileDescriptor) { self.descriptor = descriptor }
+
+    /// The number, valid as long as this object lives.
+    package var number: CInt { descriptor.number }
+}

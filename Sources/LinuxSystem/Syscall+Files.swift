@@ -19,6 +19,8 @@ package struct PathResolution: OptionSet, Sendable {
     package static let noMagicLinks = PathResolution(rawValue: 2)
     /// Stay on one mount.
     package static let sameMount = PathResolution(rawValue: 1)
+    /// Stay in a tree that others may change: below, following nothing, on one mount.
+    package static let withinTree: PathResolution = [.beneath, .noSymlinks, .sameMount]
 }
 
 extension Syscall {

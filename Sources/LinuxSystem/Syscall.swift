@@ -135,6 +135,15 @@ package enum Syscall {
         return (Array(bytes.prefix(Int(length))), Array(descriptors.prefix(Int(count))))
     }
 
+    /// Release and version of the running kernel (uname(2)).
+    ///
+    /// Each ends with a zero byte.
+    package static func kernelRelease() -> [UInt8] {
+        var names = utsname()
+        guard uname(&names) == 0 else { return [] }
+        return withUnsafeBytes(of: names.release) { Array($0) } + withUnsafeBytes(of: names.version) { Array($0) }
+    }
+
     /// Random bytes from the kernel (getrandom(2)).
     package static func randomBytes(_ count: Int) throws(SyscallError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)

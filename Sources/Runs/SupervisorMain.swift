@@ -134,8 +134,9 @@ package enum SupervisorMain {
                     limits: spec.policy.limits, host: .probe(for: spec.policy.limits), seed: spec.run),
                 initProgram: program, keeper: keeper,
                 groups: group.stepsEntry, enforcement: group.enforcement,
-                project: limits.first { $0.name == .project }?.enforcement ?? Enforcement.none, counters: group.reader()
-            )
+                project: limits.first { $0.name == .project }?.enforcement ?? Enforcement.none,
+                counters: group.reader(),
+                network: spec.policy.network)
             var beginning = beginning
             // After the launcher has been made, which so has no copy of them.
             beginning.secrets = try LaunchError.during("take the values of the run's secrets") {

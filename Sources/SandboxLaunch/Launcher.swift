@@ -13,8 +13,11 @@ package struct Launcher: ~Copyable {
     /// The calling process has a single thread, is in the namespaces of the run, and may go on to prepare its root
     /// directory meanwhile. The launcher enters control groups: by `lists` of trees of version 1, and by the directory of
     /// one of version 2, or its list where the kernel starts no process in a group. `user` is the id that it takes on, nil
-    /// for none.
-    package init(lists: [CInt], unifiedDirectory: CInt?, unifiedList: CInt?, user: UInt32?) throws(LaunchError) {
+    /// for none. Where it `makesNetwork`, every plan must have a network namespace of its own: that of the first is made
+    /// at once.
+    package init(
+        lists: [CInt], unifiedDirectory: CInt?, unifiedList: CInt?, user: UInt32?, makesNetwork: Bool = false
+    ) throws(LaunchError) {
         let step = "start the launcher"
         let pair = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.packetSocketPair() }
         let second = pair.second.number
@@ -23,8 +26,9 @@ package struct Launcher: ~Copyable {
                 var groups = CSandboxLaunch_groups(
                     lists: lists.baseAddress, listCount: CInt(lists.count), unifiedDirectory: unifiedDirectory ?? -1,
                     unifiedList: unifiedList ?? -1)
-                guard var user else { return CSandboxLaunch_startLauncher(second, &groups, nil) }
-                return CSandboxLaunch_startLauncher(second, &groups, &user)
+                let makes: CInt = makesNetwork ? 1 : 0
+                guard var user else { return CSandboxLaunch_startLauncher(second, &groups, nil, makes) }
+                return CSandboxLaunch_startLauncher(second, &groups, &user, makes)
             }
             guard number > 0 else { throw SyscallError.last("fork") }
             return try ProcessHandle(opening: number)

@@ -40,7 +40,7 @@ package enum Confinement {
         do throws(SyscallError) {
             try Syscall.endWithParent(own)
             if connected { try OutboundNetwork.prepareDevice() }
-            try Syscall.unshare([.user, .mount])
+            try Syscall.unshare(NamespaceFlags.user.union(.mount))
             try Syscall.writeAll(ready.writing, [1])
         } catch {
             throw LaunchError(step: step, error)

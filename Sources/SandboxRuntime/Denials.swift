@@ -45,16 +45,18 @@ struct DenialRecorder {
         case carriedOut
     }
 
-    private let table: RefusalTable
+    private lazy var table = makeTable()
+    private let makeTable: () -> RefusalTable
     /// Counts what is let through; nil where that is not asked for, and every call that arrives is refused.
     private(set) var calls: CallRecorder?
     private var order: [String] = []
     private var kinds: [String: Denial] = [:]
     private(set) var unrecorded = 0
 
-    init(_ table: RefusalTable, recordsCalls: Bool = false) {
-        self.table = table
-        calls = recordsCalls ? CallRecorder(table) : nil
+    /// A recorder by a table, which is not made before it is needed: most programs are refused nothing.
+    init(_ table: @escaping () -> RefusalTable, recordsCalls: Bool = false) {
+        makeTable = table
+        calls = recordsCalls ? CallRecorder(table()) : nil
     }
 
     /// What was refused, in the order of its first time.

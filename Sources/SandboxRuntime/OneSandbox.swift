@@ -41,9 +41,10 @@ package struct OneSandbox: Sendable, Hashable, Codable {
     ///
     /// The calling process has a single thread. `finish` sees the result, in the supervisor, before the process ends,
     /// and gives the exit code; `afterwards` runs in the keeper when nothing of the sandbox is left. Throws only before
-    /// anything has been started.
+    /// anything has been started. Where filters are `prepared`, they are loaded, and not those of the policy.
     package func run(
-        timings: LaunchTimings? = nil, afterwards: () -> Void = {}, finish: (Result) -> Int32
+        prepared: PreparedFilters? = nil, timings: LaunchTimings? = nil, afterwards: () -> Void = {},
+        finish: (Result) -> Int32
     ) throws(LaunchError) -> Never {
         let program = try SandboxSupervisor.loadInitProgram()
         try sandbox.check()
@@ -78,7 +79,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         timings?.mark("enter the user namespace")
         let code: Int32
         do throws(LaunchError) {
-            code = try supervise(program, group, keeper, scratch, terminal, timings, finish)
+            code = try supervise(program, group, keeper, scratch, terminal, prepared, timings, finish)
         } catch {
             let report = SandboxReport(setup: error)
             let verdict = report.verdict(of: "the command", under: sandbox.policy)
@@ -89,8 +90,8 @@ package struct OneSandbox: Sendable, Hashable, Codable {
 
     private func supervise(
         _ program: consuming OwnedFileDescriptor, _ group: borrowing RunCgroup, _ keeper: Int32,
-        _ scratch: ScratchDirectory?, _ terminal: TerminalRelay?, _ timings: LaunchTimings?,
-        _ finish: (Result) -> Int32
+        _ scratch: ScratchDirectory?, _ terminal: TerminalRelay?, _ prepared: PreparedFilters?,
+        _ timings: LaunchTimings?, _ finish: (Result) -> Int32
     ) throws(LaunchError) -> Int32 {
         var stage = stage
         stage.scratch = scratch?.path.string
@@ -98,7 +99,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         let supervisor = try SandboxSupervisor(
             stage, identity: identity, skeleton: skeleton, view: view, initProgram: program, keeper: keeper,
             groups: group.stepsEntry, enforcement: group.enforcement, counters: counters,
-            timings: timings)
+            network: sandbox.policy.network, prepared: prepared, timings: timings)
         let streams = try SandboxStreams(sandbox.terminal, loop: supervisor.loop)
         var report: SandboxReport?
         let running = try supervisor.launch(
@@ -220,8 +221,7 @@ package enum ControlGroups {
     package static func keep(_ supervisor: borrowing ProcessHandle, _ group: borrowing RunCgroup) -> Kept {
         let end = (try? supervisor.wait())?.end
         do throws(CgroupError) {
-            try group.kill()
-            try group.remove()
+            try group.end()
             return Kept(end: end, isClean: true)
         } catch {
             return Kept(end: end, isClean: false)

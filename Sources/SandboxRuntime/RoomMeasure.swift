@@ -1,6 +1,6 @@
 import Isolation
 import LinuxSystem
-import Snapshots
+import PlainText
 import SystemPackage
 
 #if canImport(Glibc)

@@ -54,7 +54,8 @@ package final class RunningSandbox {
     ///
     /// `onOutput` gets what arrives on each of the outputs; `onEnd` gets the report, once.
     init(
-        _ launched: consuming LaunchedSandbox, loop: EventLoop, limits: ResourceLimits, refusals: RefusalTable,
+        _ launched: consuming LaunchedSandbox, loop: EventLoop, limits: ResourceLimits,
+        refusals: @escaping () -> RefusalTable,
         records: Bool = false, outputs: [CInt], watch: SandboxWatchdog.Limits,
         hasRootInMemory: Bool, counters: @escaping () -> CgroupUsage?,
         onOutput: @escaping (CInt, [UInt8]) -> Void, onEnd: @escaping (SandboxReport) -> Void

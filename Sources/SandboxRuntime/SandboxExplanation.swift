@@ -80,7 +80,7 @@ extension OneSandbox {
         let plan = planner.launchPlan(sandbox, number: 0)
         let filter = try SandboxSupervisor.compile(sandbox.policy.seccomp, mode: .notify)
         let initFilter = try SandboxSupervisor.compile(.initProcess(), mode: .silent)
-        let command = planner.commandPlan(sandbox, filter: filter, initFilter: initFilter)
+        let command = planner.commandPlan(sandbox, filter: filter.code, initFilter: initFilter.code)
         let policy = sandbox.policy
         return SandboxExplanation(
             policy: policy.name, users: identity.users.map(\.line), groups: identity.groups.map(\.line),

@@ -275,7 +275,7 @@ package struct SandboxPlanner: Sendable {
 
     /// What init makes of the command.
     package func commandPlan(
-        _ spec: SandboxSpec, filter: FilterProgram, initFilter: FilterProgram
+        _ spec: SandboxSpec, filter: FilterCode, initFilter: FilterCode
     ) -> CommandPlan {
         let name = spec.arguments.first ?? ""
         var plan = CommandPlan(

@@ -3,7 +3,6 @@ package import Isolation
 package import LinuxSystem
 package import SandboxLaunch
 import SeccompFilters
-import Snapshots
 import SystemPackage
 
 #if canImport(Glibc)
@@ -22,7 +21,7 @@ package final class SandboxSupervisor {
     private let planner: SandboxPlanner
     private let launcher: Launcher
     private let initProgram: CInt
-    private let initFilter: FilterProgram
+    private let initFilter: FilterCode
     private let counters: () -> CgroupUsage?
     private let timings: LaunchTimings?
     private let enforcement: [LimitReport]
@@ -32,33 +31,43 @@ package final class SandboxSupervisor {
     private let projectEnforcement: Enforcement
     private var projectWatch: RoomWatchdog?
     private var scratchWatches: [Int: RoomWatchdog] = [:]
+    private let network: SandboxPolicy.Network
+    private let prepared: PreparedFilters?
     private var filters: [(policy: SeccompPolicy, mode: FilterCompiler.Mode, program: FilterProgram)] = []
 
     /// Builds the stage, starts the launcher, and takes on the supervisor's own id.
     ///
     /// `keeper` is the number that `Confinement.enter` gave. `groups` are those of the steps, `enforcement` tells what the
-    /// groups hold, `project` what holds the room of the project, and `counters` reads the run's accounting.
+    /// groups hold, `project` what holds the room of the project, and `counters` reads the run's accounting. `network` is
+    /// that of every sandbox, and filters that are `prepared` are those of every sandbox.
     package init(
         _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, view: ResourceView,
         initProgram: consuming OwnedFileDescriptor, keeper: Int32,
         groups: StepsEntry = .none, enforcement: [LimitReport] = [],
         project projectEnforcement: Enforcement = .watchdog,
-        counters: @escaping () -> CgroupUsage? = { nil }, timings: LaunchTimings? = nil
+        counters: @escaping () -> CgroupUsage? = { nil }, network: SandboxPolicy.Network,
+        prepared: PreparedFilters? = nil, timings: LaunchTimings? = nil
     ) throws(LaunchError) {
         self.identity = identity
         self.timings = timings
         self.enforcement = enforcement
         self.projectEnforcement = projectEnforcement
         self.counters = counters
+        self.network = network
+        self.prepared = prepared
         self.initProgram = initProgram.release()
         launcher = try Launcher(
             lists: groups.lists, unifiedDirectory: groups.unifiedDirectory, unifiedList: groups.unifiedList,
-            user: identity.hasRange ? IdentityMap.supervisor : nil)
+            user: identity.hasRange ? IdentityMap.supervisor : nil, makesNetwork: network == .none)
         proxy = spec.hasProxy ? try EgressProxy(identity, groups: groups.allLists, loop: loop) : nil
         stage = try Stage.build(spec, identity: identity, skeleton: skeleton, view: view)
         timings?.mark("start the launcher, build the stage")
         planner = SandboxPlanner(stage: stage, identity: identity, enforcement: enforcement)
-        initFilter = try Self.compile(.initProcess(), mode: .silent)
+        if let prepared {
+            initFilter = prepared.initProcess
+        } else {
+            initFilter = try Self.compile(.initProcess(), mode: .silent).code
+        }
         if identity.hasRange {
             try LaunchError.during("take on the supervisor's own user") { () throws(SyscallError) in
                 try Credentials.become(user: IdentityMap.supervisor, group: IdentityMap.supervisor)
@@ -101,6 +110,9 @@ package final class SandboxSupervisor {
         onOutput: @escaping (CInt, [UInt8]) -> Void, onConnection: @escaping (EgressRecord) -> Void = { _ in },
         onEnd: @escaping (SandboxReport) -> Void
     ) throws(LaunchError) -> RunningSandbox {
+        guard spec.policy.network == network else {
+            throw LaunchError(step: "connect the sandbox", reason: "its supervisor has prepared another network")
+        }
         guard spec.policy.network != .outbound || stage.network != nil else {
             throw LaunchError(step: "connect the sandbox", reason: "its supervisor has prepared no network")
         }
@@ -109,7 +121,7 @@ package final class SandboxSupervisor {
         }
         let number = launches
         launches += 1
-        let filter = try filter(of: spec.policy.seccomp, spec.isRecorded ? .learn : .notify)
+        let (filter, refusals) = try filter(of: spec)
         timings?.mark("compile filters")
         let command = planner.commandPlan(spec, filter: filter, initFilter: initFilter)
         let recording = spec.isRecorded ? UseRecorder(of: spec, loop: loop) : nil
@@ -131,7 +143,7 @@ package final class SandboxSupervisor {
         }
         if let network { _ = Glibc.close(network) }
         let sandbox = RunningSandbox(
-            launched, loop: loop, limits: spec.policy.limits, refusals: filter.answers, records: spec.isRecorded,
+            launched, loop: loop, limits: spec.policy.limits, refusals: refusals, records: spec.isRecorded,
             outputs: outputs, watch: SandboxWatchdog.Limits(spec.policy.limits, groups: enforcement),
             hasRootInMemory: stage.spec.scratch == nil && !spec.keepsRoot, counters: counters,
             onOutput: onOutput,
@@ -213,13 +225,17 @@ package final class SandboxSupervisor {
     }
 
     private func filter(
-        of policy: SeccompPolicy, _ mode: FilterCompiler.Mode
-    ) throws(LaunchError) -> FilterProgram {
+        of spec: SandboxSpec
+    ) throws(LaunchError) -> (code: FilterCode, refusals: () -> RefusalTable) {
+        if let prepared { return (prepared.command, prepared.refusals) }
+        let (policy, mode) = (spec.policy.seccomp, spec.isRecorded ? FilterCompiler.Mode.learn : .notify)
         // Policies of one document share their storage, which makes equality cheap; a hash would read all of it.
-        if let known = filters.first(where: { $0.mode == mode && $0.policy == policy }) { return known.program }
+        if let known = filters.first(where: { $0.mode == mode && $0.policy == policy }) {
+            return (known.program.code, { known.program.answers })
+        }
         let program = try Self.compile(policy, mode: mode)
         filters.append((policy, mode, program))
-        return program
+        return (program.code, { program.answers })
     }
 
     static func compile(

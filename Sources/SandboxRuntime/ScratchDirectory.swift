@@ -1,7 +1,6 @@
 package import Isolation
 import LinuxSystem
 package import SandboxLaunch
-import Snapshots
 package import SystemPackage
 
 #if canImport(Glibc)
@@ -52,6 +51,15 @@ package struct ScratchDirectory: Sendable {
 
     /// Removes it; what cannot be removed is left to `sweep`.
     package func remove() { try? Self.remove(path) }
+
+    /// Whether there is nothing in `parent`, in use or left.
+    package static func isClear(_ parent: FilePath) -> Bool {
+        guard Syscall.exists(parent) else { return true }
+        guard let opened = try? Syscall.open(parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
+            let entries = try? Syscall.directoryEntries(opened.number)
+        else { return false }
+        return entries.isEmpty
+    }
 
     /// Removes what ended processes left in `parent`; what the caller may not remove is handed to `otherwise`.
     package static func sweep(_ parent: FilePath, otherwise: (FilePath) throws -> Void) throws {

@@ -141,12 +141,12 @@ extension StageSpec {
             lower.target = StagePath.projectLower(index)
             sources.append(lower)
         }
-        for (path, target) in [
-            (writable, StagePath.writable), (scratch, StagePath.scratchDirectory),
-            (persistentRoot?.directory, StagePath.persistentRoot),
-        ] {
+        func add(_ path: String?, at target: String) {
             if let path { sources.append(Source(path: path, target: target, attributes: writing)) }
         }
+        add(writable, at: StagePath.writable)
+        add(scratch, at: StagePath.scratchDirectory)
+        add(persistentRoot?.directory, at: StagePath.persistentRoot)
         for (index, bind) in binds.enumerated() {
             let attributes = bind.readOnly ? reading : writing
             sources.append(

@@ -17,6 +17,23 @@ package struct FilterProgram: Sendable, Hashable {
     /// The answers for that listener.
     package let answers: RefusalTable
 
+    /// What is loaded of it.
+    package var code: FilterCode { FilterCode(bytes: bytes, needsListener: needsListener) }
+
     /// The number of instructions, for `struct sock_fprog`.
     package var length: Int { bytes.count / FilterInstruction.size }
+}
+
+/// A filter without what is to be told of it.
+package struct FilterCode: Sendable, Hashable {
+    /// An array of `struct sock_filter`.
+    package let bytes: [UInt8]
+    /// Whether it must be loaded with a listener.
+    package let needsListener: Bool
+
+    /// Takes what a compiler made.
+    package init(bytes: [UInt8], needsListener: Bool) {
+        self.bytes = bytes
+        self.needsListener = needsListener
+    }
 }

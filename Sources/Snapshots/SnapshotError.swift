@@ -1,4 +1,5 @@
 package import LinuxSystem
+import PlainText
 import SystemPackage
 
 /// Why a snapshot could not be taken, read, verified or removed.

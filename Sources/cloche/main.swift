@@ -1,3 +1,3 @@
-import ClocheCommands
+import PreparedCommands
 
-CommandLineMain.run()
+PreparedLaunch.run()

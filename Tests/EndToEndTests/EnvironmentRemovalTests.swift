@@ -104,6 +104,9 @@ extension EndToEnd {
         func running() throws {
             let setting = try Setting()
             let build = try setting.importIt()
+            // What this one works out is kept for the next one.
+            Thread.sleep(forTimeInterval: 0.3)
+            #expect(try Cloche.run("exec", "--environment", setting.name, "--", "sh", "-c", ":").status == 0)
             let running = try Cloche.start(
                 [
                     "exec", "--environment", setting.name, "--", "sh", "-c",
@@ -122,6 +125,7 @@ extension EndToEnd {
             #expect(
                 try Cloche.run("env", "rm", setting.name, "--yes", "--json").value("removed", 0) as? String == build)
             #expect(try !setting.trees.contains(build))
+            #expect(try Cloche.run("exec", "--environment", setting.name, "--", "true").status == 5)
         }
 
         /// Names under which the project's environment is in force.

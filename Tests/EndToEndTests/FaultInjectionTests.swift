@@ -14,17 +14,22 @@ extension EndToEnd {
     struct FaultInjection {
         @Test(
             "no command runs when a part of its sandbox could not be set up", .timeLimit(.minutes(30)),
-            arguments: FaultyLaunch.Part.allCases)
-        func failsClosed(_ part: FaultyLaunch.Part) throws {
+            arguments: FaultyLaunch.Part.allCases.map { ($0, false) } + [(.keeper, true), (.supervisor, true)])
+        func failsClosed(_ part: FaultyLaunch.Part, isPrepared: Bool) throws {
             let before = try HostFootprint()
-            let whole = try FaultyLaunch(part).run()
+            if isPrepared {
+                // What is worked out is kept when nothing has changed for a moment.
+                Thread.sleep(forTimeInterval: 0.3)
+                #expect(try FaultyLaunch(part, isPrepared: true).run().result.status == 0)
+            }
+            let whole = try FaultyLaunch(part, isPrepared: isPrepared).run()
             try #require(whole.result.status == 0, "\(whole.result.errors)")
             let faults = part.faults(of: whole.trace)
             try #require(!faults.isEmpty)
             var violations: [String] = []
             var hits = 0
             for fault in faults {
-                let outcome = try FaultyLaunch(part, fault).run()
+                let outcome = try FaultyLaunch(part, fault, isPrepared: isPrepared).run()
                 hits += outcome.injected.isEmpty ? 0 : 1
                 if let text = outcome.violation { violations.append("\(part) \(fault): \(text)") }
             }
@@ -32,7 +37,7 @@ extension EndToEnd {
             // A call that did not happen this time says nothing; few may depend on how processes are scheduled.
             #expect(hits * 10 >= faults.count * 9, "\(hits) of \(faults.count) faults were met")
             // What a command could not clear away, the next one does.
-            #expect(try FaultyLaunch(part).run().result.status == 0)
+            #expect(try FaultyLaunch(part, isPrepared: isPrepared).run().result.status == 0)
             try before.expectNothingLeft()
         }
 
@@ -162,6 +167,14 @@ struct FaultyLaunch {
 
         var injected: [Call] { trace.filter { $0.text.hasSuffix("(INJECTED)") } }
 
+        /// Whether the fault only had the command worked out anew, by another program.
+        private var isWorkedOutAnew: Bool {
+            guard let fault = trace.firstIndex(where: { $0.text.hasSuffix("(INJECTED)") }) else { return false }
+            return trace[fault...].dropFirst().contains {
+                $0.name == "execve" && $0.process == trace[fault].process && $0.text.contains("/cloche-commands\"")
+            }
+        }
+
         /// What is wrong with it, in words.
         var violation: String? {
             let calls = injected.map(\.text).joined(separator: "; ")
@@ -169,6 +182,7 @@ struct FaultyLaunch {
             guard !injected.isEmpty else { return isStuck ? "hangs" : nil }
             if isStuck { return "hangs after \(calls)" }
             if result.output.contains("payload-ran") {
+                if isWorkedOutAnew { return nil }
                 if injected.contains(where: { Harmless.reason(for: $0, as: fault) != nil }) { return nil }
                 return "the command ran in spite of \(calls)"
             }
@@ -196,12 +210,14 @@ struct FaultyLaunch {
 
     private let part: Part
     private let fault: Fault?
+    private let isPrepared: Bool
     private let directory: TemporaryDirectory
     private let marker = "marker_" + UUID().uuidString.prefix(8)
 
-    init(_ part: Part, _ fault: Fault? = nil) throws {
+    init(_ part: Part, _ fault: Fault? = nil, isPrepared: Bool = false) throws {
         self.part = part
         self.fault = fault
+        self.isPrepared = isPrepared
         directory = try TemporaryDirectory()
     }
 
@@ -237,14 +253,18 @@ struct FaultyLaunch {
     }
 
     private var launch: [String] {
-        get throws { [try Cloche.program(), "exec", "--", "sh", "-c", "echo payload-ran; : \(marker)"] }
+        get throws {
+            // What is worked out for a command with variables is not kept.
+            [try Cloche.program(), "exec"] + (isPrepared ? [] : ["--env-var", "A=1"])
+                + ["--", "sh", "-c", "echo payload-ran; : \(marker)"]
+        }
     }
 
     private var expressions: [String] {
         guard let fault else { return ["-e", "trace=" + Self.calls] }
         // Which file a descriptor is of tells what a look at it is for.
         return (fault.call == "newfstatat" ? ["-y"] : [])
-            + ["-e", "trace=" + fault.call, "-e", "inject=\(fault.call):error=EPERM:when=\(fault.number)"]
+            + ["-e", "trace=" + fault.call + ",execve", "-e", "inject=\(fault.call):error=EPERM:when=\(fault.number)"]
     }
 
     private func start(_ arguments: [String]) throws -> StartedCommand {

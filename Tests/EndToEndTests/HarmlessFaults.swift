@@ -12,6 +12,10 @@ extension FaultyLaunch {
             ("openat", "/proc/self/io", "counts for the usage, never for a decision"),
             ("openat", "/etc/ld.so.cache", "the command's own: the loader goes on without the cache"),
             ("prlimit64", "RLIMIT_STACK, NULL", "the C library looks at its stack when it starts"),
+            (
+                "prlimit64", "RLIMIT_NOFILE, NULL",
+                "reads the host's limit of open files; without it, the lowest is taken"
+            ),
             ("execve", "", "a name is looked up in all of PATH, as shells do it"),
             ("memfd_create", "\"cloche-init\"", "kernels before 6.3 do not know MFD_EXEC; it is made without"),
             ("recvmsg", "recvmsg(3,", "the launcher waits for the next sandbox, which this one does not need"),
@@ -34,6 +38,7 @@ extension FaultyLaunch {
             ("openat2", "\"cloche-", "as below: a group of the run, or one to try what control groups can do"),
             ("openat2", "\"tasks\"", "the way into a group: where it is missing, groups are tried anew"),
             ("mkdirat", "\"cloche-", "what fails to be made at once is tried, and made anew; best-effort limits"),
+            ("unshare", "(CLONE_NEWNET)", "the network namespace is then made together with the process"),
             ("clone3", "CLONE_INTO_CGROUP", "where no process can be started in a group, it enters by the list"),
             ("newfstatat", "/environments/names/", "the file is opened next, whatever this said"),
             ("newfstatat", "/build.json\"", "as above"),
@@ -56,11 +61,6 @@ extension FaultyLaunch {
             ("supervisor openat2 #1", "guesses what a source is; a wrong guess fails when it is mounted"),
             ("supervisor newfstatat #1", "as above"),
             ("supervisor newfstatat #2", "shows programs how much memory there is, and limits nothing"),
-            (
-                "keeper prlimit64 #2",
-                "reads the host's limit of open files for the report; without it, the lowest is told"
-            ),
-            ("supervisor prlimit64 #1", "reads the host's limit of open files; without it, the lowest is taken"),
             ("supervisor landlock_create_ruleset #1", "kernels without Landlock go without, and `--explain` says so"),
         ]
 

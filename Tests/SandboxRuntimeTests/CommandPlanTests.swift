@@ -15,7 +15,7 @@ struct CommandPlanTests {
         var spec = sample.spec
         change(&spec)
         return sample.planner.commandPlan(
-            spec, filter: try #require(Self.listening), initFilter: try #require(Self.silent))
+            spec, filter: try #require(Self.listening).code, initFilter: try #require(Self.silent).code)
     }
 
     @Test("the command is the author, or root of the sandbox in builds", arguments: PlanSample.all)

@@ -109,7 +109,7 @@ struct DeviceTests {
             "= sx - /dev/nvidia0\n", "= sx - /dev/dri/renderD128\n",
             "= rsd - /usr/local/nvidia/lib64/libcuda.so.1\n", "= rsd - /sys/dev/char/226:128/device\n",
         ] { #expect(lines.contains(line), "\(line)") }
-        let filter = try FilterCompiler(mode: .silent).compile(.initProcess())
+        let filter = try FilterCompiler(mode: .silent).compile(.initProcess()).code
         let command = sample.planner.commandPlan(sample.spec, filter: filter, initFilter: filter)
         #expect(command.variables.contains("LD_LIBRARY_PATH=/usr/local/nvidia/lib64"))
         #expect(command.variables.contains("PATH=/usr/bin:/bin"))

@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSystem
+import PlainText
 import SystemPackage
 import Testing
 

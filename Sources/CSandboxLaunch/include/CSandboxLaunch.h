@@ -88,8 +88,10 @@ struct CSandboxLaunch_groups {
 
 /// Forks the launcher, which serves blocks from `socket` until it is closed. It enters `groups` first; then it takes on
 /// the id `user`, unless that is NULL, and keeps its capabilities. The caller has a single thread, and may change its root
-/// directory later. Returns the launcher's process number, or -1 with errno.
-pid_t CSandboxLaunch_startLauncher(int socket, const struct CSandboxLaunch_groups *groups, const uid_t *user);
+/// directory later. Where it `makesNetwork`, every block asks for a network namespace of its own, and the first gets one
+/// that is made at once. Returns the launcher's process number, or -1 with errno.
+pid_t CSandboxLaunch_startLauncher(
+    int socket, const struct CSandboxLaunch_groups *groups, const uid_t *user, int makesNetwork);
 
 /// Compares the mount table of the calling process with `expected`; 0, or -1 with errno and `detail`.
 int CSandboxLaunch_compareMounts(const char *expected, char detail[CSandboxLaunch_maximumDetail]);

@@ -1,5 +1,6 @@
 import Dispatch
 import LinuxSystem
+import PlainText
 import Synchronization
 import SystemPackage
 
@@ -28,7 +29,7 @@ struct StatCacheDirectory: Sendable {
             } catch  where error.errno == .fileExists {}
             directory = HeldDescriptor(
                 try Syscall.open(
-                    Self.name, at: snapshots, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: TreeCursor.resolution))
+                    Self.name, at: snapshots, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: .withinTree))
         } catch {
             return nil
         }
@@ -46,7 +47,7 @@ struct StatCacheDirectory: Sendable {
     private func load(_ name: FilePath) -> StatCache? {
         guard
             let file = try? Syscall.open(
-                name, at: directory.number, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, resolve: TreeCursor.resolution),
+                name, at: directory.number, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, resolve: .withinTree),
             let status = try? Syscall.fstat(file.number), status.isRegular, status.size <= StatCache.sizeLimit
         else { return nil }
         // In one piece: an array that grows takes twice the memory.

@@ -30,7 +30,7 @@ struct StoredTree {
                 let (directory, name) = try parent(of: path, in: index)
                 let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
                 return HeldDescriptor(
-                    try Syscall.open(name, at: directory, flags, resolve: TreeCursor.resolution))
+                    try Syscall.open(name, at: directory, flags, resolve: .withinTree))
             } catch {
                 failure = error
                 if error.errno != .noSuchFileOrDirectory { break }

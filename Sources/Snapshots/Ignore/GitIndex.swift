@@ -1,3 +1,5 @@
+import PlainText
+
 /// The names that a repository tracks, read from its index file.
 ///
 /// The file comes with the project, so it may be hostile: every length is checked, and what the names take is bounded.

@@ -1,3 +1,5 @@
+import PlainText
+
 /// One line of an ignore file, as `git` reads it.
 package struct IgnoreRule: Sendable, Hashable, CustomStringConvertible {
     /// The file that holds the line, relative to the project.

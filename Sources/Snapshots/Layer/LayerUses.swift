@@ -20,7 +20,7 @@ struct LayerUses {
         for identity in try SnapshotStore.identities(in: listing.number) {
             let name = FilePath(identity.description).appending(SnapshotStore.baseName.string)
             do throws(SyscallError) {
-                let bytes = try Syscall.readFile(name, at: snapshots, limit: 4096, resolve: TreeCursor.resolution)
+                let bytes = try Syscall.readFile(name, at: snapshots, limit: 4096, resolve: .withinTree)
                 guard let base = SnapshotIdentity(String(decoding: bytes.dropLast(), as: UTF8.self)) else { continue }
                 bases[identity] = base
                 counts[base, default: 0] += 1

@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 
 /// The text form of manifest entries; ``Manifest`` describes it.
 enum ManifestText {

@@ -1,4 +1,5 @@
 import Crypto
+import PlainText
 
 /// The identity of a snapshot: the SHA-256 of its manifest.
 package struct SnapshotIdentity: Sendable, Hashable, Comparable, CustomStringConvertible {

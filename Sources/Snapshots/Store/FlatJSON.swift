@@ -1,3 +1,5 @@
+import PlainText
+
 /// A JSON object of strings and integers in the order in which they were set: all that `snapshot.json` needs.
 struct FlatJSON: Sendable {
     /// A member's value.

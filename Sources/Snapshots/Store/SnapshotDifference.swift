@@ -1,3 +1,5 @@
+import PlainText
+
 /// One entry that two trees do not have in common.
 package struct SnapshotDifference: Sendable, Hashable, CustomStringConvertible {
     /// What differs in an entry that both have.

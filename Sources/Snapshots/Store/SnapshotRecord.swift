@@ -1,3 +1,5 @@
+import PlainText
+
 /// What is known of a snapshot besides its content: how it came about, and its size.
 ///
 /// `snapshot.json` holds it; none of it is part of the identity. Its last member is the SHA-256 of the document without

@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 import SystemPackage
 
 #if canImport(Glibc)
@@ -15,7 +16,7 @@ extension SnapshotStore {
         guard let snapshots = try? Syscall.open(directory, O_RDONLY | O_DIRECTORY),
             let place = try? Syscall.open(
                 TerminatedName(identity.description.utf8), at: snapshots.number,
-                O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: TreeCursor.resolution)
+                O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: .withinTree)
         else { return }
         guard let found else {
             try? Syscall.unlink(Self.damagedName, at: place.number)

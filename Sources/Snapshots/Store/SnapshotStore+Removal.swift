@@ -28,7 +28,7 @@ extension SnapshotStore {
             let descriptor = HeldDescriptor(
                 try Syscall.open(
                     TerminatedName(identity.description.utf8), at: snapshots.number,
-                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: TreeCursor.resolution))
+                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: .withinTree))
             guard try lease(identity, descriptor) else { throw SyscallError("open", errno: .noSuchFileOrDirectory) }
             return SnapshotLease(descriptor)
         } catch  where error.errno == .noSuchFileOrDirectory {

@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 import SystemPackage
 
 #if canImport(Glibc)
@@ -38,11 +39,11 @@ struct StagingArea {
         } catch  where error.errno == .fileExists {}
         let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
         descriptor = HeldDescriptor(
-            try Syscall.open(Self.directoryName, at: snapshots.number, flags, resolve: TreeCursor.resolution))
+            try Syscall.open(Self.directoryName, at: snapshots.number, flags, resolve: .withinTree))
         let lockFlags = O_RDWR | O_CREAT | O_NOFOLLOW
         lock = HeldDescriptor(
             try Syscall.open(
-                Self.lockName, at: snapshots.number, lockFlags, mode: 0o600, resolve: TreeCursor.resolution))
+                Self.lockName, at: snapshots.number, lockFlags, mode: 0o600, resolve: .withinTree))
     }
 
     /// Makes an empty directory with a random name, and locks it.
@@ -107,7 +108,7 @@ struct StagingArea {
 
     private func lock(_ name: TerminatedName, at place: CInt) throws(SyscallError) -> HeldDescriptor {
         let opened = HeldDescriptor(
-            try Syscall.open(name, at: place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: TreeCursor.resolution))
+            try Syscall.open(name, at: place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: .withinTree))
         try Syscall.flock(opened.number, LOCK_EX | LOCK_NB)
         return opened
     }

@@ -172,7 +172,7 @@ struct FileWorker {
         while true {
             do throws(SyscallError) {
                 return HeldDescriptor(
-                    try Syscall.open(name, at: directory, flags, resolve: TreeCursor.resolution))
+                    try Syscall.open(name, at: directory, flags, resolve: .withinTree))
             } catch {
                 switch error.errno {
                 case .noSuchFileOrDirectory:

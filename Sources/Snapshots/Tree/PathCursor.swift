@@ -40,7 +40,7 @@ struct PathCursor {
             }
             let flags = end == rest.endIndex ? O_RDONLY | O_DIRECTORY | O_NOFOLLOW : O_DIRECTORY | Self.pathOnly
             let name = rest.isEmpty ? TerminatedName(".".utf8) : TerminatedName(rest[..<end])
-            let next = HeldDescriptor(try Syscall.open(name, at: place, flags, resolve: TreeCursor.resolution))
+            let next = HeldDescriptor(try Syscall.open(name, at: place, flags, resolve: .withinTree))
             opened = next
             place = next.number
             rest = rest[end...].drop { $0 == Self.slash }

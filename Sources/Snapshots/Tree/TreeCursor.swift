@@ -10,9 +10,6 @@ import SystemPackage
 /// Paths are resolved below the root's descriptor, follow no symbolic link and enter no other mount; paths longer
 /// than the kernel takes at once are walked in pieces.
 struct TreeCursor {
-    /// Below, following nothing, on one mount.
-    static let resolution: PathResolution = [.beneath, .noSymlinks, .sameMount]
-
     private static let pieceLimit = 3840
 
     private let root: CInt
@@ -54,7 +51,7 @@ struct TreeCursor {
             guard isLast || piece.count > Self.pieceLimit else { continue }
             let flags = isLast ? O_RDONLY | O_DIRECTORY | O_NOFOLLOW : O_DIRECTORY | pathOnly
             let next = HeldDescriptor(
-                try Syscall.open(TerminatedName(piece), at: place, flags, resolve: Self.resolution))
+                try Syscall.open(TerminatedName(piece), at: place, flags, resolve: .withinTree))
             opened = next
             place = next.number
             piece = []
@@ -72,7 +69,7 @@ struct TreeCursor {
     mutating func listable(_ directory: Int, in survey: TreeSurvey) throws(SyscallError) -> CInt {
         guard directory == 0 else { return try descriptor(for: directory, in: survey) }
         let opened = HeldDescriptor(
-            try Syscall.open(TerminatedName(".".utf8), at: root, O_RDONLY | O_DIRECTORY, resolve: Self.resolution))
+            try Syscall.open(TerminatedName(".".utf8), at: root, O_RDONLY | O_DIRECTORY, resolve: .withinTree))
         (current, held) = (0, opened)
         return opened.number
     }
@@ -87,14 +84,4 @@ struct TreeCursor {
 
     /// O_PATH, which Swift does not see: passing through needs no right to list.
     private let pathOnly: CInt = 0o10000000
-}
-
-/// A descriptor with shared ownership.
-final class HeldDescriptor: Sendable {
-    private let descriptor: OwnedFileDescriptor
-
-    init(_ descriptor: consuming OwnedFileDescriptor) { self.descriptor = descriptor }
-
-    /// The number, valid as long as this object lives.
-    var number: CInt { descriptor.number }
 }

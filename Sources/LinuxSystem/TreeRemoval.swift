@@ -1,4 +1,3 @@
-package import LinuxSystem
 package import SystemPackage
 
 #if canImport(Glibc)
@@ -121,7 +120,7 @@ package struct TreeRemoval {
         do throws(SyscallError) {
             let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
             let opened = HeldDescriptor(
-                try Syscall.open(name, at: directory, flags, resolve: TreeCursor.resolution))
+                try Syscall.open(name, at: directory, flags, resolve: .withinTree))
             let mode = try Syscall.fstat(opened.number).permissions
             if mode & 0o700 != 0o700 {
                 // Who may remove without these rights needs them not; otherwise the first unlink tells.

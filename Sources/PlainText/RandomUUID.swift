@@ -1,7 +1,7 @@
 /// The text form of a UUID of version 4: lower case, with hyphens.
-enum UUIDText {
+package enum RandomUUID {
     /// Whether `text` is the canonical form of a UUID of version 4.
-    static func isValid(_ text: String) -> Bool {
+    package static func isValid(_ text: String) -> Bool {
         let bytes = Array(text.utf8)
         guard hasForm(text), bytes.count == 36 else { return false }
         // RFC 9562: the version is the first digit of the third group, the variant the top bits of the fourth.
@@ -9,7 +9,7 @@ enum UUIDText {
     }
 
     /// Whether `text` could be a UUID of any version in lower case.
-    static func hasForm(_ text: String) -> Bool {
+    package static func hasForm(_ text: String) -> Bool {
         guard text.utf8.count == 36 else { return false }
         return text.utf8.enumerated().allSatisfy { offset, byte in
             hyphens.contains(offset) ? byte == UInt8(ascii: "-") : isHexDigit(byte)
@@ -17,7 +17,7 @@ enum UUIDText {
     }
 
     /// The text of these 128 bits, after version and variant are set in them.
-    static func text(high: UInt64, low: UInt64) -> String {
+    package static func text(high: UInt64, low: UInt64) -> String {
         let high = high & ~0xF000 | 0x4000
         let low = low & (UInt64.max >> 2) | 1 << 63
         let digits = hexDigits(high) + hexDigits(low)
@@ -29,8 +29,14 @@ enum UUIDText {
         return text
     }
 
+    /// A new one, of the kernel's random bits (getrandom(2)).
+    package static func next() -> String {
+        var generator = SystemRandomNumberGenerator()
+        return text(high: generator.next(), low: generator.next())
+    }
+
     /// The 128 bits of a valid text.
-    static func bits(of text: String) -> (high: UInt64, low: UInt64) {
+    package static func bits(of text: String) -> (high: UInt64, low: UInt64) {
         let digits = text.filter { $0 != "-" }
         return (UInt64(digits.prefix(16), radix: 16) ?? 0, UInt64(digits.suffix(16), radix: 16) ?? 0)
     }

@@ -1,5 +1,3 @@
-import PlainText
-
 /// A name of any bytes as it may be shown: text stays, control characters, invalid UTF-8 and characters that turn the
 /// direction of text become `\xNN`, by the rule of `printable`.
 package func displayName(_ bytes: some Collection<UInt8>) -> String {
@@ -24,12 +22,12 @@ package func displayName(_ bytes: some Collection<UInt8>) -> String {
 }
 
 /// The bytes as lower-case hexadecimal digits.
-func hexadecimal(_ bytes: some Collection<UInt8>) -> String {
+package func hexadecimal(_ bytes: some Collection<UInt8>) -> String {
     String(decoding: hexadecimalBytes(bytes), as: UTF8.self)
 }
 
 /// The bytes as ASCII of lower-case hexadecimal digits.
-func hexadecimalBytes(_ bytes: some Collection<UInt8>) -> [UInt8] {
+package func hexadecimalBytes(_ bytes: some Collection<UInt8>) -> [UInt8] {
     var digits: [UInt8] = []
     digits.reserveCapacity(bytes.count * 2)
     for byte in bytes {

@@ -1,6 +1,6 @@
 import Cgroups
-import LinuxSystem
-import SystemPackage
+package import LinuxSystem
+package import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
@@ -9,13 +9,14 @@ import SystemPackage
 /// The names of single sandboxes, each a file that is locked as long as one of its processes lives.
 ///
 /// A sandbox that is killed with its keeper leaves control groups behind; by its name the next command removes them.
-struct SandboxRegister {
+package struct SandboxRegister {
     private let directory: FilePath
 
-    init(_ store: FilePath) { directory = store.appending("sandboxes") }
+    /// The register of the store at a path.
+    package init(_ store: FilePath) { directory = store.appending("sandboxes") }
 
     /// Adds a name; its lock is held until the calling process and all that it forks have ended.
-    func add(_ name: String) throws(SyscallError) {
+    package func add(_ name: String) throws(SyscallError) {
         try Syscall.makeDirectories(directory, mode: 0o700)
         let register = try lock()
         let file = try Syscall.open(FilePath(name), at: register.number, O_RDWR | O_CREAT, mode: 0o600)
@@ -31,10 +32,10 @@ struct SandboxRegister {
     }
 
     /// Removes a name; one that cannot be removed is found to be free by the next command.
-    func remove(_ name: String) { try? Syscall.unlink(directory.appending(name)) }
+    package func remove(_ name: String) { try? Syscall.unlink(directory.appending(name)) }
 
     /// Removes what sandboxes left that have ended.
-    func clear() throws(SyscallError) {
+    package func clear() throws(SyscallError) {
         guard Syscall.exists(directory) else { return }
         let ended = try ended()
         guard !ended.isEmpty else { return }

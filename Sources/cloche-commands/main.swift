@@ -1,0 +1,3 @@
+import ClocheCommands
+
+CommandLineMain.run()

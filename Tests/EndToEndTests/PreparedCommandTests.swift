@@ -1,0 +1,164 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// What is kept of one command for the next may make that faster, and nothing else.
+    @Suite("Prepared commands", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct PreparedCommands {
+        /// Kept commands of the store.
+        private func kept() throws -> Set<String> {
+            let directory = try Cloche.home.get() + "/prepared"
+            return Set((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? [])
+        }
+
+        /// Has a command kept, and gives the path of what is kept; documents count as changed for a moment.
+        private func prepare(_ run: () throws -> CommandResult) throws -> String {
+            let before = try kept()
+            Thread.sleep(forTimeInterval: 0.3)
+            let first = try run()
+            let new = try kept().subtracting(before)
+            guard new.count == 1, let name = new.first else {
+                throw TestFailure("\(new.count) commands were kept: \(first.errors)")
+            }
+            return try Cloche.home.get() + "/prepared/" + name
+        }
+
+        @Test(
+            "the second command of a kind does without the program that works it out",
+            .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/strace"), "strace(1) is not installed"))
+        func isUsed() throws {
+            let policy = try PolicyFile("extends: default\n")
+            _ = try prepare { try policy.exec("--", "true") }
+            let traced = try StartedCommand(
+                "/usr/bin/strace",
+                [
+                    "-f", "-e", "trace=execve", "-o", "/dev/stderr", try Cloche.program(), "exec", "--policy",
+                    policy.name,
+                    "--", "true",
+                ], environment: ["CLOCHE_HOME": try Cloche.home.get()]
+            ).wait()
+            #expect(traced.status == 0)
+            #expect(!traced.errors.contains("cloche-commands"), "\(traced.errors)")
+        }
+
+        @Test("a document that is changed, replaced or removed counts at once")
+        func policyChanges() throws {
+            let policy = try PolicyFile("extends: default\n")
+            _ = try prepare { try policy.exec("--", "sh", "-c", "flock /tmp true && echo may") }
+            #expect(try policy.exec("--", "sh", "-c", "flock /tmp true && echo may").output == "may\n")
+            let handle = try #require(FileHandle(forWritingAtPath: policy.path))
+            try handle.seekToEnd()
+            try handle.write(contentsOf: Data("seccomp: {deny: [flock]}\n".utf8))
+            try handle.close()
+            let changed = try policy.exec("--", "sh", "-c", "flock /tmp true && echo may")
+            #expect(changed.output == "" && changed.status != 0, "\(changed.errors)")
+            #expect(changed.errors.contains("flock"), "\(changed.errors)")
+            try Data("extends: default\nlimits: {open_files: 77}\n".utf8).write(
+                to: URL(filePath: policy.path), options: .atomic)
+            #expect(try policy.exec("--", "sh", "-c", "ulimit -n").output == "77\n")
+            try FileManager.default.removeItem(atPath: policy.path)
+            let removed = try policy.exec("--", "true")
+            #expect(removed.status == 5, "\(removed.errors)")
+        }
+
+        @Test("a document in the place of the one that another extends counts at once")
+        func baseChanges() throws {
+            let base = try PolicyFile("extends: default\n")
+            let policy = try PolicyFile("extends: \(base.name)\n")
+            let place = try prepare { try policy.exec("--", "sh", "-c", "ulimit -n") }
+            let before = try policy.exec("--", "sh", "-c", "ulimit -n").output
+            try Data("extends: default\nlimits: {open_files: 66}\n".utf8).write(
+                to: URL(filePath: base.path), options: .atomic)
+            #expect(before != "66\n")
+            #expect(try policy.exec("--", "sh", "-c", "ulimit -n").output == "66\n")
+            #expect(FileManager.default.fileExists(atPath: place))
+        }
+
+        @Test("a kept command that was damaged, or that others could have written, is worked out anew")
+        func damage() throws {
+            let policy = try PolicyFile("extends: default\nlimits: {open_files: 55}\n")
+            let place = try prepare { try policy.exec("--", "sh", "-c", "ulimit -n") }
+            let whole = try Data(contentsOf: URL(filePath: place))
+            for position in [0, 9, 40, whole.count / 3, whole.count / 2, whole.count - 1] {
+                var bytes = whole
+                bytes[position] ^= 0x10
+                try bytes.write(to: URL(filePath: place))
+                #expect(try policy.exec("--", "sh", "-c", "ulimit -n").output == "55\n", "byte \(position)")
+            }
+            for length in [0, 7, 100, whole.count - 8] {
+                try whole.prefix(length).write(to: URL(filePath: place))
+                #expect(try policy.exec("--", "sh", "-c", "ulimit -n").output == "55\n", "\(length) bytes")
+            }
+        }
+
+        @Test("what others may write is not believed")
+        func ownership() throws {
+            let loose = try PolicyFile("extends: default\nlimits: {open_files: 44}\n")
+            let strict = try PolicyFile("extends: default\nlimits: {open_files: 33}\n")
+            let open = try prepare { try loose.exec("--", "sh", "-c", "ulimit -n") }
+            let closed = try prepare { try strict.exec("--", "sh", "-c", "ulimit -n") }
+            // As it is, a command that is kept under a key of its own is what runs; made of another's it never is.
+            try FileManager.default.removeItem(atPath: closed)
+            try FileManager.default.copyItem(atPath: open, toPath: closed)
+            #expect(try strict.exec("--", "sh", "-c", "ulimit -n").output == "33\n")
+            chmod(open, 0o666)
+            let traced = try StartedCommand(
+                "/usr/bin/strace",
+                [
+                    "-f", "-e", "trace=execve", "-o", "/dev/stderr", try Cloche.program(), "exec", "--policy",
+                    loose.name, "--", "true",
+                ],
+                environment: ["CLOCHE_HOME": try Cloche.home.get()]
+            ).wait()
+            #expect(traced.errors.contains("cloche-commands"), "\(traced.errors)")
+        }
+
+        @Test("neither secrets nor variables that may be some are kept")
+        func secrets() throws {
+            let before = try kept()
+            Thread.sleep(forTimeInterval: 0.3)
+            let value = UUID().uuidString
+            for _ in 0..<2 {
+                let result = try Cloche.run("exec", "--env-var", "TOKEN=\(value)", "--", "sh", "-c", "echo $TOKEN")
+                #expect(result.output == value + "\n")
+            }
+            #expect(try kept() == before)
+        }
+
+        @Test("refusals and failures are told as the first time")
+        func telling() throws {
+            let policy = try PolicyFile("extends: default\n")
+            let program = "import socket\nsocket.socket(16, 3, 9)"
+            let first = try policy.exec("--", "python3", "-c", program)
+            _ = try prepare { try policy.exec("--", "true") }
+            let second = try policy.exec("--", "python3", "-c", program)
+            func told(_ result: CommandResult) -> [String] {
+                result.errors.split(separator: "\n").filter { $0.hasPrefix("cloche:") || $0.hasPrefix("hint:") }.map {
+                    String($0).replacing(/pid \d+/, with: "pid")
+                }
+            }
+            #expect(told(first).contains { $0.contains("AF_NETLINK") }, "\(first.errors)")
+            #expect(told(first) == told(second))
+            #expect(first.status == second.status)
+            #expect(try policy.exec("--", "no-such-program").status == 127)
+            #expect(try policy.exec("--", "/etc/passwd").status == 126)
+            #expect(try policy.exec("--", "sh", "-c", "exit 7").status == 7)
+        }
+
+        @Test("what is shown beside has to be there each time")
+        func binds() throws {
+            let policy = try PolicyFile("extends: default\n")
+            let directory = try TemporaryDirectory()
+            try directory.write("one\n", to: "shown/file")
+            let shown = directory.path + "/shown"
+            func cat() throws -> CommandResult {
+                try policy.exec("--bind-ro", "\(shown):/mnt/it", "--", "cat", "/mnt/it/file")
+            }
+            _ = try prepare(cat)
+            try directory.write("two\n", to: "shown/file")
+            #expect(try cat().output == "two\n")
+            try FileManager.default.removeItem(atPath: shown)
+            let missing = try cat()
+            #expect(missing.status == 5 && missing.errors.contains("no such file"), "\(missing.errors)")
+        }
+    }
+}
