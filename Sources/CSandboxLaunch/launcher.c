@@ -354,8 +354,11 @@ pid_t CSandboxLaunch_startLauncher(
     if (socket_ != 3 && dup3(socket_, 3, O_CLOEXEC) < 0) _exit(CSandboxLaunch_endDescriptors);
     if (syscall(SYS_close_range, 4U, ~0U, 0) < 0) _exit(CSandboxLaunch_endDescriptors);
     // It takes longer than all the rest of a launch together, and the supervisor has something else to do meanwhile. Where
-    // it fails, the clone that needs one says why.
-    if (makesNetwork && unshare(CLONE_NEWNET) == 0) network = networkReady;
+    // it fails, the clone that needs one says why, and the operation that brings up the loopback device.
+    if (makesNetwork && unshare(CLONE_NEWNET) == 0) {
+        network = networkReady;
+        (void)loopbackUp();
+    }
     serve(3);
     _exit(0);
 }

@@ -27,7 +27,7 @@ package enum PreparedLaunch {
             if let words = ExecWords(CommandLine.arguments) { try carryOut(words, program: own) }
             let commands = own.removingLastComponent().appending(programName)
             let error = HostProcess.become(commands)
-            refuse("start `\(commands)`: \(error)", hint: "keep the programs of Cloche in one directory")
+            refuse("start the command line: \(error)", hint: "keep the programs of Cloche in one directory")
         } catch {
             refuse("start: \(error)", hint: "use Linux 6.1 or later, with /proc mounted")
         }

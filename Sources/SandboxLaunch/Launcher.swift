@@ -36,10 +36,15 @@ package struct Launcher: ~Copyable {
         socket = pair.takeFirst()
     }
 
+    /// Ends the launcher without waiting for that; its sandboxes go on.
+    package borrowing func dismiss() {
+        // It is ours and not yet reaped, so this cannot fail but by its having ended.
+        try? process.signal(9)
+    }
+
     /// Ends the launcher; its sandboxes go on.
     package borrowing func end() {
-        // It is ours and not yet reaped, so neither call can fail but by its having ended.
-        try? process.signal(9)
+        dismiss()
         _ = try? process.wait()
     }
 

@@ -110,6 +110,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
                 supervisor.loop.stop()
             })
         timings?.mark("set up the sandbox")
+        supervisor.launchNoMore()
         running.onStart = { timings?.mark("give up privileges, load filters, execute") }
         streams.serve(running, terminal)
         let signals = try LaunchError.during("watch for signals") { () throws(SyscallError) in

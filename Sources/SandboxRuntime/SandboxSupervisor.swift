@@ -86,6 +86,9 @@ package final class SandboxSupervisor {
     /// What this host leaves open of what the policy of a sandbox closes.
     package func weaknesses(of spec: SandboxSpec) -> [String] { planner.weaknesses(spec) }
 
+    /// Has no further sandbox started: who starts them goes while the last one runs.
+    package func launchNoMore() { launcher.dismiss() }
+
     /// Ends what serves the supervisor, when its last sandbox has been reported.
     package func finish() {
         launcher.end()

@@ -27,7 +27,10 @@ extension EndToEnd {
                 try Self.command(
                     "/bin/cp",
                     ["-a"]
-                        + ["cloche", "cloche-supervisor", "cloche-init", "cloche-prove", "cloche_Runs.resources"]
+                        + [
+                            "cloche", "cloche-commands", "cloche-supervisor", "cloche-init", "cloche-prove",
+                            "cloche_Runs.resources",
+                        ]
                         .map { programs + "/" + $0 } + [directory.path + "/bin"])
                 let recipes = ProcessInfo.processInfo.environment["CLOCHE_ENVIRONMENTS"] ?? root.path + "/Environments"
                 try Self.command("/bin/cp", ["-aL", recipes, directory.path + "/Environments"])
