@@ -6,9 +6,9 @@ import TerminalOutput
 
 /// Runs of one or several jobs beside each other.
 struct Comparison {
-    /// One run, with its job and the values of all columns.
+    /// One run, with the values of all columns.
     struct Row {
-        var job: JobRecord
+        /// The number of its job and of its sheet.
         var sheet: Int
         var row: RunSheet.Row
     }
@@ -25,7 +25,8 @@ struct Comparison {
     private let parameterColumns: [Column]
     private let metricColumns: [Column]
     private let sheets: [RunSheet]
-    private let hasJobs: Bool
+    private let jobs: [JobRecord]
+    private var hasJobs: Bool { jobs.count > 1 }
 
     /// The names of the parameters that are columns.
     var parameters: [String] { parameterColumns.map(\.name) }
@@ -36,11 +37,11 @@ struct Comparison {
     init(_ jobs: [(job: JobRecord, sheet: RunSheet)], all: Bool) {
         let sheets = jobs.map(\.sheet)
         let rows = jobs.enumerated().flatMap { index, entry in
-            entry.sheet.rows.map { Row(job: entry.job, sheet: index, row: $0) }
+            entry.sheet.rows.map { Row(sheet: index, row: $0) }
         }
         self.sheets = sheets
         self.rows = rows
-        hasJobs = jobs.count > 1
+        self.jobs = jobs.map(\.job)
         metricColumns = Self.columns(sheets, \.metrics)
         parameterColumns = Self.columns(sheets, \.parameters).filter { column in
             func value(_ row: Row) -> JSONValue? {
@@ -73,7 +74,7 @@ struct Comparison {
     /// Sorts all runs; runs that are equal stay in the order of their jobs and numbers.
     mutating func sort(by orders: [RunOrder]) throws(InvalidRunExpression) {
         for order in orders.reversed() {
-            var keys: [JSONValue?] = []
+            var keys: [RunOrder.Key] = []
             var resolved: [RunSheet.Field?] = []
             var problem: InvalidRunExpression?
             for sheet in sheets {
@@ -84,7 +85,9 @@ struct Comparison {
             }
             // A name that only one of two jobs knows is no error.
             if let problem, !resolved.contains(where: { $0 != nil }) { throw problem }
-            for row in rows { keys.append(resolved[row.sheet].flatMap { sheets[row.sheet].value($0, of: row.row) }) }
+            for row in rows {
+                keys.append(RunOrder.Key(resolved[row.sheet].flatMap { sheets[row.sheet].value($0, of: row.row) }))
+            }
             rows = rows.indices.sorted { order.precedes(keys[$0], keys[$1]) ?? ($0 < $1) }.map { rows[$0] }
         }
     }
@@ -108,7 +111,7 @@ struct Comparison {
         columns += metrics.map { Table.Column($0.uppercased(), alignment: .trailing) }
         var table = Table(columns)
         for row in prefix(most) {
-            var cells = hasJobs ? [Table.Cell(row.job.name.description)] : []
+            var cells = hasJobs ? [Table.Cell(jobs[row.sheet].name.description)] : []
             cells.append(Table.Cell(String(row.row.outline.number)))
             cells += parameterColumns.map { RunTable.cell(value($0, row)) }
             cells.append(.state(row.row.outline.state.rawValue))
@@ -130,7 +133,7 @@ struct Comparison {
             for column in parameterColumns { values[column.name] = value(column, row) }
             for column in metricColumns { measured[column.name] = value(column, row) }
             return Documents.object([
-                ("job", .string(row.job.name.description)), ("index", Documents.value(row.row.outline.number)),
+                ("job", .string(jobs[row.sheet].name.description)), ("index", Documents.value(row.row.outline.number)),
                 ("state", .string(row.row.outline.state.rawValue)), ("parameters", .object(values)),
                 ("seconds", sheets[row.sheet].value(.fact(.time), of: row.row) ?? .null),
                 ("metrics", .object(measured)),
@@ -148,7 +151,8 @@ struct Comparison {
         var lines = [(["job", "run", "state", "seconds"] + parameters + metrics).map(CSV.field).joined(separator: ",")]
         for row in prefix(most) {
             var fields = [
-                CSV.field(row.job.name.description), CSV.field(JSONValue.number(JSONNumber(row.row.outline.number))),
+                CSV.field(jobs[row.sheet].name.description),
+                CSV.field(JSONValue.number(JSONNumber(row.row.outline.number))),
             ]
             fields.append(CSV.field(row.row.outline.state.rawValue))
             fields.append(CSV.field(sheets[row.sheet].value(.fact(.time), of: row.row)))

@@ -173,25 +173,37 @@ package struct RunOrder: Sendable, Hashable {
         }
     }
 
+    /// What runs are compared by: made once a run, for sorting compares each many times.
+    package struct Key: Sendable {
+        fileprivate let rank: Int
+        fileprivate let number: Double
+        fileprivate let text: String
+
+        /// The key of a run's value; nil is a run without one.
+        package init(_ value: JSONValue?) {
+            switch value {
+            case .number(let value)?: (rank, number, text) = (0, value.doubleValue, "")
+            case .string(let value)?: (rank, number, text) = (1, 0, value)
+            case .bool(let value)?: (rank, number, text) = (2, value ? 1 : 0, "")
+            case let value?: (rank, number, text) = (3, 0, value.text())
+            case nil: (rank, number, text) = (Self.missing, 0, "")
+            }
+        }
+
+        fileprivate static let missing = 4
+    }
+
     /// Whether a run with the one value comes before a run with the other; nil where they are equal.
     ///
     /// Runs without a value come last in both directions; numbers come before texts, texts before all else.
-    package func precedes(_ left: JSONValue?, _ right: JSONValue?) -> Bool? {
-        guard let left, let right else { return left == nil && right == nil ? nil : left != nil }
-        if let order = Self.comparison(left, right) { return order == 0 ? nil : (order < 0) != isDescending }
-        let (first, second) = (Self.rank(left), Self.rank(right))
-        if first != second { return (first < second) != isDescending }
-        let (one, other) = (left.text(), right.text())
-        return one == other ? nil : (one < other) != isDescending
-    }
-
-    private static func rank(_ value: JSONValue) -> Int {
-        switch value {
-        case .number: 0
-        case .string: 1
-        case .bool: 2
-        default: 3
+    package func precedes(_ left: Key, _ right: Key) -> Bool? {
+        if left.rank == Key.missing || right.rank == Key.missing {
+            return left.rank == right.rank ? nil : right.rank == Key.missing
         }
+        if left.rank != right.rank { return (left.rank < right.rank) != isDescending }
+        if left.number != right.number { return (left.number < right.number) != isDescending }
+        if left.text.utf8.elementsEqual(right.text.utf8) { return nil }
+        return left.text.utf8.lexicographicallyPrecedes(right.text.utf8) != isDescending
     }
 }
 

@@ -130,7 +130,7 @@ package struct RunSheet: Sendable {
                 }
             } else {
                 rows = sorted {
-                    value(field, of: $0)
+                    RunOrder.Key(value(field, of: $0))
                 } by: {
                     order.precedes($0, $1)
                 }
