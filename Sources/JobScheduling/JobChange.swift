@@ -11,16 +11,28 @@ extension Store {
     /// Changes a job: reads its document, lets `body` change it and the database, and writes it when it is another one.
     ///
     /// One change at a time, over all processes: none overwrites the wish of another. `body` makes its change of the
-    /// database itself; when it throws, the document stays as it was. Changes of one job do not nest.
+    /// database itself; when it throws, the document stays as it was. Changes of one job do not nest. What an earlier
+    /// change that was interrupted had written of the job's settings is brought to the database first.
+    ///
+    /// `follow` changes the database by what has been written; when it throws, the document is what it was before.
     package func change<Result>(
-        _ job: JobID, _ body: (inout JobDocument) throws -> Result
+        _ job: JobID, _ body: (inout JobDocument) throws -> Result,
+        then follow: (JobDocument) throws -> Void = { _ in }
     ) throws -> Result {
         let lock = try lockDocument(job)
         defer { withExtendedLifetime(lock) {} }
         let old = try document(job)
+        try database.align(old)
         var document = old
         let result = try body(&document)
-        if document != old { try write(document) }
+        guard document != old else { return result }
+        try write(document)
+        do {
+            try follow(document)
+        } catch {
+            try write(old)
+            throw error
+        }
         return result
     }
 

@@ -70,8 +70,10 @@ extension Store {
                 // The file before whatever names it.
                 try write(document, policy: bytes, name: Self.policyName(new.policy.digest))
             }
-            try database.update(new)
             document = new
+        } then: { document in
+            // The document first: it is the truth, and an interrupted change is found by the next one.
+            try database.update(document)
         }
         try removeRunsBeyondKeep(of: job)
     }

@@ -99,6 +99,56 @@ extension JobDatabase {
         }
     }
 
+    /// Brings the settings of a job to those of its document, where whoever changed it was interrupted in between.
+    ///
+    /// A name that another job has got meanwhile is not taken, and batches that have no rows yet are made by their maker.
+    package func align(_ document: JobDocument) throws(JobStorageError) {
+        let isAligned = try reading { database in
+            // A job without a row is found by a rebuild.
+            guard let old = try Self.knownRecord(of: document.uuid, in: database) else { return true }
+            return try Self.changes(from: old, to: document, in: database).isEmpty
+        }
+        if isAligned { return }
+        try writing(.synced) { database in
+            guard let old = try Self.knownRecord(of: document.uuid, in: database) else { return }
+            var values = try Self.changes(from: old, to: document, in: database)
+            let assignments = values.keys.sorted().map { "\($0) = :\($0)" }.joined(separator: ", ")
+            if values.isEmpty { return }
+            values["id"] = old.sequence
+            try database.execute(
+                sql: "UPDATE jobs SET \(assignments) WHERE id = :id", arguments: StatementArguments(values))
+        }
+    }
+
+    private static func knownRecord(of job: JobID, in database: Database) throws -> JobRecord? {
+        do {
+            return try record(of: job, in: database)
+        } catch JobStorageError.notFound {
+            return nil
+        }
+    }
+
+    /// The columns of a job's settings in which its row differs from its document.
+    private static func changes(
+        from old: JobRecord, to document: JobDocument, in database: Database
+    ) throws -> [String: (any DatabaseValueConvertible)?] {
+        guard old.batches == document.batches.made else { return [:] }
+        let new = JobRecord(sequence: old.sequence, document: document)
+        var (before, after) = (try optionColumns(of: old), try optionColumns(of: new))
+        if old.schedule != new.schedule || old.batchSize != new.batchSize {
+            before.merge(try scheduleColumns(of: old)) { first, _ in first }
+            after.merge(try scheduleColumns(of: new)) { first, _ in first }
+        }
+        before["policy_name"] = old.policyName
+        after["policy_name"] = new.policyName
+        if old.name.description != new.name.description,
+            try proposal(for: new.name, owner: old.owner, in: database) == nil
+        {
+            after["name"] = new.name.description
+        }
+        return after.filter { key, value in before[key]??.databaseValue != value?.databaseValue }
+    }
+
     static func optionColumns(of job: JobRecord) throws -> [String: (any DatabaseValueConvertible)?] {
         let options = job.options
         return [

@@ -144,6 +144,57 @@ extension EndToEnd {
             #expect(try Cloche.run("rm", copy + "-c", "--yes").status == 0)
         }
 
+        @Test("a change whose maker is killed between document and database is in both before anything comes of it")
+        func interruptedEdit() throws {
+            let project = try TestProject([.init(file: "a.sh", text: "true\n")])
+            defer { _ = try? Cloche.run("rm", project.name, "--yes") }
+            #expect(
+                try project.cloche("job", "create", "main.orchest", "--name", project.name, "--draft").status == 0)
+            let id = try #require(try Cloche.run("show", project.name, "--json").value("job", "uuid") as? String)
+            let home = try Cloche.home.get()
+            func python(_ program: String) throws -> StartedCommand {
+                try StartedCommand("/usr/bin/python3", ["-c", "import sqlite3, sys, time\n" + program, home, id])
+            }
+            func parallel() throws -> String {
+                let query = "select max_parallel from jobs where uuid = ?"
+                return try python(
+                    "print(*sqlite3.connect(sys.argv[1] + '/cloche.db').execute('\(query)', sys.argv[2:]).fetchone())"
+                ).wait(timeout: 30).output
+            }
+            // As long as another process writes, the database cannot follow.
+            let writer = try python(
+                """
+                database = sqlite3.connect(sys.argv[1] + '/cloche.db', isolation_level=None)
+                database.execute('BEGIN IMMEDIATE')
+                print('writing', flush=True)
+                time.sleep(60)
+                """)
+            defer { writer.signal(SIGKILL) }
+            try #require(eventually { writer.output.contains("writing") })
+            let edit = try Cloche.start(["job", "edit", project.name, "--max-parallel", "7"])
+            defer { edit.signal(SIGKILL) }
+            let document = "\(home)/jobs/\(id)/job.json"
+            #expect(
+                eventually(within: 20) {
+                    (try? String(contentsOfFile: document, encoding: .utf8))?.contains("\"max_parallel\" : 7") ?? false
+                })
+            edit.signal(SIGKILL)
+            _ = edit.wait(timeout: 10)
+            writer.signal(SIGKILL)
+            _ = writer.wait(timeout: 10)
+            #expect(try parallel() == "None\n")
+            #expect(try Cloche.run("job", "start", project.name).status == 0)
+            #expect(try parallel() == "7\n")
+
+            // A change that the database refuses is not in the document either.
+            let before = try Data(contentsOf: URL(filePath: document))
+            let other = try project.cloche("job", "create", "main.orchest", "--name", project.name + "-b", "--draft")
+            defer { _ = try? Cloche.run("rm", project.name + "-b", "--yes") }
+            #expect(other.status == 0)
+            #expect(try Cloche.run("job", "edit", project.name, "--name", project.name + "-b").status == 6)
+            #expect(try Data(contentsOf: URL(filePath: document)) == before)
+        }
+
         @Test("runs beyond the newest that are kept go with their files, and are never made again")
         func retention() throws {
             let project = try Self.project()
