@@ -6,6 +6,9 @@ package import SystemPackage
 /// give it an empty standard input, ask `isCancelled` at least four times a second and end the command when it says so.
 /// They throw when the command could not be started as asked; what it did is the outcome.
 package protocol BuildExecutor {
+    /// What of this host keeps a command from being run in a sandbox, with what to do; asked before a build begins.
+    func obstacle(to command: SandboxCommand) -> String?
+
     /// Runs a program of the host as uid 0 of a mapped user namespace.
     func run(
         _ command: NamespaceCommand, isCancelled: () -> Bool, output: ([UInt8]) -> Void

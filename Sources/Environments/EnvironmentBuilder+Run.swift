@@ -85,6 +85,10 @@ extension EnvironmentBuilder {
     private func run(
         _ prepared: PreparedBuild, log path: FilePath, isCancelled: () -> Bool, report: (BuildEvent) -> Void
     ) throws(BuildError) -> Inventory {
+        // Before minutes are spent on what comes before it.
+        for case (let stage, .sandbox(let command)) in prepared.plan.steps.map({ ($0.stage, $0.command) }) {
+            if let obstacle = executor.obstacle(to: command) { throw .host(stage, obstacle) }
+        }
         let file = try create(path)
         defer { _ = file.number }
         var log = BuildLog(file.number, secrets: prepared.secrets)

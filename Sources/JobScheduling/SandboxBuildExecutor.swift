@@ -48,10 +48,8 @@ package struct SandboxBuildExecutor: BuildExecutor {
         var stage = StageSpec(environments: [.init(layers: lowers)])
         stage.persistentRoot = .init(
             directory: upper.removingLastComponent().string, upper: try name(upper), work: try name(work))
-        var policy = BuiltInPolicies.build
+        var policy = policy(of: command)
         policy.limits.wallTime = command.timeLimit
-        if case .none = command.network { policy.network = .none }
-        ceiling?.clip(&policy)
         var reachable: [String] = []
         if case .outbound(let hosts) = command.network { reachable = HostAddresses.resolve(hosts) }
         stage.connect(policy.network, reachable: reachable)
@@ -70,6 +68,19 @@ package struct SandboxBuildExecutor: BuildExecutor {
             identity: identity, stage: stage, sandbox: sandbox, name: JobID.random().description,
             scratch: scratch)
         return try execute("command", request, limit: command.timeLimit + .seconds(30), isCancelled, output)
+    }
+
+    package func obstacle(to command: SandboxCommand) -> String? {
+        guard geteuid() != 0, case .outbound = policy(of: command).network else { return nil }
+        return OutboundNetwork.deviceTrouble()
+    }
+
+    /// What a command of a build may do.
+    private func policy(of command: SandboxCommand) -> SandboxPolicy {
+        var policy = BuiltInPolicies.build
+        if case .none = command.network { policy.network = .none }
+        ceiling?.clip(&policy)
+        return policy
     }
 
     private func name(_ path: FilePath) throws -> String {
@@ -134,9 +145,10 @@ package struct SandboxBuildExecutor: BuildExecutor {
             if stopping == nil, isCancelled() || now > deadline {
                 late = now > deadline
                 stopping = now
-                try process.signal(SIGTERM)
-            } else if let since = stopping, now > since + 5 {
-                try process.signal(SIGKILL)
+                // What unpacks packages has children that would go on without it; a sandbox ends with its supervisor.
+                try Self.end(mode == "namespace" ? -number : number, SIGTERM)
+            } else if let since = stopping, now > since + 2 {
+                try Self.end(-number, SIGKILL)
             }
         }
         let end = try process.wait()?.end
@@ -145,6 +157,17 @@ package struct SandboxBuildExecutor: BuildExecutor {
         case .exited(let status): return CommandOutcome(status: status, verdict: verdict)
         case .signalled(let signal): return CommandOutcome(status: 128 + signal, verdict: verdict)
         case nil: return CommandOutcome(status: 125, verdict: verdict)
+        }
+    }
+}
+
+extension SandboxBuildExecutor {
+    /// Signals a process, or a group by its negative number; one that has ended by itself is no fault.
+    private static func end(_ process: Int32, _ signal: Int32) throws(SyscallError) {
+        do throws(SyscallError) {
+            try Syscall.kill(process, signal)
+        } catch {
+            if error.errno != .noSuchProcess { throw error }
         }
     }
 }

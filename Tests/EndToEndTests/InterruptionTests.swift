@@ -25,6 +25,20 @@ extension EndToEnd {
             }
         }
 
+        @Test("a build that is interrupted while packages are fetched ends at once, with what fetches them")
+        func build() throws {
+            let build = try Cloche.start(["env", "build", "base-kernel-py"])
+            defer { build.signal(SIGKILL) }
+            try #require(eventually(within: 60) { build.errors.contains("apt-get update") })
+            let family = ProcessTable.descendants(of: build.pid)
+            #expect(family.values.contains { $0.contains("mmdebstrap") })
+            build.signal(SIGINT)
+            let result = build.wait(timeout: 4)
+            #expect(result.status == 130 && result.errors.contains("cancelled"), "\(result.status) \(result.errors)")
+            #expect(eventually { family.keys.allSatisfy { kill($0, 0) != 0 } })
+            #expect(try Cloche.run("env", "show", "base-kernel-py").status == 5)
+        }
+
         @Test(
             "whichever process of a run is killed, nothing is left of it and its state is true",
             arguments: Victim.allCases)

@@ -11,6 +11,11 @@ import Testing
 
 /// Stands in for the runtime: records commands, writes what a test wants, and empties directories for real.
 final class FakeExecutor: BuildExecutor {
+    /// What keeps every sandbox from being made.
+    var trouble: String?
+
+    func obstacle(to command: SandboxCommand) -> String? { trouble }
+
     let commands = Mutex<[[String]]>([])
     /// What a sandbox command does with its tree, and how it ends.
     let sandbox: @Sendable (SandboxCommand, ([UInt8]) -> Void) throws -> CommandOutcome
@@ -288,6 +293,20 @@ func unpackBytes(
                 }
                 #expect(!Syscall.exists(path.appending("configuration")))
             }
+        }
+    }
+
+    @Test func `what a host cannot do at the end of a build is told before its beginning`() throws {
+        try withScratch { directory in
+            let executor = FakeExecutor()
+            executor.trouble = "open `/dev/net/tun`: Permission denied"
+            let builder = try Self.builder(directory, executor)
+            let error = try #require(throws: BuildError.self) {
+                try builder.build(base, isCancelled: { false }, report: { _ in })
+            }
+            #expect(error.description.hasSuffix(": open `/dev/net/tun`: Permission denied"))
+            #expect(executor.commands.withLock { $0.filter { $0.first == "mmdebstrap" } }.isEmpty)
+            #expect(try entries(builder.store.directory.appending("staging")).isEmpty)
         }
     }
 
