@@ -17,9 +17,13 @@ struct DiskUsageCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "df", abstract: "Tell what uses the disk: jobs, environments and snapshots.",
         discussion: """
-            OWN is what removing the one thing frees; SHARED is used by others as well. Together with what others share it
-            counts once in the total. `cloche env rm --unused` frees what is left of pulls, of builds that were cut off,
+            OWN is what removing the one thing frees; SHARED is used by others as well. Together with what others share it \
+            counts once in the total. `cloche env rm --unused` frees what is left of pulls, of builds that were cut off, \
             and builds that nobody needs; `cloche snapshot prune` frees snapshots without a job.
+
+            Examples:
+              cloche system df
+              cloche system df --json
             """)
     @OptionGroup var output: OutputOptions
 
@@ -45,7 +49,7 @@ struct DiskUsageCommand: ParsableCommand {
     func run() throws {
         let context = CommandContext()
         let store = try context.openStore()
-        let items = try jobs(store) + environments(store) + snapshots(store) + remains(store)
+        let items = try jobs(store) + environments(store) + snapshots(store) + remains(store) + owners(store)
         let total = try DiskUsage.measure([store.path])
         let location = try Syscall.openLocation(store.path)
         let room = try Syscall.fileSystem(of: location.number)
@@ -68,6 +72,9 @@ struct DiskUsageCommand: ParsableCommand {
         try context.print(table)
         context.say(
             "\(humanBytes(total.allocated)) in all, \(humanBytes(room.freeBytes)) free on the file system of the store")
+        if items.contains(where: { $0.kind == "user" }) {
+            context.say("what a user's store holds: `CLOCHE_OWNER=NAME cloche system df`")
+        }
     }
 
     private func size(_ bytes: Int64) -> Table.Cell { Table.Cell(humanBytes(bytes), exact: String(bytes)) }
@@ -83,7 +90,19 @@ struct DiskUsageCommand: ParsableCommand {
         }
     }
 
+    /// The stores of a shared service's users; what is in one `CLOCHE_OWNER=NAME cloche system df` tells.
+    private func owners(_ store: Store) throws -> [Item] {
+        try StoreOwner.all(in: store.path).map { owner, place in
+            let jobs = try Store.open(place).database.jobs(limit: .max).count
+            return try Item(
+                kind: "user", name: owner.text, identity: String(owner.user), places: [place],
+                note: counted(jobs, "job"))
+        }
+    }
+
     private func environments(_ store: Store) throws -> [Item] {
+        // Those of a service are in its own store.
+        guard store.owner == nil else { return [] }
         let environments = try EnvironmentStore(directory: store.path.appending("environments"))
         var inForce: [String: [String]] = [:]
         for name in try environments.names() {
@@ -142,7 +161,7 @@ struct DiskUsageCommand: ParsableCommand {
         }
         return Documents.object([
             ("jobs", list("job")), ("environments", list("environment")), ("snapshots", list("snapshot")),
-            ("remains", list("remains")),
+            ("remains", list("remains")), ("users", list("user")),
             ("other_bytes", Documents.value(other)), ("total_bytes", Documents.value(total.allocated)),
             ("free_bytes", Documents.value(room.freeBytes)),
         ])

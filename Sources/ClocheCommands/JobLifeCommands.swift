@@ -16,7 +16,13 @@ import TerminalOutput
 struct JobTriggerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "trigger", abstract: "Make the runs of a scheduled job now, and follow them to their end.",
-        discussion: "Its schedule goes on as if nothing had happened.")
+        discussion: """
+            Its schedule goes on as if nothing had happened.
+
+            Examples:
+              cloche job trigger nightly
+              cloche job trigger nightly --detach
+            """)
 
     @Argument(help: "The job.", completion: Completion.jobs) var job: String
     @Option(help: "How many runs are made at once; the service has its own limit.") var maxParallel: Int?
@@ -30,6 +36,7 @@ struct JobTriggerCommand: ParsableCommand {
         let store = try context.openStore()
         let target = try Target(job, in: store)
         guard target.run == nil else { throw ValidationError("a run cannot be triggered: name the job") }
+        try ServedClient.requireUse(ofPolicyOf: target.job.uuid, in: store)
         let numbers = try store.trigger(target.job.uuid, at: CommandContext.now())
         let job = try store.database.job(target.job.uuid)
         context.say("job \(job.name): batch \(job.batches - 1), \(counted(numbers.count, "run"))")
@@ -47,7 +54,13 @@ struct JobCopyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "copy",
         abstract: "Make a draft of the same snapshot, environments, policy, parameters and options.",
-        discussion: "Change it by `cloche job edit`, and start it by `cloche job start`.")
+        discussion: """
+            Change it by `cloche job edit`, and start it by `cloche job start`.
+
+            Examples:
+              cloche job copy sweep --name again
+              cloche job start again
+            """)
 
     @Argument(help: "The job.", completion: Completion.jobs) var job: String
     @Option(help: "Name the draft.") var name: String?
@@ -76,8 +89,8 @@ struct JobEditCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "edit", abstract: "Change a job that there is already.",
         discussion: """
-            Of a draft everything can be changed but its snapshot and environments; of a job with times to come the
-            schedule, the limits and the policy of later batches; of any other that goes on the limits; of one that has
+            Of a draft everything can be changed but its snapshot and environments; of a job with times to come the \
+            schedule, the limits and the policy of later batches; of any other that goes on the limits; of one that has \
             ended its name.
 
             Examples:

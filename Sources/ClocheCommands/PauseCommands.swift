@@ -8,7 +8,11 @@ import TerminalOutput
 
 struct JobPauseCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "pause", abstract: "Start no more runs of a job; those that run go on to their end.")
+        commandName: "pause", abstract: "Start no more runs of a job; those that run go on to their end.",
+        discussion: """
+            Examples:
+              cloche job pause sweep
+            """)
 
     @Argument(help: "The job.", completion: Completion.jobs) var job: String
     @OptionGroup var output: OutputOptions
@@ -34,7 +38,11 @@ struct JobPauseCommand: ParsableCommand {
 
 struct JobResumeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "resume", abstract: "Go on with a paused job, and follow it to its end.")
+        commandName: "resume", abstract: "Go on with a paused job, and follow it to its end.",
+        discussion: """
+            Examples:
+              cloche job resume sweep
+            """)
 
     @Argument(help: "The job.", completion: Completion.jobs) var job: String
     @Option(help: "How many runs are made at once; the service has its own limit.") var maxParallel: Int?
@@ -48,6 +56,7 @@ struct JobResumeCommand: ParsableCommand {
         let store = try context.openStore()
         let target = try Target(job, in: store)
         guard target.run == nil else { throw ValidationError("a run cannot be resumed: name the job") }
+        try ServedClient.requireUse(ofPolicyOf: target.job.uuid, in: store)
         // A pause in which nothing ran uses none of the job's time.
         try store.database.restartClock(of: target.job.uuid)
         try store.resume(target.job.uuid, at: Timestamp(seconds: Syscall.wallClockSeconds()))

@@ -20,7 +20,9 @@ struct PolicyApplyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apply", abstract: "Put a policy document into force, and tell what changes.",
         discussion: """
-            Jobs keep the policy that they were made with; new ones get the new one. What was in force before is kept:
+            Jobs keep the policy that they were made with; new ones get the new one. In a shared service, whoever may not \
+            use it any more can start, resume, trigger, retry and copy no job of it; runs that wait and times of schedules \
+            go on until the job is cancelled. What was in force before is kept:
             `policy log` lists it, `policy rollback` brings it back.
 
             Examples:
@@ -60,7 +62,13 @@ struct PolicyApplyCommand: ParsableCommand {
 struct PolicyRollbackCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rollback", abstract: "Bring back the document of a policy that was in force before.",
-        discussion: "A second rollback takes the first one back.")
+        discussion: """
+            A second rollback takes the first one back.
+
+            Examples:
+              cloche policy rollback lab --dry-run
+              cloche policy rollback lab
+            """)
     @Argument(help: "The policy's name.") var name: String
     @Option(help: "The document with this digest, or the beginning of one: see `policy log`.") var to: String?
     @Flag(name: .customLong("dry-run"), help: "Only tell what would change.") var dryRun = false
@@ -110,7 +118,13 @@ struct PolicyRollbackCommand: ParsableCommand {
 struct PolicyRemoveCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rm", abstract: "Remove a policy; its documents are kept for `policy rollback`.",
-        discussion: "Jobs keep the policy that they were made with. What another policy extends is not removed.")
+        discussion: """
+            Jobs keep the policy that they were made with. What another policy extends is not removed.
+
+            Examples:
+              cloche policy rm lab --dry-run
+              cloche policy rm lab
+            """, aliases: ["remove"])
     @Argument(help: "The policy's name.") var name: String
     @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
     @Flag(name: .customLong("dry-run"), help: "Only tell whom it concerns.") var dryRun = false
@@ -157,8 +171,12 @@ struct PolicyLogCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "log", abstract: "List the changes of policies: who, when, and to which document.",
         discussion: """
-            The log is only ever appended to, and each line carries the digest of the one before it: a line that was
+            The log is only ever appended to, and each line carries the digest of the one before it: a line that was \
             changed or taken out is told, with exit code 1.
+
+            Examples:
+              cloche policy log
+              cloche policy log lab
             """)
     @Argument(help: "Only this policy.") var name: String?
     @OptionGroup var place: PolicyPlaceOptions

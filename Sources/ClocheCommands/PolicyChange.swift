@@ -13,6 +13,8 @@ struct PolicyChange {
     /// A job that names a policy that changes.
     struct Job: Encodable {
         var name: String, state: String, policy: String
+        /// The user of a service whose job it is; nil where it is the store's own.
+        var owner: String?
     }
 
     let name: String
@@ -61,9 +63,15 @@ struct PolicyChange {
         let names = Set([name] + dependents)
         // The database of a store that has none yet is not made for this.
         guard Syscall.exists(try CommandContext.storePath().appending("cloche.db")) else { return }
-        jobs = try CommandContext().openStore().database.jobs(limit: 100_000)
-            .filter { names.contains($0.policyName) }
-            .map { Job(name: $0.name.description, state: $0.state.rawValue, policy: $0.policyName) }
+        let own = try CommandContext().openStore()
+        let stores = try [own] + (own.owner == nil ? StoreOwner.all(in: own.path).map { try Store.open($0.store) } : [])
+        jobs = try stores.flatMap { store in
+            try store.database.jobs(limit: 100_000).filter { names.contains($0.policyName) }.map { job in
+                Job(
+                    name: job.name.description, state: job.state.rawValue, policy: job.policyName,
+                    owner: store.owner?.text)
+            }
+        }
     }
 
     /// Makes the change.
@@ -91,8 +99,15 @@ struct PolicyChange {
         try PolicyDiffCommand.print(differences, context)
         if !dependents.isEmpty { try context.print("policies that extend it: \(dependents.joined(separator: ", "))") }
         for job in jobs {
+            let whose = job.owner.map { " of \(printable($0))" } ?? ""
             try context.print(
-                "job \(printable(job.name)) (\(job.state)) names `\(printable(job.policy))`, and keeps what it pinned")
+                "job \(printable(job.name))\(whose) (\(job.state)) names `\(printable(job.policy))`, and keeps what it "
+                    + "pinned")
+        }
+        if jobs.contains(where: { $0.owner != nil && JobState(rawValue: $0.state)?.isFinal == false }) {
+            context.say(
+                "who may not use a policy any more starts nothing by it; what waits or is scheduled already goes on until "
+                    + "`CLOCHE_OWNER=NAME cloche cancel JOB`")
         }
     }
 

@@ -11,16 +11,16 @@ struct RetryCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "retry", abstract: "Make runs that failed once more, from the step that failed.",
         discussion: """
-            A run keeps its parameters and pinned snapshots. Steps that finished are kept, with their results and logs, and
-            the others run, on what the kept ones had left in the project: nothing of a step that failed is among it. A
-            step that finished while others ran, and that were never all at rest after it, runs again. `cloche show JOB/7`
-            tells for each step why it ran or was kept. What steps wrote to /data is shared and stays as it is.
-            Earlier attempts keep their logs, files and verdicts (`cloche logs JOB/7 --attempt 1`). Runs that --retries
+            A run keeps its parameters and pinned snapshots. Steps that finished are kept, with their results and logs, and \
+            the others run, on what the kept ones had left in the project: nothing of a step that failed is among it. A \
+            step that finished while others ran, and that were never all at rest after it, runs again. `cloche show JOB/7` \
+            tells for each step why it ran or was kept. What steps wrote to /data is shared and stays as it is. \
+            Earlier attempts keep their logs, files and verdicts (`cloche logs JOB/7 --attempt 1`). Runs that --retries \
             makes again by itself, and those that go on after an interruption, keep finished steps in the same way.
 
             Examples:
               cloche retry sweep/7
-              cloche retry sweep/7 --from-start   every step again, with the files of the snapshot
+              cloche retry sweep/7 --from-start   every step, on the snapshot
               cloche retry sweep                  all runs of it that failed
               cloche retry sweep --all            and those that were cancelled or skipped
             """)
@@ -49,11 +49,13 @@ struct RetryCommand: ParsableCommand {
         if all, fromFailed, target.run != nil {
             throw ValidationError("of a run, --all runs every step; choose it or --from-failed")
         }
+        try ServedClient.requireUse(ofPolicyOf: target.job.uuid, in: store)
         try store.secrets.require(try store.document(target.job.uuid).secrets)
         let runs = try target.run.map { [$0] } ?? failed(target.job, in: store)
         if fromFailed { for run in runs { try demandResults(of: run, target.job, in: store) } }
         let numbers = RunNumbers(runs.map(\.address.number))
         try store.change(target.job.uuid) { document in
+            try store.quota?.check(adding: runs.count, to: store)
             try retry(runs, numbers, of: target, in: store)
             try note(numbers, of: target.job, in: store, &document)
         }

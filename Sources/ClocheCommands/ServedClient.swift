@@ -1,6 +1,7 @@
 import ArgumentParser
 import Isolation
 import JobScheduling
+import Jobs
 import LinuxSystem
 import Pipelines
 import PlainText
@@ -101,6 +102,18 @@ extension ServedClient {
         throw CommandFailure(
             .policyDenied, "use the policy `\(printable(policy.policy.name))`: \(reason)",
             hint: "`cloche policy ls` lists those that you may use; whoever runs the service sets `users` in others")
+    }
+
+    /// Refuses new runs of a job by a policy that was for its owner when the job was made, and is not any more.
+    ///
+    /// A policy that has been removed since is kept, as by all jobs.
+    static func requireUse(ofPolicyOf job: JobID, in store: Store) throws {
+        guard let client = current else { return }
+        do {
+            try client.requireUse(of: CommandContext.policies().resolve(store.document(job).policy.name))
+        } catch PolicyError.notFound {
+            return
+        }
     }
 
     /// Whether the client may use a policy; what opens something of the host itself is for those alone whom it names.

@@ -114,6 +114,19 @@ extension EndToEnd {
             #expect(try alice.run(["job", "copy", own.name]).status == 0)
             try Data("users: [\(bob.name)]\n".utf8).write(to: URL(filePath: own.path))
             #expect(try alice.run(["job", "copy", own.name]).status == 6)
+            for words in [["job", "start"], ["job", "resume"], ["job", "trigger"], ["retry"]] {
+                let refused = try alice.run(words + [own.name])
+                #expect(refused.status == 6 && refused.errors.contains("it is for \(bob.name)"), "\(words): \(refused)")
+            }
+            #expect(try alice.run(["show", own.name, "--json"]).value("job", "state") as? String == "draft")
+            // The administrator is told whom a change concerns, and by whose name to look at it.
+            let copied = URL(filePath: project.path + "/\(own.name).yaml")
+            try Data("users: [\(bob.name)]\nlimits: {pids: 500}\n".utf8).write(to: copied)
+            let applied = try Cloche.run("policy", "apply", copied.path, "--dry-run")
+            #expect(applied.status == 0, "\(applied.errors)")
+            #expect(applied.output.contains("job \(own.name) of \(alice.name) (draft)"), "\(applied.output)")
+            #expect(applied.errors.contains("CLOCHE_OWNER=NAME cloche cancel JOB"), "\(applied.errors)")
+            try FileManager.default.removeItem(at: copied)
             try Data("users: [\(alice.name)]\n".utf8).write(to: URL(filePath: own.path))
             let shown = try Cloche.run("policy", "show", inherited.name, "--origin").output
             #expect(shown.contains("users") && shown.contains(alice.name), "\(shown)")
@@ -135,6 +148,58 @@ extension EndToEnd {
             let left = try alice.run(["show", "long", "--json"]).value("job", "counts", "pending") as? Int
             #expect(try #require(left) > 0, "\(service.log)")
             #expect(try alice.run(["cancel", "long"]).status == 0)
+
+            // Runs that are to be made once more wait as well.
+            let failing = try Self.project("exit(3)", grid: Array(1...5))
+            #expect(
+                try alice.run(["job", "create", "main.orchest", "--name", "failing"], in: failing.path).status == 1)
+            let again = try alice.run(["job", "create", "main.orchest", "--name", "filler", "--detach"], in: slow.path)
+            #expect(again.status == 0, "\(again.errors)")
+            #expect(try alice.run(["job", "pause", "filler"]).status == 0)
+            let retried = try alice.run(["retry", "failing"])
+            #expect(retried.status == 6 && retried.errors.contains("--max-pending"), "\(retried)")
+            #expect(
+                try alice.run(["show", "failing", "--json"]).value("job", "counts", "failed") as? Int == 5)
+            #expect(try alice.run(["cancel", "filler"]).status == 0)
+        }
+
+        @Test("what users keep is counted for each, and the database of each can be made anew")
+        func upkeep() throws {
+            let service = try SharedTestService()
+            let (alice, bob) = (try service.user(), try service.user())
+            let project = try Self.project("open('big', 'wb').write(b'1' * 3000000)")
+            for (user, count) in [(alice, 1), (bob, 2)] {
+                for number in 0..<count {
+                    let run = try user.run(["run", "main.orchest", "--name", "kept-\(number)"], in: project.path)
+                    #expect(run.status == 0, "\(run.errors)")
+                }
+            }
+            let used = try Cloche.run("system", "df", "--json").value("users") as? [[String: Any]] ?? []
+            func bytes(_ user: SharedTestService.Client) throws -> Int {
+                let own = try #require(used.first { $0["identity"] as? String == String(user.id) })
+                #expect(own["name"] as? String == user.name)
+                return try #require(own["own_bytes"] as? Int)
+            }
+            #expect(try bytes(alice) > 3_000_000 && bytes(bob) > 6_000_000 && bytes(alice) < bytes(bob))
+
+            #expect(try Cloche.run("system", "stop", "--drain").status == 0)
+            let plain = try Cloche.run("system", "reindex")
+            #expect(plain.status == 0 && plain.errors.contains("were not looked at: --users"), "\(plain.errors)")
+            let home = try Cloche.home.get()
+            let database = "\(home)/owners/\(bob.id)/cloche.db"
+            for ending in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: database + ending) }
+            let rebuilt = try Cloche.run("system", "reindex", "--users", "--json")
+            let users = try rebuilt.value("users") as? [[String: Any]] ?? []
+            #expect(users.first { $0["user"] as? String == bob.name }?["jobs"] as? Int == 2, "\(rebuilt)")
+            #expect(users.first { $0["user"] as? String == alice.name }?["runs"] as? Int == 1, "\(rebuilt)")
+            let shown = try Cloche.start(
+                ["show", "kept-1/0", "--json"], environment: ["CLOCHE_OWNER": bob.name]
+            ).wait(timeout: 30)
+            #expect(try shown.value("run", "state") as? String == "succeeded", "\(shown)")
+            for name in try FileManager.default.contentsOfDirectory(atPath: home)
+            where name.hasPrefix("cloche.db.before-reindex-") {
+                try FileManager.default.removeItem(atPath: home + "/" + name)
+            }
         }
 
         @Test("what one user builds is no other's, and each builds one environment at a time", .timeLimit(.minutes(6)))
