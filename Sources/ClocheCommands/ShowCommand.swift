@@ -14,6 +14,13 @@ import TerminalOutput
 struct ShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show a job, a run or a step: what it is, how it went, and why.",
+        discussion: """
+            Examples:
+              cloche show sweep            its runs, and why some failed
+              cloche show sweep/7          steps, limits, what was refused
+              cloche show sweep/7/train    one step, and the end of its log
+              cloche show @last
+            """,
         aliases: ["inspect"])
 
     @Argument(help: "JOB, JOB/7 or JOB/7/train.", completion: Completion.references) var reference: String
@@ -93,12 +100,13 @@ struct ShowCommand: ParsableCommand {
         let metrics = RunTable.metrics(store, run)
         let origins = store.runDirectory(run.address).latestAttempt()?.origins() ?? [:]
         let network = store.runDirectory(run.address).latestAttempt().map { NetworkTable($0) }
+        let isRecorded = try store.document(job.uuid).options.isRecorded == true
         if output.json {
             return try context.print(
                 Documents.object([
                     ("run", Documents.run(run, job, metrics: metrics)),
                     ("steps", .array(steps.map { Documents.step($0, origins[$0.uuid]) })),
-                    ("network", network?.document ?? .array([])),
+                    ("network", network?.document ?? .array([])), ("recorded", .bool(isRecorded)),
                 ]))
         }
         let styling = context.streams.output.styling
@@ -118,6 +126,14 @@ struct ShowCommand: ParsableCommand {
         for step in steps {
             guard case .text(let problem)? = step.verdict?.detail["metrics"] else { continue }
             facts.append(("no metrics", "of step `\(printable(step.title))`: \(printable(problem))"))
+        }
+        if isRecorded {
+            facts.append(
+                (
+                    "recorded",
+                    "what its steps did; `cloche policy learn \(printable(job.policyName)) --from "
+                        + "\(printable(job.name.description))/\(run.address.number)` makes a policy of it"
+                ))
         }
         // A run that has not started has no specification; its job has told of the policy.
         for clip in (try? store.runDirectory(run.address).spec())?.policy.clipped ?? [] {

@@ -224,6 +224,12 @@ extension EndToEnd {
             defer { _ = try? Cloche.run("rm", other, "--yes") }
             let again = try project.cloche("run", "main.orchest", "--policy", policy.name, "--name", other)
             #expect(again.status == 0, "\(again.errors)\n\(text)")
+            // Both tell of themselves which they are.
+            let shown = try Cloche.run("show", "\(project.name)/0").output
+            #expect(shown.contains("cloche policy learn default --from \(project.name)/0"), "\(shown)")
+            #expect(try Cloche.run("show", "\(project.name)/0", "--json").value("recorded") as? Bool == true)
+            #expect(try !Cloche.run("show", "\(other)/0").output.contains("policy learn"))
+            #expect(try Cloche.run("show", "\(other)/0", "--json").value("recorded") as? Bool == false)
             let plain = try Cloche.run("policy", "learn", policy.name, "--from", "\(other)/0")
             #expect(plain.status == 5 && plain.errors.contains("--record"), "\(plain.errors)")
         }
