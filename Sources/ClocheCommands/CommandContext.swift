@@ -4,6 +4,7 @@ import JobScheduling
 import JobStorage
 import Jobs
 import LinuxSystem
+import Pipelines
 import PlainText
 import Policies
 import PreparedCommands
@@ -47,7 +48,13 @@ struct CommandContext {
     func openStore() throws -> Store {
         var store = try Store.open(try Self.storePath())
         store.quota = ServedClient.current?.quota
-        for warning in try Recovery.reconcile(store) { say("warning: \(printable(warning))") }
+        do {
+            for warning in try Recovery.reconcile(store) { say("warning: \(printable(warning))") }
+        } catch {
+            // What there is can be looked at, and removed, on a full disk too.
+            guard let failure = Failures.failure(error), failure.code == .quotaExceeded else { throw error }
+            say("warning: what became of runs cannot be written down: \(printable("\(error)")); make room on the disk")
+        }
         return store
     }
 
@@ -99,6 +106,15 @@ struct CommandContext {
 
     /// Tells something that is not data.
     func say(_ text: String) { try? streams.error.write(text + "\n") }
+
+    /// Tells what does not keep a document from being used, and once what to do about several of a kind.
+    func say(_ warnings: [Diagnostic]) {
+        for (index, warning) in warnings.enumerated() {
+            say("warning: \(warning)")
+            let next = index + 1 < warnings.count ? warnings[index + 1].hint : nil
+            if let hint = warning.hint, hint != next { say("hint: \(hint)") }
+        }
+    }
 
     /// Prints a table.
     func print(_ table: Table) throws { try write(table.rendered(for: streams.output), to: streams.output) }
@@ -164,9 +180,12 @@ struct Target {
                 .ambiguous, "find the step `\(name)`: that means \(found.count) steps",
                 hint: "use the uuid of one of them: \(found.map(\.uuid).joined(separator: ", "))")
         }
+        let meant = EditDistance.nearest(to: name, in: steps.map(\.title) + files.values)
         throw CommandFailure(
-            .notFound, "find the step `\(name)`: the run has no such step",
-            hint: steps.isEmpty
-                ? "the run has not started" : "its steps are " + steps.map(\.title).joined(separator: ", "))
+            .notFound, "find the step `\(printable(name))`: the run has no such step",
+            hint: meant.map { "did you mean `\(printable($0))`?" }
+                ?? (steps.isEmpty
+                    ? "the run has not started"
+                    : "its steps are " + steps.map { printable($0.title) }.joined(separator: ", ")))
     }
 }

@@ -30,6 +30,12 @@ package enum CommandLineMain {
                 try request.run()
             } else if let topic = HelpTopic(arguments: CommandLine.arguments) {
                 try CommandContext().print(topic.text)
+            } else if let word = unknownTopic() {
+                throw CommandFailure(
+                    .usage, "there is no command or topic `\(printable(word))` to help with",
+                    hint: didYouMean(word, among: HelpTopic.allCases.map(\.rawValue) + commandNames)
+                        ?? "`cloche help` lists the commands; topics are "
+                        + HelpTopic.allCases.map(\.rawValue).joined(separator: ", "))
             } else {
                 var command = try ClocheCommand.parseAsRoot()
                 try command.run()
@@ -60,6 +66,25 @@ package enum CommandLineMain {
         return CommandFailure(
             .usage, message.prefix(1).lowercased() + message.dropFirst(),
             hint: usage.map { "usage: \($0.dropFirst("Usage: ".count))" })
+    }
+
+    private static let commandNames = ClocheCommand.configuration.subcommands.compactMap {
+        $0.configuration.commandName
+    }
+
+    /// The word behind `help` that is neither a command nor a topic; the parser would show the help of everything.
+    private static func unknownTopic() -> String? {
+        guard CommandLine.arguments.count > 2, CommandLine.arguments[1] == "help" else { return nil }
+        var commands = ClocheCommand.configuration.subcommands
+        for word in CommandLine.arguments.dropFirst(2) {
+            if word.hasPrefix("-") { return nil }
+            let next = commands.first {
+                $0.configuration.commandName == word || $0.configuration.aliases.contains(word)
+            }
+            guard let next else { return word }
+            commands = next.configuration.subcommands
+        }
+        return nil
     }
 
     /// The first word that names no command, the commands before it, and those that there are.
@@ -102,15 +127,15 @@ struct ClocheCommand: ParsableCommand {
         discussion: """
             Examples:
               cloche run main.orchest                     one run, followed to its end
-              cloche job create main.orchest --name grid  every combination of main.parameters.json
+              cloche job create main.orchest --name grid  all of main.parameters.json
               cloche ls grid                              its runs
-              cloche diff grid/3                          what a run changed in its project
+              cloche diff grid/3                          what a run changed
               cloche logs grid/3 --step train             what a step printed
               cloche exec -- python3 -c 'print(1)'        any command in a sandbox
-              cloche serve                                drives jobs in the background, for `--detach`
+              cloche serve                                drives jobs for `--detach`
 
             References: JOB (a name, the beginning of an id, or @last), JOB/7 (a run), JOB/7/train (a step).
-            The store is $CLOCHE_HOME; by default /var/lib/cloche for root, ~/.local/share/cloche for others.
+            The store is $CLOCHE_HOME; by default /var/lib/cloche for root, ~/.local/share/cloche for others. \
             CLOCHE_SERVICE=/run/cloche.sock uses the service that listens there (`cloche serve --share`) in its place.
             More: cloche help exit-codes, help formats, help environment; help man (a manual page for `man -l -`).
             """,

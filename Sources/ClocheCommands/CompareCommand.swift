@@ -13,8 +13,8 @@ struct CompareCommand: ParsableCommand {
         abstract: "Compare the runs of a job, or of several: the parameters that differ, and what the runs measured.",
         discussion: """
             Metrics are what steps logged by `orchest.log_metric(name, value)`. The best value of each is marked with `*`:
-            the greatest, or the smallest where the name says that it is a loss, an error or a cost (loss, error, rmse, mae,
-            mse, time, seconds, bytes, …); --lower and --higher say so for others. Runs are sorted by the first metric, the
+            the greatest, or the smallest where the name says that it is a loss, an error or a cost (loss, error, rmse, mae, \
+            mse, time, seconds, bytes, …); --lower and --higher say so for others. Runs are sorted by the first metric, the \
             best first, unless --sort says otherwise.
 
             Examples:
@@ -61,10 +61,13 @@ struct CompareCommand: ParsableCommand {
         guard count > 0 else { return context.say("no run is meant by that") }
         try context.print(comparison.table(better, most))
         let marked = comparison.metrics.map { "\(printable($0)) \(better.isLower($0) ? "smallest" : "greatest")" }
-        context.say(
-            marked.isEmpty
-                ? "no run has logged a metric; steps do so by `orchest.log_metric(name, value)`"
-                : "* is the best: \(marked.joined(separator: ", "))")
+        if marked.isEmpty {
+            context.say("no run has logged a metric; steps do so by `orchest.log_metric(name, value)`")
+        } else {
+            // Into a pipe no value is marked.
+            let best = context.streams.output.isTerminal ? "* is the best" : "best is"
+            context.say("\(best): \(marked.joined(separator: ", "))")
+        }
         if most > 0, most < count { context.say("\(most) of \(counted(count, "run")); --limit 0 shows all") }
     }
 }

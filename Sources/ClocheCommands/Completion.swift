@@ -18,7 +18,8 @@ struct CompletionCommand: ParsableCommand {
         abstract: "Print a script by which a shell completes commands, jobs, runs and names.",
         discussion: """
             Examples:
-              cloche completion bash > /etc/bash_completion.d/cloche          (or source <(cloche completion bash))
+              cloche completion bash > /etc/bash_completion.d/cloche
+              source <(cloche completion bash)                 in this shell alone
               cloche completion zsh > "${fpath[1]}/_cloche"
               cloche completion fish > ~/.config/fish/completions/cloche.fish
             """)
@@ -49,7 +50,14 @@ enum Completion {
         (try? CommandContext.policies().names) ?? []
     }
     /// Environments that have been built.
-    static let environments = CompletionKind.custom { _, _, _ in names(in: "environments/names") }
+    static let environments = CompletionKind.custom { _, _, _ in builtEnvironments }
+    /// Names of secrets.
+    static let secrets = CompletionKind.custom { _, _, _ in names(in: "secrets") }
+    /// Names of notifiers.
+    static let notifiers = CompletionKind.custom { _, _, _ in documents(in: "notifications") }
+    /// States of jobs and runs.
+    static let states = CompletionKind.list(
+        JobState.allCases.map(\.rawValue) + [RunState.skipped.rawValue])
     /// Snapshots, by the beginnings of their identities.
     static let snapshots = CompletionKind.custom { _, _, _ in
         names(in: "snapshots").filter { $0.utf8.count == 64 }.map { String($0.prefix(16)) }
@@ -83,6 +91,14 @@ enum Completion {
             let steps = try? database.steps(of: run.address)
         else { return [] }
         return steps.map { "\(parts[0])/\(parts[1])/\($0.title)" }.filter { $0.hasPrefix(word) && isPlain($0) }
+    }
+
+    /// Names of environments that have a build in force.
+    static var builtEnvironments: [String] { documents(in: "environments/names") }
+
+    /// Names of the documents in a directory of the store.
+    private static func documents(in directory: String) -> [String] {
+        names(in: directory).filter { $0.hasSuffix(".json") }.map { String($0.dropLast(5)) }
     }
 
     private static func names(in directory: String) -> [String] {

@@ -58,7 +58,7 @@ struct SnapshotDiffCommand: ParsableCommand {
             `-` is only in the first, `+` only in the second, `~` is in both, but not alike.
 
             Examples:
-              cloche snapshot diff grid                what changed in the project since the job was made
+              cloche snapshot diff grid                what changed since the job was made
               cloche snapshot diff 3f2a 91bc
               cloche snapshot diff grid ./project
             """)
@@ -90,7 +90,7 @@ struct DiffCommand: ParsableCommand {
         commandName: "diff", abstract: "Tell what a run changed in its project.",
         discussion: """
             Examples:
-              cloche diff grid/7              against the snapshot that the job is pinned to
+              cloche diff grid/7              against the snapshot of the job
               cloche diff grid/7 grid/8       what differs between two results
               cloche diff grid/7 --project    against the project as it is now
             """)

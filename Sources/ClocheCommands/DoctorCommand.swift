@@ -9,8 +9,12 @@ struct DoctorCommand: ParsableCommand {
         commandName: "doctor",
         abstract: "Try what sandboxes need on this host, and say what to do where it is missing.",
         discussion: """
-            With --prove it starts a sandbox and tries to get out of it, by everything that is known to have worked
+            With --prove it starts a sandbox and tries to get out of it, by everything that is known to have worked \
             somewhere; a way that is open is a failure.
+
+            Examples:
+              cloche system doctor
+              cloche system doctor --prove
             """)
     @Flag(help: "Try to get out of a sandbox.") var prove = false
     @Option(help: "With --prove: the policy of that sandbox.") var policy = "default"

@@ -18,7 +18,7 @@ struct CancelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cancel", abstract: "End a job, one run of it, or some of its runs.",
         discussion: """
-            With --state or --where, those runs of the job are ended that match and have not ended, all in one step; the job
+            With --state or --where, those runs of the job are ended that match and have not ended, all in one step; the job \
             goes on with the others.
 
             Examples:
@@ -103,7 +103,12 @@ struct CancelCommand: ParsableCommand {
 
 struct RemoveCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rm", abstract: "Remove a job or a run for good, with its files and logs.", aliases: ["remove"])
+        commandName: "rm", abstract: "Remove a job or a run for good, with its files and logs.",
+        discussion: """
+            Examples:
+              cloche rm sweep/7
+              cloche rm sweep --yes
+            """, aliases: ["remove"])
 
     @Argument(help: "JOB or JOB/7.", completion: Completion.references) var reference: String
     @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false

@@ -60,7 +60,7 @@ extension EnvironmentProvider {
         guard let record = EnvironmentName(what).flatMap({ try? current($0) }), let image = record.image else {
             return CommandFailure(
                 .notFound, "build `\(name)`: it is no base, and no project with environments",
-                hint: "bases are " + baseNames.joined(separator: ", "))
+                hint: didYouMean(what, among: baseNames) ?? "bases are " + baseNames.joined(separator: ", "))
         }
         let again = "`cloche env import \(name) \(printable(image.source, limit: 4096))` imports it again"
         return CommandFailure(

@@ -19,7 +19,12 @@ struct EnvironmentCommand: ParsableCommand {
 }
 
 struct EnvironmentListCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "ls", abstract: "List bases and built environments.")
+    static let configuration = CommandConfiguration(
+        commandName: "ls", abstract: "List bases and built environments.",
+        discussion: """
+            Examples:
+              cloche env ls
+            """, aliases: ["list"])
     @OptionGroup var output: OutputOptions
 
     func run() throws {
@@ -56,7 +61,7 @@ struct EnvironmentBuildCommand: ParsableCommand {
         discussion: """
             Examples:
               cloche env build python
-              cloche env build .             every environment of the project in this directory
+              cloche env build .             every environment of this project
             """)
     @Argument(help: "The name of a base, or a project's directory.") var what: String
     @Flag(help: "Build even where nothing has changed.") var refresh = false
@@ -104,7 +109,13 @@ struct EnvironmentBuildCommand: ParsableCommand {
 }
 
 struct EnvironmentShowCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show a built environment.")
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show a built environment.",
+        discussion: """
+            Examples:
+              cloche env show python
+              cloche env show python --log
+            """)
     @Argument(help: "Its name, or the identity of a build.", completion: Completion.environments) var name: String
     @Flag(help: "Print the log of the build instead.") var log = false
     @OptionGroup var output: OutputOptions

@@ -10,19 +10,20 @@ struct EnvironmentImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Make an environment of an image or a directory.",
         discussion: """
-            SOURCE is a directory, a tar archive (plain, gzip, xz, zstd, bzip2), an OCI image layout as a directory or an
-            archive, what `docker save` writes, or an image in a registry: docker://HOST[:PORT]/REPOSITORY with :TAG or
-            @sha256:DIGEST, on Docker Hub without a host. Jobs and projects use it by its name, as `base_image` and with
+            SOURCE is a directory, a tar archive (plain, gzip, xz, zstd, bzip2), an OCI image layout as a directory or an \
+            archive, what `docker save` writes, or an image in a registry: docker://HOST[:PORT]/REPOSITORY with :TAG or \
+            @sha256:DIGEST, on Docker Hub without a host. Jobs and projects use it by its name, as `base_image` and with \
             `cloche exec --environment NAME`.
 
-            Registries are asked as the image's reader: with the names and passwords that `docker login` or `skopeo login`
-            have written, over HTTPS, and over HTTP only on this machine or with --insecure. What is pulled again and has
+            Registries are asked as the image's reader: with the names and passwords that `docker login` or `skopeo login` \
+            have written, over HTTPS, and over HTTP only on this machine or with --insecure. What is pulled again and has \
             not changed is not fetched again; a pull that was cut off goes on where it ended.
 
             Examples:
               cloche env import python-3.13 docker://python:3.13-slim
               cloche env import ubuntu rootfs.tar.xz
-              docker save mine:latest -o mine.tar && cloche env import mine mine.tar --replaces mine
+              docker save mine:latest -o mine.tar
+              cloche env import mine mine.tar --replaces mine
             """)
     @Argument(help: "The name of the environment.") var name: String
     @Argument(help: "What is imported.") var source: String

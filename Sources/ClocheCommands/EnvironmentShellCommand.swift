@@ -9,14 +9,14 @@ struct EnvironmentShellCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "shell", abstract: "Open a shell in a throw-away copy of an environment.",
         discussion: """
-            Everything that is changed goes with the shell, but for /data. Without a terminal the shell reads its commands
+            Everything that is changed goes with the shell, but for /data. Without a terminal the shell reads its commands \
             from standard input.
 
             Examples:
               cloche env shell python
               cloche env shell base-kernel-py --project . --policy online
             """)
-    @Argument(help: "The environment's name.") var name: String
+    @Argument(help: "The environment's name.", completion: Completion.environments) var name: String
     @Option(help: "What the sandbox may do: the name of a policy.") var policy = "default"
     @Option(help: "A directory that is shown, with throw-away changes, at /project-dir.") var project: String?
 
@@ -26,7 +26,7 @@ struct EnvironmentShellCommand: ParsableCommand {
         guard let environment = try store.environment(name) else {
             throw CommandFailure(
                 .notFound, "open a shell in `\(printable(name))`: it has not been built",
-                hint: "`cloche env ls` lists what there is")
+                hint: MeantNames.environment(name))
         }
         guard let shell = environment.shell else {
             throw CommandFailure(

@@ -9,7 +9,7 @@ struct EnvironmentVerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Read builds again, and find every bit that is not as it was.",
         discussion: """
-            Without an argument all builds are read. One that is damaged is used no more: what runs in it does not start
+            Without an argument all builds are read. One that is damaged is used no more: what runs in it does not start \
             until it is sound again, and `cloche env build` makes a new one. The exit code is 1 when something is damaged.
 
             Examples:

@@ -4,6 +4,7 @@ import JobStorage
 import Jobs
 import LinuxSystem
 import Pipelines
+import PlainText
 import Policies
 import PreparedCommands
 import SandboxLaunch
@@ -22,8 +23,7 @@ enum Failures {
         case let error as DocumentError: CommandFailure(.invalidConfiguration, "\(error)", hint: error.hint)
         case let error as ParameterError: CommandFailure(.invalidParameters, error.message, hint: error.hint)
         case let error as JobStorageError: storage(error)
-        case let error as JobScheduling.StoreError:
-            CommandFailure(.invalidConfiguration, error.message, hint: error.hint)
+        case let error as JobScheduling.StoreError: store(error)
         case let error as ServiceError: service(error)
         case let error as ClientFault:
             CommandFailure(.failed, "use the service: it sent \(error)", hint: "use the version that the service has")
@@ -76,9 +76,20 @@ enum Failures {
     private static func environments(_ error: Environments.StoreError) -> CommandFailure {
         if case .unknownBuild(let name) = error {
             return CommandFailure(
-                .notFound, "find the environment `\(name)`: it has not been built", hint: "`cloche env ls` lists them")
+                .notFound, "find the environment `\(printable(name))`: it has not been built",
+                hint: MeantNames.environment(name))
         }
         return CommandFailure(.invalidConfiguration, "\(error)", hint: error.hint)
+    }
+
+    private static func store(_ error: JobScheduling.StoreError) -> CommandFailure {
+        let code: FailureCode =
+            switch error.kind {
+            case .configuration: .invalidConfiguration
+            case .missing: .notFound
+            case .noRoom: .quotaExceeded
+            }
+        return CommandFailure(code, error.message, hint: error.hint)
     }
 
     private static func service(_ error: ServiceError) -> CommandFailure {
@@ -101,6 +112,7 @@ enum Failures {
             case .nameTaken, .identityTaken: .alreadyExists
             case .refused, .notEnded, .staleAttempt: .wrongState
             case .busy: .busy
+            case .full: .quotaExceeded
             default: .invalidConfiguration
             }
         return CommandFailure(code, "\(error)", hint: error.hint)
@@ -119,12 +131,13 @@ enum Failures {
         guard case .system(let cause) = error.reason, code == .notFound else {
             return CommandFailure(code, "\(error)", hint: error.hint)
         }
-        return CommandFailure(code, "\(cause)", hint: "check the name")
+        return CommandFailure(code, "\(cause)", hint: cause.object.map(MeantNames.file) ?? "check the name")
     }
 
     private static func build(_ error: BuildError) -> CommandFailure {
         if case .cancelled = error { return CommandFailure(.cancelled, "\(error)", exitCode: 130) }
         if case .image(let error) = error { return image(error) }
+        if case .host = error { return CommandFailure(.hostUnsupported, "\(error)", hint: error.hint) }
         return CommandFailure(.failed, "\(error)", hint: error.hint)
     }
 
@@ -145,7 +158,8 @@ enum Failures {
 
     private static func system(_ error: SyscallError) -> CommandFailure {
         switch error.errno {
-        case .noSuchFileOrDirectory: CommandFailure(.notFound, "\(error)", hint: "check the name")
+        case .noSuchFileOrDirectory:
+            CommandFailure(.notFound, "\(error)", hint: error.object.map(MeantNames.file) ?? "check the name")
         case .noSpace: CommandFailure(.quotaExceeded, "\(error)", hint: "make room on the disk")
         case .fileTooLarge:
             CommandFailure(.invalidData, "\(error)", hint: "the file is larger than anything that is read here")

@@ -32,7 +32,7 @@ struct JobMaking {
     func make(_ request: JobRequest) throws -> JobRecord {
         try store.secrets.require(request.secrets)
         let plan = try JobCreation.plan(request)
-        for warning in plan.warnings { context.say("warning: \(warning)") }
+        context.say(plan.warnings)
         context.sayClips(of: request.policy)
         try DeviceChecks.check(request.policy, for: store.identity, context)
         let (snapshot, lease) = try capture(plan.project)

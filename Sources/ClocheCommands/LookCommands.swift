@@ -18,11 +18,11 @@ struct ListCommand: ParsableCommand {
             Examples:
               cloche ls --state running,paused
               cloche ls sweep --state failed
-              cloche ls sweep --where 'lr>0.1' --where model=forest --sort -accuracy --limit 10
+              cloche ls sweep --where 'lr>0.1' --sort -accuracy --limit 10
               cloche ls sweep --where '"Principal components.components">=8' --sort time
 
-            Names are those of parameters (of a step: STEP.NAME), of metrics, and run, state, time (seconds), cause,
-            attempt. Numbers are compared as numbers, texts as texts; a run without the value is left out. Where a
+            Names are those of parameters (of a step: STEP.NAME), of metrics, and run, state, time (seconds), cause, \
+            attempt. Numbers are compared as numbers, texts as texts; a run without the value is left out. Where a \
             parameter has a metric's name, metric:NAME is the metric.
             """, aliases: ["list"])
 

@@ -18,13 +18,13 @@ struct NotifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "notify", abstract: "Tell servers and programs when runs and jobs end.",
         discussion: """
-            Notifiers belong to the store's owner: no project can add one, and a webhook's address is never shown again. What
-            is to be told is kept until it is delivered: a service or a command that is killed loses none, and may deliver one
-            twice, with the same id. It never delays a run, nor changes its verdict. What was answered is in `notify log`;
+            Notifiers belong to the store's owner: no project can add one, and a webhook's address is never shown again. What \
+            is to be told is kept until it is delivered: a service or a command that is killed loses none, and may deliver one \
+            twice, with the same id. It never delays a run, nor changes its verdict. What was answered is in `notify log`; \
             what is sent, and how it is signed, in `cloche help formats`.
 
             Examples:
-              cloche notify add ops --url https://hooks.example.org/cloche --secret HOOK_KEY --on run.failed,job.finished
+              cloche notify add ops --url https://hooks.example.org/x --secret HOOK_KEY
               pass show chat-url | cloche notify add chat --url - --job 'nightly*'
               cloche notify add pager --command /usr/local/bin/page-me --on job.failed
               cloche notify test ops
@@ -39,12 +39,17 @@ struct NotifyAddCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "add", abstract: "Add a webhook, or a program of yours.",
         discussion: """
-            A webhook gets a POST by HTTPS from curl, without redirections; an answer of 2xx is success, 408, 425, 429, 5xx
-            and no answer are tried again, for 16 hours with growing waits. A program gets the same JSON on standard input,
-            runs as the store's owner with next to no environment, and is tried again when it does not end with 0; what it
+            A webhook gets a POST by HTTPS from curl, without redirections; an answer of 2xx is success, 408, 425, 429, 5xx \
+            and no answer are tried again, for 16 hours with growing waits. A program gets the same JSON on standard input, \
+            runs as the store's owner with next to no environment, and is tried again when it does not end with 0; what it \
             prints is in `notifications/NAME.log` of the store.
 
             Events: \(NotificationEvent.words.joined(separator: ", ")).
+
+            Examples:
+              cloche notify add ops --url https://hooks.example.org/x --secret HOOK_KEY
+              cloche notify add ops --url https://hooks.example.org/x --on run.failed
+              cloche notify add pager --command /usr/local/bin/page-me --job 'nightly*'
             """)
 
     @Argument(help: "What to call it.") var name: String
@@ -156,7 +161,11 @@ private enum NotifierText {
 
 struct NotifyListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ls", abstract: "List who is told of what.", aliases: ["list"])
+        commandName: "ls", abstract: "List who is told of what.",
+        discussion: """
+            Examples:
+              cloche notify ls
+            """, aliases: ["list"])
 
     @OptionGroup var output: OutputOptions
 
@@ -189,9 +198,13 @@ struct NotifyListCommand: ParsableCommand {
 
 struct NotifyTestCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "test", abstract: "Deliver an example once, and print what was answered.")
+        commandName: "test", abstract: "Deliver an example once, and print what was answered.",
+        discussion: """
+            Examples:
+              cloche notify test ops
+            """)
 
-    @Argument(help: "The notifier.") var name: String
+    @Argument(help: "The notifier.", completion: Completion.notifiers) var name: String
 
     func run() throws {
         let context = CommandContext()
@@ -220,9 +233,15 @@ struct NotifyTestCommand: ParsableCommand {
 struct NotifyLogCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "log", abstract: "List deliveries, the newest last, and what was answered.",
-        discussion: "The last \(JobDatabase.keptNotifications) that are over are kept, and all that wait.")
+        discussion: """
+            The last \(JobDatabase.keptNotifications) that are over are kept, and all that wait.
 
-    @Argument(help: "Of this notifier alone.") var name: String?
+            Examples:
+              cloche notify log
+              cloche notify log ops --limit 5
+            """)
+
+    @Argument(help: "Of this notifier alone.", completion: Completion.notifiers) var name: String?
     @Option(help: "Show at most so many; 0 is all.") var limit = 50
     @OptionGroup var output: OutputOptions
 
@@ -233,7 +252,11 @@ struct NotifyLogCommand: ParsableCommand {
         if output.json {
             return try context.print(Documents.object([("deliveries", .array(records.map(Self.document)))]))
         }
-        if records.isEmpty { return context.say("nothing has been told to anybody yet") }
+        if records.isEmpty {
+            // One that was removed may still have deliveries; without any, the name is checked.
+            if let name { _ = try store.notifiers.notifier(name) }
+            return context.say("nothing has been told to \(name.map { "`\($0)`" } ?? "anybody") yet")
+        }
         var table = Table([
             Table.Column("TIME"), Table.Column("NOTIFIER"), Table.Column("EVENT"), Table.Column("OF", minimum: 8),
             Table.Column("STATE"), Table.Column("TRIES", alignment: .trailing, priority: 1),
@@ -265,10 +288,14 @@ struct NotifyLogCommand: ParsableCommand {
 
 struct NotifyRemoveCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rm", abstract: "Remove a notifier; what it was still to be told is given up.", aliases: ["remove"]
+        commandName: "rm", abstract: "Remove a notifier; what it was still to be told is given up.",
+        discussion: """
+            Examples:
+              cloche notify rm ops
+            """, aliases: ["remove"]
     )
 
-    @Argument(help: "The notifier.") var name: String
+    @Argument(help: "The notifier.", completion: Completion.notifiers) var name: String
     @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
 
     func run() throws {

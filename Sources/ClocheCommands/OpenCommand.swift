@@ -16,8 +16,8 @@ struct OpenCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "open", abstract: "Show the notebook of a run's step as a page, the failing cell first.",
         discussion: """
-            The page is made by the nbconvert of the step's environment, in a sandbox without network, and is safe to open: what
-            the notebook put into it can run no script and load nothing. It goes to a file, to standard output, or, on a
+            The page is made by the nbconvert of the step's environment, in a sandbox without network, and is safe to open: what \
+            the notebook put into it can run no script and load nothing. It goes to a file, to standard output, or, on a \
             desktop, to the program that shows pages.
 
             Examples:

@@ -16,7 +16,11 @@ struct PipelineCommand: ParsableCommand {
 
 struct PipelineValidateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "validate", abstract: "Check a pipeline, its parameters file and the files that it names.")
+        commandName: "validate", abstract: "Check a pipeline, its parameters file and the files that it names.",
+        discussion: """
+            Examples:
+              cloche pipeline validate main.orchest
+            """)
 
     @Argument(help: "The pipeline's file.", completion: Completion.pipelines) var pipeline: String
     @OptionGroup var output: OutputOptions
@@ -33,7 +37,7 @@ struct PipelineValidateCommand: ParsableCommand {
                     ("warnings", .array(plan.warnings.map { .string("\($0)") })),
                 ]))
         }
-        for warning in plan.warnings { context.say("warning: \(warning)") }
+        context.say(plan.warnings)
         try context.print(
             "\(printable(plan.pipelinePath)): \(counted(plan.pipeline.steps.count, "step")), "
                 + "\(counted(plan.selected.count, "run")) in its grid, no errors")

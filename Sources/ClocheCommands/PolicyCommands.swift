@@ -22,7 +22,12 @@ struct PolicyCommand: ParsableCommand {
 }
 
 struct PolicyListCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "ls", abstract: "List the policies.")
+    static let configuration = CommandConfiguration(
+        commandName: "ls", abstract: "List the policies.",
+        discussion: """
+            Examples:
+              cloche policy ls
+            """, aliases: ["list"])
     @OptionGroup var output: OutputOptions
 
     func run() throws {

@@ -13,7 +13,7 @@ struct PolicyExplainCommand: ParsableCommand {
         abstract: "Tell what a policy means; of a run or a step, also what was refused, and what would allow it.",
         discussion: """
             Of a policy: what a sandbox under it would be, in words and whole: mounts, ids, limits, system calls.
-            Of a run: the policy that it was pinned with, each refusal with its rule, and the smallest document that
+            Of a run: the policy that it was pinned with, each refusal with its rule, and the smallest document that \
             would allow it.
 
             Examples:

@@ -6,7 +6,11 @@ import TerminalOutput
 struct PolicyKeysCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "keys",
-        abstract: "List what a policy document may say: each key, its default, and what enforces it.")
+        abstract: "List what a policy document may say: each key, its default, and what enforces it.",
+        discussion: """
+            Examples:
+              cloche policy keys
+            """)
     @Argument(help: "Only this key, and those below it.") var key: String?
     @OptionGroup var output: OutputOptions
 

@@ -19,18 +19,19 @@ struct PolicyLearnCommand: ParsableCommand {
         commandName: "learn",
         abstract: "Propose the smallest policy that allows what runs did, or what a command does.",
         discussion: """
-            With --from of runs that were made with `--record`; with a command after `--` by running it, contained by the
-            policy as ever. The document goes to standard output, what it changes to standard error. Nothing is put into
+            With --from of runs that were made with `--record`; with a command after `--` by running it, contained by the \
+            policy as ever. The document goes to standard output, what it changes to standard error. Nothing is put into \
             force: `cloche policy apply FILE` does that.
 
-            What is known to be dangerous is left out unless it is granted by name, with --allow, or with `y` on a
+            What is known to be dangerous is left out unless it is granted by name, with --allow, or with `y` on a \
             terminal: calls that `default` refuses, a network where there was none, private addresses.
             Exit code 0: everything is in it; 1: something was left out, or the command did not succeed.
 
             Examples:
               cloche policy learn default -- python3 train.py
-              cloche run main.orchest --record --name trial; cloche policy learn default --from trial/0 --output lab.yaml
-              cloche policy learn lab --from trial/3      tells how a run differs from what was learnt
+              cloche run main.orchest --record --name trial
+              cloche policy learn default --from trial/0 --output lab.yaml
+              cloche policy learn lab --from trial/3      what a run does beyond it
             """)
     @Argument(help: "The policy that the document extends.", completion: Completion.policies) var policy: String
     @Option(name: .customLong("from"), help: "A recorded run or step: JOB/7 or JOB/7/STEP; may be given several times.")

@@ -9,7 +9,7 @@ struct PolicyScoreCommand: ParsableCommand {
         commandName: "score",
         abstract: "Tell how much a policy leaves open, from 0 to 10, and what closing it would cost.",
         discussion: """
-            Each row is something that is open. Its test is one of those that `cloche system doctor --prove` makes, or a
+            Each row is something that is open. Its test is one of those that `cloche system doctor --prove` makes, or a \
             question of `cloche policy test`. Scores compare policies; the best one is the smallest that does.
 
             Exit code 1: the score is above --threshold.

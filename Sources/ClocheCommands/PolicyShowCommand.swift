@@ -14,7 +14,7 @@ struct PolicyShowCommand: ParsableCommand {
 
             Examples:
               cloche policy show lab                the document, as it was written
-              cloche policy show lab --origin       each value, and which line of which document says so
+              cloche policy show lab --origin       each value, and which line says so
             """)
     @Argument(help: "Its name.", completion: Completion.policies) var name: String
     @Flag(help: "Every value, also those that it inherits.") var effective = false

@@ -11,15 +11,15 @@ struct PolicyTestCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "test", abstract: "Ask whether a policy allows something, or run a command under it.",
         discussion: """
-            Questions: `connect HOST:PORT`, `read PATH`, `write PATH`, `open PATH`, `exec PATH`, `syscall NAME [ARGUMENT...]`.
-            They are answered from the plan of a sandbox that is not started. With --prove one is, and does each.
+            Questions: `connect HOST:PORT`, `read PATH`, `write PATH`, `open PATH`, `exec PATH`, `syscall NAME [ARGUMENT...]`. \
+            They are answered from the plan of a sandbox that is not started. With --prove one is, and does each. \
             Exit code 0: all is allowed; 1: something is refused, or cannot be told.
 
-            After `--` a command is run under the policy, and what was refused to it is told at its end; exit code 0 when
+            After `--` a command is run under the policy, and what was refused to it is told at its end; exit code 0 when \
             it succeeded and nothing was refused.
 
             Examples:
-              cloche policy test lab --can 'connect data.example.org:443' --can 'write /data/x'
+              cloche policy test lab --can 'connect example.org:443' --can 'write /data/x'
               cloche policy test strict --can 'syscall socket 40 1 0' --prove
               cloche policy test ./lab.yaml -- python3 train.py
             """)
@@ -100,8 +100,9 @@ extension CommandContext {
     func environment(_ name: String, of store: SandboxStore) throws -> SandboxStore.Environment {
         guard let environment = try store.environment(name) else {
             throw CommandFailure(
-                .notFound, "find the environment `\(name)`: it has not been built",
-                hint: "build it with `cloche env build \(name)`")
+                .notFound, "find the environment `\(printable(name))`: it has not been built",
+                hint: didYouMean(name, among: Completion.builtEnvironments)
+                    ?? "build it with `cloche env build \(printable(name))`")
         }
         return environment
     }

@@ -10,6 +10,10 @@ struct PolicyValidateCommand: ParsableCommand {
         commandName: "validate", abstract: "Read policy documents, and tell everything that is wrong with them.",
         discussion: """
             Exit code 78: one of them is wrong. Rules without effect are warnings.
+
+            Examples:
+              cloche policy validate lab.yaml
+              cloche policy validate policies/*.yaml
             """)
     @Argument(help: "Files; what they extend is looked for among the policies that there are.") var files: [String]
     @OptionGroup var output: OutputOptions

@@ -11,7 +11,7 @@ import TerminalOutput
 
 /// Which runs of a job are meant.
 struct RunChoiceOptions: ParsableArguments {
-    @Option(help: "Only those in these states: failed,running.") var state: String?
+    @Option(help: "Only those in these states: failed,running.", completion: Completion.states) var state: String?
 
     @Option(
         name: .customLong("where"), parsing: .unconditionalSingleValue,
@@ -29,10 +29,9 @@ struct RunChoiceOptions: ParsableArguments {
             try state.split(separator: ",", omittingEmptySubsequences: false).map { word in
                 if let value = State(rawValue: String(word)) { return value }
                 let known = State.allCases.map(\.rawValue)
-                let nearest = EditDistance.nearest(to: String(word), in: known).map { "; did you mean `\($0)`?" }
-                throw ValidationError(
-                    "there is no state `\(printable(String(word)))`\(nearest ?? ""); there are "
-                        + known.joined(separator: ", "))
+                throw CommandFailure(
+                    .usage, "there is no state `\(printable(String(word)))`",
+                    hint: didYouMean(String(word), among: known) ?? "there are " + known.joined(separator: ", "))
             })
     }
 

@@ -85,7 +85,7 @@ struct RunCommand: ParsableCommand {
         discussion: """
             Examples:
               cloche run main.orchest
-              cloche run main.orchest -p epochs=3 -p 'names=["a","b"]' --step-param train.depth=8
+              cloche run main.orchest -p 'names=["a","b"]' --step-param train.depth=8
               cloche run main.orchest --policy online --env-var STAGE=test
             """)
 
@@ -112,12 +112,8 @@ struct RunCommand: ParsableCommand {
             request.overrides.append(try ParameterOverride(stepArgument: text, in: plan.pipeline))
         }
         for override in request.overrides {
-            let (isNew, hint) = override.isNew(in: plan.pipeline)
-            if isNew {
-                context.say(
-                    "warning: the pipeline has no parameter `\(printable(override.name))`"
-                        + (hint.map { "; \($0)" } ?? ""))
-            }
+            guard let (message, hint) = override.remark(in: plan.pipeline) else { continue }
+            context.say("warning: \(message)" + (hint.map { "; \($0)" } ?? ""))
         }
         let store = try context.openStore()
         let job = try JobMaking(context, store).make(request)
@@ -218,15 +214,15 @@ struct JobCreateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create", abstract: "Freeze a project and run every combination of its parameters.",
         discussion: """
-            The grid comes from X.parameters.json beside X.orchest. The job is followed to its end. Where `cloche serve` serves
-            the store, the service drives it, and only Ctrl-C cancels it; else this command does, and the job waits for `cloche
+            The grid comes from X.parameters.json beside X.orchest. The job is followed to its end. Where `cloche serve` serves \
+            the store, the service drives it, and only Ctrl-C cancels it; else this command does, and the job waits for `cloche \
             job start` when the command is ended.
 
             Examples:
               cloche job create main.orchest --name sweep
               cloche job create main.orchest --name sweep --only 0-3 --max-parallel 2
               cloche job create main.orchest --name sweep --detach
-              cloche job create main.orchest --name nightly --cron '30 2 * * *' --time-zone Europe/Berlin --keep 30
+              cloche job create main.orchest --cron '30 2 * * *' --time-zone Europe/Berlin
               cloche job create main.orchest --draft
 
             \(ScheduleOptions.explanation)
@@ -309,7 +305,12 @@ enum Parallelism {
 
 struct JobPlanCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "plan", abstract: "Show the runs that a job would have, and make nothing.")
+        commandName: "plan", abstract: "Show the runs that a job would have, and make nothing.",
+        discussion: """
+            Examples:
+              cloche job plan main.orchest
+              cloche job plan main.orchest --parameters small.json --skip 3,5-7
+            """)
 
     @OptionGroup var grid: GridOptions
     @Option(help: "Show at most this many runs; 0 is all.") var limit = 100
@@ -318,7 +319,7 @@ struct JobPlanCommand: ParsableCommand {
     func run() throws {
         let context = CommandContext()
         let plan = try JobCreation.plan(try grid.request("default"))
-        for warning in plan.warnings { context.say("warning: \(warning)") }
+        context.say(plan.warnings)
         let shown = limit <= 0 ? plan.selected.count : min(limit, plan.selected.count)
         if output.json {
             let runs = (0..<shown).map { number in
@@ -344,7 +345,13 @@ struct JobPlanCommand: ParsableCommand {
 struct JobStartCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "start", abstract: "Go on with the pending runs of a job, and follow it to its end.",
-        discussion: "Runs that a service left running when it ended are adopted.")
+        discussion: """
+            Runs that a service left running when it ended are adopted.
+
+            Examples:
+              cloche job start sweep
+              cloche job start sweep --detach
+            """)
 
     @Argument(help: "The job.", completion: Completion.jobs) var job: String
     @Option(help: "How many runs are made at once; the service has its own limit.") var maxParallel: Int?
@@ -357,6 +364,7 @@ struct JobStartCommand: ParsableCommand {
         let context = CommandContext()
         let store = try context.openStore()
         var job = try Target(job, in: store).job
+        try ServedClient.requireUse(ofPolicyOf: job.uuid, in: store)
         if job.state == .draft {
             try store.start(draft: job.uuid, at: CommandContext.now())
             job = try store.database.job(job.uuid)

@@ -17,14 +17,14 @@ struct SecretCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "secret", abstract: "Set values that steps get and nobody is shown again.",
         discussion: """
-            A job is given secrets by name (`--secret`); its steps see them as environment variables. Values are kept in
-            files of the store that only its owner can read (0600), and are read when a job is taken up: a value that is
-            set anew is what later runs get. In the logs of steps a value is replaced by ***, also where it is encoded by
-            base64, in a URL or in JSON. Values of fewer than four bytes are not replaced, and what a step writes to files
+            A job is given secrets by name (`--secret`); its steps see them as environment variables. Values are kept in \
+            files of the store that only its owner can read (0600), and are read when a job is taken up: a value that is \
+            set anew is what later runs get. In the logs of steps a value is replaced by ***, also where it is encoded by \
+            base64, in a URL or in JSON. Values of fewer than four bytes are not replaced, and what a step writes to files \
             is its own affair.
 
             Examples:
-              cloche secret set DB_PASSWORD            asks for it, and does not show what is typed
+              cloche secret set DB_PASSWORD            asks for it, and shows nothing
               pass show db | cloche secret set DB_PASSWORD
               cloche run main.orchest --secret DB_PASSWORD --secret PROD_TOKEN=TOKEN
             """,
@@ -34,7 +34,13 @@ struct SecretCommand: ParsableCommand {
 struct SecretSetCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "set", abstract: "Set a secret, from the terminal or standard input.",
-        discussion: "One line end at the end of standard input is not part of the value.")
+        discussion: """
+            One line end at the end of standard input is not part of the value.
+
+            Examples:
+              cloche secret set DB_PASSWORD
+              pass show db | cloche secret set DB_PASSWORD
+            """)
 
     @Argument(help: "Its name: letters, digits, `_` and `-`.") var name: String
 
@@ -56,7 +62,11 @@ struct SecretSetCommand: ParsableCommand {
 
 struct SecretListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ls", abstract: "List the names of secrets.", aliases: ["list"])
+        commandName: "ls", abstract: "List the names of secrets.",
+        discussion: """
+            Examples:
+              cloche secret ls
+            """, aliases: ["list"])
 
     @OptionGroup var output: OutputOptions
 
@@ -83,15 +93,19 @@ struct SecretListCommand: ParsableCommand {
 
 struct SecretRemoveCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rm", abstract: "Remove a secret for good.", aliases: ["remove"])
+        commandName: "rm", abstract: "Remove a secret for good.",
+        discussion: """
+            Examples:
+              cloche secret rm DB_PASSWORD
+            """, aliases: ["remove"])
 
-    @Argument(help: "Its name.") var name: String
+    @Argument(help: "Its name.", completion: Completion.secrets) var name: String
     @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
 
     func run() throws {
         let context = CommandContext()
         let store = try context.openStore()
-        try store.secrets.require([name: name])
+        try store.secrets.require([name: name], kind: .missing)
         let unfinished = try store.database.jobs(limit: .max).filter { !$0.state.isFinal }
         let users = unfinished.filter { (try? store.document($0.uuid))?.secrets.values.contains(name) == true }
         let signed = try store.notifiers.list().notifiers.filter { $0.secret == name }

@@ -11,9 +11,9 @@ struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Drive the jobs of the store, for all commands, until it is stopped.",
         discussion: """
-            It runs in the foreground and writes a line for each thing that happens to standard error; `cloche system unit`
-            prints a unit for systemd. There is one service a store at most. SIGTERM and Ctrl-C end it at once: no new run is
-            started, running runs go on by themselves, and the next service or `cloche job start` adopts them. `cloche system
+            It runs in the foreground and writes a line for each thing that happens to standard error; `cloche system unit` \
+            prints a unit for systemd. There is one service a store at most. SIGTERM and Ctrl-C end it at once: no new run is \
+            started, running runs go on by themselves, and the next service or `cloche job start` adopts them. `cloche system \
             stop --drain` lets them end first.
 
             Examples:
@@ -53,7 +53,13 @@ struct ServeCommand: ParsableCommand {
 struct SystemStatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show whether a service drives the store's jobs, and what it is doing.",
-        discussion: "Exit codes: 0 a service lives, 69 there is none.")
+        discussion: """
+            Exit codes: 0 a service lives, 69 there is none.
+
+            Examples:
+              cloche system status
+              cloche system status --json
+            """)
 
     @OptionGroup var output: OutputOptions
 
@@ -82,7 +88,12 @@ struct SystemStatusCommand: ParsableCommand {
 struct SystemStopCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stop", abstract: "End the service of the store, and wait until it has ended.",
-        discussion: "Running runs go on by themselves and are adopted by the next service; with --drain they end first."
+        discussion: """
+            Running runs go on by themselves and are adopted by the next service; with --drain they end first.
+
+            Examples:
+              cloche system stop --drain
+            """
     )
 
     @Flag(help: "Start no more runs, and wait for those that run.") var drain = false

@@ -9,10 +9,10 @@ import TerminalOutput
 /// What a service lets other users of the host do.
 struct ShareOptions: ParsableArguments {
     static let explanation = """
-        With --share other users of the host use the service: by CLOCHE_SERVICE=/run/cloche.sock, and without rights of
-        their own. Each has jobs, secrets and a /data that nobody else sees; the kernel says who it is. A project is read by
-        its author's own command and sent; the service opens nothing that a user names. Environments and policies are those
-        of the service's store; a policy can be kept for some by its key `users`. Whoever runs the service does all to the
+        With --share other users of the host use the service: by CLOCHE_SERVICE=/run/cloche.sock, and without rights of \
+        their own. Each has jobs, secrets and a /data that nobody else sees; the kernel says who it is. A project is read by \
+        its author's own command and sent; the service opens nothing that a user names. Environments and policies are those \
+        of the service's store; a policy can be kept for some by its key `users`. Whoever runs the service does all to the \
         jobs of a user by CLOCHE_OWNER=NAME, and lists those of all by `cloche ls`.
 
           cloche serve --share --group science --max-pending 10000

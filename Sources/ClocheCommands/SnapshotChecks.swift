@@ -15,8 +15,12 @@ struct SnapshotVerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Read snapshots again, and find every bit that is not as it was.",
         discussion: """
-            Without an argument all snapshots are read. One that is damaged is used no more: its jobs do not start until
+            Without an argument all snapshots are read. One that is damaged is used no more: its jobs do not start until \
             a snapshot of the same content replaces it. The exit code is 1 when something is damaged.
+
+            Examples:
+              cloche snapshot verify
+              cloche snapshot verify sweep
             """)
     @Argument(help: "Beginnings of identities, or jobs.") var references: [String] = []
     @OptionGroup var output: OutputOptions

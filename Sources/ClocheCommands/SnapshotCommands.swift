@@ -29,13 +29,13 @@ struct SnapshotCreateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create", abstract: "Take a snapshot of a project, or tell what would be in it.",
         discussion: """
-            Files are left out as git leaves them out (.gitignore, .git/info/exclude), then by .clocheignore, which can
-            also take files back in. Nothing refers to a snapshot that no job is made of: `cloche snapshot prune`
+            Files are left out as git leaves them out (.gitignore, .git/info/exclude), then by .clocheignore, which can \
+            also take files back in. Nothing refers to a snapshot that no job is made of: `cloche snapshot prune` \
             removes it.
 
             Examples:
               cloche snapshot create .
-              cloche snapshot create . --explain data/big.csv     which rule decides about a path
+              cloche snapshot create . --explain data/big.csv   which rule decides
             """)
     @Argument(help: "The project's directory.") var directory = "."
     @Option(help: "Say which rule decides about this path of the project, and take no snapshot.")
@@ -224,7 +224,11 @@ extension CaptureNote.Kind {
 
 struct SnapshotListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ls", abstract: "List snapshots, and which jobs are pinned to them.", aliases: ["list"])
+        commandName: "ls", abstract: "List snapshots, and which jobs are pinned to them.",
+        discussion: """
+            Examples:
+              cloche snapshot ls
+            """, aliases: ["list"])
     @OptionGroup var output: OutputOptions
 
     func run() throws {
@@ -268,7 +272,12 @@ struct SnapshotListCommand: ParsableCommand {
 
 struct SnapshotShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show a snapshot: how it came about, and everything that is in it.")
+        commandName: "show", abstract: "Show a snapshot: how it came about, and everything that is in it.",
+        discussion: """
+            Examples:
+              cloche snapshot show sweep
+              cloche snapshot show 1f3a
+            """)
     @Argument(help: "The beginning of its identity, or a job.", completion: Completion.snapshots) var reference: String
     @Argument(help: "List only this path, and what is below it.") var path: String?
     @OptionGroup var output: OutputOptions

@@ -10,8 +10,12 @@ struct SnapshotPruneCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "prune", abstract: "Remove the snapshots that no job refers to.",
         discussion: """
-            Jobs that are just being made keep theirs, and so do running ones. It works on a full disk. What snapshots
+            Jobs that are just being made keep theirs, and so do running ones. It works on a full disk. What snapshots \
             share with others is freed with the last of them.
+
+            Examples:
+              cloche snapshot prune --dry-run
+              cloche snapshot prune --yes
             """)
     @Flag(help: "Only tell what would be removed.") var dryRun = false
     @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false

@@ -7,13 +7,13 @@ import TerminalOutput
 struct TimeLimitOptions: ParsableArguments {
     @Option(
         help: """
-            End an attempt at a run after this time: 90s, 15m, 2h; it has failed with `timeout`. In `job edit`, `none`
+            End an attempt at a run after this time: 90s, 15m, 2h; it has failed with `timeout`. In `job edit`, `none` \
             takes the limit away.
             """)
     var runTimeout: String?
     @Option(
         help: """
-            End the job after this time, with all its runs; counted from the start of its first run, and of a job with a
+            End the job after this time, with all its runs; counted from the start of its first run, and of a job with a \
             schedule anew when all its runs had ended.
             """)
     var jobTimeout: String?

@@ -15,8 +15,10 @@ struct SystemUnitCommand: ParsableCommand {
             The unit serves the store that this command would use, with this program.
 
             Examples:
-              cloche system unit > /etc/systemd/system/cloche.service && systemctl enable --now cloche
-              cloche system unit > ~/.config/systemd/user/cloche.service && systemctl --user enable --now cloche
+              cloche system unit > /etc/systemd/system/cloche.service
+              systemctl enable --now cloche
+              cloche system unit > ~/.config/systemd/user/cloche.service
+              systemctl --user enable --now cloche
             """)
 
     @Option(help: "How many runs of all jobs run at once; by default as many as there are processors.")

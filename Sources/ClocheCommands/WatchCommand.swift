@@ -10,7 +10,13 @@ import TerminalOutput
 
 struct WatchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "watch", abstract: "Follow a job, or a run, that another process drives; ends with its result.")
+        commandName: "watch", abstract: "Follow a job, or a run, that another process drives; ends with its result.",
+        discussion: """
+            Examples:
+              cloche job create main.orchest --name sweep --detach
+              cloche watch sweep
+              cloche watch sweep/7 && echo "it succeeded"
+            """)
 
     @Argument(help: "JOB or JOB/7.", completion: Completion.references) var reference: String
 

@@ -89,6 +89,12 @@ package struct JobCreation {
                 hint: "name a pipeline's file, such as `\(pipeline.appending(try pipelineName(in: file)))`")
         }
         let own = file.removingLastComponent()
+        if file.extension != nil, let name = file.lastComponent?.string, StepFileType(name: name) != nil {
+            throw ParameterError(
+                "read the pipeline `\(pipeline)`: it is a file for a step",
+                hint: "name a pipeline's file, such as "
+                    + "`\(pipeline.removingLastComponent().appending(try pipelineName(in: own)))`")
+        }
         var directory = own
         while !directory.isEmpty {
             if Syscall.exists(directory.appending(".orchest")) || Syscall.exists(directory.appending(".git")) {
@@ -141,7 +147,7 @@ package struct JobCreation {
         let problems = pipeline.check(against: files.listing())
         let errors = problems.filter { $0.severity == .error }
         if !errors.isEmpty { throw InvalidDocument(errors) }
-        let grid = try grid(request, pipeline, path, files)
+        let (grid, remarks) = try grid(request, pipeline, path, files)
         guard let count = grid.count, count <= mostRuns else {
             throw ParameterError(
                 "make the runs of the grid: there are \(grid.count.map(String.init) ?? "more than 10^18") combinations",
@@ -157,7 +163,8 @@ package struct JobCreation {
         return JobPlan(
             project: project, pipelinePath: path, pipeline: pipeline, grid: grid, selected: selected,
             overrides: request.overrides, variables: variables,
-            warnings: pipeline.warnings + (brought?.warnings ?? []) + problems.filter { $0.severity == .warning })
+            warnings: pipeline.warnings + (brought?.warnings ?? []) + problems.filter { $0.severity == .warning }
+                + remarks)
     }
 
     /// Numbers of combinations that are taken, of so many.
@@ -182,15 +189,17 @@ package struct JobCreation {
 
     private static func grid(
         _ request: JobRequest, _ pipeline: Pipeline, _ path: String, _ files: ProjectFiles
-    ) throws -> ParameterGrid {
-        if request.isSingle { return ParameterGrid(defaultsOf: pipeline) }
+    ) throws -> (ParameterGrid, [Diagnostic]) {
+        if request.isSingle { return (ParameterGrid(defaultsOf: pipeline), []) }
         if let file = request.parametersFile {
             let bytes = try Syscall.readFile(file, limit: 17 << 20)
-            return try ParameterGrid(contentsOf: bytes, file: file.string, for: pipeline)
+            return try ParameterGrid.reading(bytes, file: file.string, for: pipeline)
         }
         let beside = Pipeline.parametersFile(for: path)
-        guard let bytes = try files.read(beside) else { return ParameterGrid(defaultsOf: pipeline) }
-        return try ParameterGrid(contentsOf: bytes, file: beside, for: pipeline)
+        guard let bytes = try files.read(beside) else {
+            return (ParameterGrid(defaultsOf: pipeline), [])
+        }
+        return try ParameterGrid.reading(bytes, file: beside, for: pipeline)
     }
 
     private static func relative(_ file: FilePath, to project: FilePath) -> String? {

@@ -21,9 +21,15 @@ package enum JobRemoval {
             try Syscall.writeFile(marker, at: opened.number, [])
             try Syscall.fsync(opened.number)
         }
-        do {
+        do throws(JobStorageError) {
             try store.database.delete(job)
         } catch {
+            if case .full = error {
+                // What there is of it makes room for the database to forget it; the mark tells that it must.
+                try removeContents(of: job, in: store.path)
+                try store.database.delete(job)
+                return try removeDirectories(of: job, in: store.path)
+            }
             try? Syscall.unlink(directory.appending(marker.string))
             throw error
         }
@@ -48,6 +54,12 @@ package enum JobRemoval {
 
     /// Removes everything of a job but its rows.
     static func removeDirectories(of job: JobID, in store: FilePath) throws {
+        try removeContents(of: job, in: store)
+        try remove(store.appending("jobs"), job.description)
+    }
+
+    /// Removes everything of a job but its rows and the mark that it is being removed.
+    private static func removeContents(of job: JobID, in store: FilePath) throws {
         let name = job.description
         try remove(store.appending("runs"), name)
         try remove(store.appending("data").appending("jobs"), name)
@@ -60,7 +72,6 @@ package enum JobRemoval {
             }
             try Syscall.fsync(opened.number)
         }
-        try remove(store.appending("jobs"), name)
     }
 
     private static func remove(_ parent: FilePath, _ name: String) throws {

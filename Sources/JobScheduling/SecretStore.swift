@@ -71,16 +71,18 @@ package struct SecretStore: Sendable {
 
     /// Removes a secret.
     package func remove(_ name: String) throws {
-        guard Self.isName(name), Syscall.exists(directory.appending(name)) else { throw missing([name]) }
+        guard Self.isName(name), Syscall.exists(directory.appending(name)) else {
+            throw missing([name], kind: .missing)
+        }
         let opened = try open()
         try Syscall.unlink(FilePath(name), at: opened.number)
         try Syscall.fsync(opened.number)
     }
 
     /// Refuses names that are not set; `secrets` are names by the variable that steps see.
-    package func require(_ secrets: [String: String]) throws {
+    package func require(_ secrets: [String: String], kind: StoreError.Kind = .configuration) throws {
         let unset = Set(secrets.values).filter { !Self.isName($0) || !Syscall.exists(directory.appending($0)) }
-        if !unset.isEmpty { throw missing(unset.sorted()) }
+        if !unset.isEmpty { throw missing(unset.sorted(), kind: kind) }
     }
 
     /// The values of secrets, by variable.
@@ -110,11 +112,16 @@ package struct SecretStore: Sendable {
         try Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
     }
 
-    private func missing(_ names: [String]) -> StoreError {
+    private func missing(_ names: [String], kind: StoreError.Kind) -> StoreError {
         let listed = names.map { "`\(printable($0))`" }.joined(separator: ", ")
+        // A directory that cannot be listed has no name that could have been meant.
+        let known = (try? list().map(\.name)) ?? []
+        let meant = EditDistance.nearest(to: names[0], in: known).map { "did you mean `\($0)`? else " } ?? ""
         return StoreError(
             message: "find the \(names.count == 1 ? "secret" : "secrets") \(listed): not set in this store",
-            hint: "`cloche secret set \(printable(names[0]))` sets it; `cloche secret ls` lists those that there are")
+            hint: meant
+                + "`cloche secret set \(printable(names[0]))` sets it; `cloche secret ls` lists those that there are",
+            kind: kind)
     }
 
     private static func check(_ name: String) throws {

@@ -43,7 +43,10 @@ package struct Store: Sendable {
         do throws(JobStorageError) {
             database = try JobDatabase(path: path.appending("cloche.db").string)
         } catch {
-            throw StoreError(message: "open the store `\(path)`: \(error)", hint: error.hint)
+            let isFull = if case .full = error { true } else { false }
+            throw StoreError(
+                message: "open the store `\(path)`: \(error)", hint: error.hint,
+                kind: isFull ? .noRoom : .configuration)
         }
         do throws(SnapshotError) {
             return Store(
@@ -146,8 +149,7 @@ package struct Store: Sendable {
             let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
             try Syscall.replaceFile(FilePath(name), at: opened.number, policy, mode: 0o600)
         } catch {
-            throw StoreError(
-                message: "write the job's policy in `\(directory)`: \(error)", hint: "see whether the disk is full")
+            throw StoreError(writing: "the job's policy in `\(directory)`", error)
         }
         try write(document)
     }
@@ -160,23 +162,34 @@ package struct Store: Sendable {
             let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
             try Syscall.replaceFile("job.json", at: opened.number, try document.bytes(), mode: 0o600)
         } catch {
-            throw StoreError(
-                message: "write the job's document in `\(directory)`: \(error)", hint: "see whether the disk is full")
+            throw StoreError(writing: "the job's document in `\(directory)`", error)
         }
     }
 }
 
 /// The store cannot be used, or not for this.
 package struct StoreError: Error, Sendable, CustomStringConvertible {
+    /// What is in the way.
+    package enum Kind: Sendable {
+        /// The store, a document of it or the host.
+        case configuration
+        /// There is nothing of the name that somebody gave.
+        case missing
+        /// The disk is full.
+        case noRoom
+    }
+
     package let message: String
     package let hint: String?
+    package let kind: Kind
     /// Whether a newer version wrote what cannot be read.
     var isNewer = false
 
     /// Records a problem: what, a colon, and why.
-    package init(message: String, hint: String?) {
+    package init(message: String, hint: String?, kind: Kind = .configuration) {
         self.message = message
         self.hint = hint
+        self.kind = kind
     }
 
     init(_ path: FilePath, _ error: SyscallError) {
@@ -188,7 +201,18 @@ package struct StoreError: Error, Sendable, CustomStringConvertible {
             case .permissionDenied, .notPermitted: "name a directory of your own in CLOCHE_HOME"
             default: "see whether `\(path)` is a directory that you may write to"
             }
-        self.init(message: "open the store `\(path)`: \(error)", hint: hint)
+        self.init(
+            message: "open the store `\(path)`: \(error)", hint: hint,
+            kind: error.errno == .noSpace ? .noRoom : .configuration)
+    }
+
+    /// Something could not be written.
+    init(writing what: String, _ error: any Error) {
+        let isFull = (error as? SyscallError)?.errno == .noSpace
+        self.init(
+            message: "write \(what): \(error)",
+            hint: isFull ? "make room on the disk" : "see whether its file system can be written to",
+            kind: isFull ? .noRoom : .configuration)
     }
 
     package var description: String { message }

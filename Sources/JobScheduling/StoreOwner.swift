@@ -36,6 +36,7 @@ package struct StoreOwner: Sendable, Hashable, Codable {
             return owner
         } catch {
             if error.errno == .noSuchFileOrDirectory { return nil }
+            if error.errno == .permissionDenied { throw StoreError(store, error) }
             throw StoreError(
                 message: "open the store `\(store)`: \(error)", hint: "restore `owner.json` from a backup")
         }

@@ -160,6 +160,9 @@ extension JobStorageError {
             self = .busy(path: path)
         case .SQLITE_FULL:
             self = .full(path: path)
+        // The file beside it that processes share is made by writing a byte to each of its pages.
+        case .SQLITE_IOERR where error.extendedResultCode == .SQLITE_IOERR_SHMSIZE:
+            self = .full(path: path)
         default:
             self = .unusable(path: path, detail: detail)
         }

@@ -17,9 +17,17 @@ extension ParameterGrid {
     ///   - file: The name of the file in diagnostics.
     ///   - pipeline: The pipeline that is to be run.
     package init(contentsOf bytes: [UInt8], file: String, for pipeline: Pipeline) throws(InvalidDocument) {
+        self = try Self.reading(bytes, file: file, for: pipeline).grid
+    }
+
+    /// Reads a parameters file as above, and tells what its author probably did not mean.
+    package static func reading(
+        _ bytes: [UInt8], file: String, for pipeline: Pipeline
+    ) throws(InvalidDocument) -> (grid: ParameterGrid, warnings: [Diagnostic]) {
         let document = try JSONDocument(bytes, file: file)
         var reader = ParameterFileReader(document: document, pipeline: pipeline)
-        self.init(try reader.read(), pipeline)
+        let entries = try reader.read()
+        return (ParameterGrid(entries, pipeline), reader.warnings)
     }
 }
 
@@ -46,6 +54,9 @@ private struct ParameterFileReader {
         names = StepNames(pipeline.steps)
         problems = DiagnosticList(source: document.source)
     }
+
+    /// What does not keep the file from being used.
+    var warnings: [Diagnostic] { problems.diagnostics }
 
     mutating func read() throws(InvalidDocument) -> [ParameterGrid.Entry] {
         guard let members = document.root.members else {
@@ -99,14 +110,16 @@ private struct ParameterFileReader {
     private mutating func entry(_ member: JSONNode.Member, of owner: Owner) -> ParameterGrid.Entry {
         let defaults = owner.step.flatMap { pipeline.step(uuid: $0)?.parameters } ?? pipeline.parameters
         var lists = JSONObject(defaults.map { ($0.key, JSONValue.array([$0.value])) })
-        for (name, values) in givenLists(member) { lists[name] = .array(values) }
+        for (name, values) in givenLists(member, of: owner, among: defaults) { lists[name] = .array(values) }
         return ParameterGrid.Entry(
             step: owner.step,
             parameters: lists.map { .init(name: $0.key, values: $0.value.arrayValue ?? []) }
         )
     }
 
-    private mutating func givenLists(_ member: JSONNode.Member) -> [(String, [JSONValue])] {
+    private mutating func givenLists(
+        _ member: JSONNode.Member, of owner: Owner, among defaults: JSONObject
+    ) -> [(String, [JSONValue])] {
         guard let parameters = member.value.members else {
             problems.error(
                 "the parameters of \(quoted(member.key)) must be an object, not \(member.value.kind.phrase)",
@@ -114,7 +127,14 @@ private struct ParameterFileReader {
             )
             return []
         }
-        guard let strategy = strategyParameters(member.value) else {
+        let strategy = strategyParameters(member.value)
+        for parameter in strategy ?? parameters where defaults[parameter.key] == nil {
+            problems.warning(
+                ParameterOverride.newParameter(parameter.key, of: owner.step, in: pipeline),
+                at: parameter.keyNode.offset,
+                hint: ParameterOverride.meantParameter(parameter.key, of: owner.step, in: pipeline))
+        }
+        guard let strategy else {
             return parameters.compactMap { parameter in list(parameter).map { (parameter.key, $0) } }
         }
         if let key = member.value["key"], key.string != member.key {

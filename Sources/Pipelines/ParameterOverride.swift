@@ -56,13 +56,38 @@ package struct ParameterOverride: Sendable, Hashable {
         throw .unknownStep(stepName, among: pipeline.steps)
     }
 
-    /// Whether the pipeline does not have this parameter yet; the hint names the one that was probably meant.
+    /// That the pipeline or step does not have this parameter yet, and what was probably meant; nil where it has it.
     ///
     /// A new parameter is allowed, since programs may read one that has no default; a message is in order all the same.
-    package func isNew(in pipeline: Pipeline) -> (isNew: Bool, hint: String?) {
-        let parameters = step.map { pipeline.step(uuid: $0)?.parameters ?? JSONObject() } ?? pipeline.parameters
-        guard parameters[name] == nil else { return (false, nil) }
-        return (true, didYouMean(name, among: parameters.keys))
+    package func remark(in pipeline: Pipeline) -> (message: String, hint: String?)? {
+        guard Self.parameters(of: step, in: pipeline)[name] == nil else { return nil }
+        return (
+            Self.newParameter(name, of: step, in: pipeline), Self.meantParameter(name, of: step, in: pipeline)
+        )
+    }
+
+    /// That a step, or the pipeline, has no such parameter.
+    static func newParameter(_ name: String, of step: String?, in pipeline: Pipeline) -> String {
+        guard let step = step.flatMap({ pipeline.step(uuid: $0) }) else {
+            return "the pipeline has no parameter \(quoted(name))"
+        }
+        return "the step \(quoted(step.title)) has no parameter \(quoted(name))"
+    }
+
+    /// Which parameter was probably meant: one of the same place, or one of that very name elsewhere.
+    static func meantParameter(_ name: String, of step: String?, in pipeline: Pipeline) -> String? {
+        if let hint = didYouMean(name, among: parameters(of: step, in: pipeline).keys) { return hint }
+        if step != nil, pipeline.parameters[name] != nil {
+            return "the pipeline has one: `\(Pipeline.parametersKey)` in a parameters file, `-p` for a single run"
+        }
+        let having = pipeline.steps.filter { $0.uuid != step && $0.parameters[name] != nil }
+        guard let first = having.first else { return nil }
+        let others = having.count > 1 ? " and \(having.count - 1) more have" : " has"
+        return "the step \(quoted(first.title))\(others) one: `--step-param` sets it for a single run"
+    }
+
+    private static func parameters(of step: String?, in pipeline: Pipeline) -> JSONObject {
+        step.map { pipeline.step(uuid: $0)?.parameters ?? JSONObject() } ?? pipeline.parameters
     }
 
     private static func split(_ text: String) -> (String, String)? {

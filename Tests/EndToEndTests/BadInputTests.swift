@@ -38,6 +38,60 @@ extension EndToEnd {
             #expect(try FileManager.default.contentsOfDirectory(atPath: home + "/jobs").sorted() == before)
         }
 
+        @Test("a name that does not exist ends with 5, and the one that was meant is named") func nearestNames() throws
+        {
+            let project = try TestProject(
+                [.init(file: "load.sh", text: "true\n"), .init(file: "train.sh", text: "true\n", after: [0])])
+            #expect(try project.cloche("run", "main.orchest", "--name", project.name).status == 0)
+            let notifier = "n\(project.name.suffix(20))"
+            #expect(try Cloche.run("notify", "add", notifier, "--command", "/usr/bin/true").status == 0)
+            let home = try Cloche.home.get()
+            try #require(
+                try StartedCommand(
+                    "/bin/sh", ["-c", "echo value | \(try Cloche.program()) secret set NEAREST_NAME"],
+                    environment: ["CLOCHE_HOME": home]
+                ).wait(timeout: 30).status == 0)
+            defer {
+                for words in [
+                    ["rm", project.name], ["notify", "rm", notifier], ["secret", "rm", "NEAREST_NAME"],
+                ] { _ = try? Cloche.start(words + ["--yes"]).wait(timeout: 30) }
+            }
+            let requests: [([String], String)] = [
+                (["show", "\(project.name)/0/trian"], "`train`"),
+                (["logs", "\(project.name)/0", "--step", "lod"], "`load`"),
+                (["run", "mian.orchest"], "`main.orchest`"),
+                (["pipeline", "validate", "man.orchest"], "`main.orchest`"),
+                (["env", "show", "pyton"], "`python`"), (["env", "verify", "pyton"], "`python`"),
+                (["env", "shell", "pyton"], "`python`"), (["env", "build", "pyton"], "`python`"),
+                (["exec", "--environment", "pyton", "--", "true"], "`python`"),
+                (["notify", "test", notifier + "x"], "`\(notifier)`"),
+                (["notify", "rm", notifier + "x", "--yes"], "`\(notifier)`"),
+                (["notify", "log", notifier + "x"], "`\(notifier)`"),
+                (["secret", "rm", "NEAREST_NAM", "--yes"], "`NEAREST_NAME`"),
+            ]
+            for (words, meant) in requests {
+                let refused = try Cloche.start(words, in: project.path).wait(timeout: 30)
+                #expect(refused.status == 5, "\(words): \(refused.errors)")
+                #expect(refused.errors.contains("did you mean \(meant)?"), "\(words): \(refused.errors)")
+            }
+        }
+
+        @Test("a step's file is not read as a pipeline, and a parameter that no step has is told")
+        func mistakenFiles() throws {
+            let project = try TestProject(
+                [.init(file: "load.sh", text: "true\n")], parameters: ["rate": 1], grid: ["load": ["rate": [1, 2]]])
+            let step = try project.cloche("run", "load.sh")
+            #expect(step.status == 65 && step.errors.contains("such as `main.orchest`"), "\(step.errors)")
+            let plan = try project.cloche("job", "plan", "main.orchest")
+            #expect(
+                plan.status == 0 && plan.errors.contains("the step `load` has no parameter `rate`"), "\(plan.errors)")
+            #expect(plan.errors.contains("hint: the pipeline has one"), "\(plan.errors)")
+            let typing = try project.cloche(
+                "run", "main.orchest", "--name", project.name, "--step-param", "load.rate=1")
+            #expect(typing.errors.contains("warning: the step `load` has no parameter `rate`; the pipeline has one"))
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+
         @Test(
             "a store that is read-only is named as that, by every command", .enabled(if: Cloche.isRoot, "needs root"))
         func readOnly() throws {

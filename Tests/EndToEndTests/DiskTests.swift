@@ -44,6 +44,55 @@ extension EndToEnd {
             #expect((try shown.value("run", "verdict", "remedy") as? String)?.contains("make room") == true)
         }
 
+        @Test("jobs can be listed on a full disk, and what needs room says so", .timeLimit(.minutes(2)))
+        func listing() throws {
+            let directory = try TemporaryDirectory()
+            let project = try TestProject([.init(file: "one.sh", text: "sleep 60\n")])
+            // The run is killed with all that would tell of it, so that whoever looks next has something to write.
+            let script = """
+                set -e
+                mount -t tmpfs -o size=64m disk "$1"
+                cp "$CLOCHE_HOME/identity.json" "$1"
+                mkdir "$1/environments"; mount --bind "$CLOCHE_HOME/environments" "$1/environments"
+                export CLOCHE_HOME=$1
+                cd "$2"
+                "$3" run main.orchest --name cut >/dev/null 2>&1 & run=$!
+                for n in $(seq 100); do ls "$1"/runs/*/0/attempts/1/logs/* >/dev/null 2>&1 && break; sleep 0.1; done
+                # The whole family of the command at once.
+                family() { for child in $(cat /proc/$1/task/*/children); do family $child; done; echo $1; }
+                kill -9 $(family $run)
+                sleep 0.5
+                dd if=/dev/zero of="$1/filler" bs=64k 2>/dev/null || true
+                truncate -s -40k "$1/filler"
+                out=/dev/shm/"$4"
+                for command in ls "show cut" "job create main.orchest --name none"; do
+                    set +e; "$3" $command >"$out" 2>&1; echo "$command: $? $(tr '\\n' ' ' < "$out")"; set -e
+                done
+                dd if=/dev/zero of="$1/more" bs=4k 2>/dev/null || true
+                for command in ls "job copy cut" "rm cut --yes"; do
+                    set +e; "$3" $command >"$out" 2>&1; echo "full: $? $(tr '\\n' ' ' < "$out")"; set -e
+                done
+                rm "$1/filler" "$1/more" "$out"
+                "$3" ls --json | tr -d '\\n '
+                """
+            let result = try StartedCommand(
+                "/usr/bin/unshare",
+                ["-m", "bash", "-c", script, "bash", directory.path, project.path, try Cloche.program(), project.name],
+                environment: ["CLOCHE_HOME": try Cloche.home.get(), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"]
+            ).wait(timeout: 100)
+            let lines = result.output.split(separator: "\n").map(String.init)
+            try #require(lines.count == 7, "\(result.output) \(result.errors)")
+            #expect(lines[0].hasPrefix("ls: 0 ") && lines[0].contains("cut"), "\(lines[0])")
+            #expect(lines[1].hasPrefix("show cut: 0 "), "\(lines[1])")
+            #expect(lines[2].hasPrefix("job create main.orchest --name none: 6 "), "\(lines[2])")
+            #expect(lines[2].contains("make room on the disk"), "\(lines[2])")
+            #expect(lines[3].hasPrefix("full: 0 ") && lines[3].contains("cut"), "\(lines[3])")
+            #expect(lines[4].hasPrefix("full: 6 ") && lines[4].contains("make room on the disk"), "\(lines[4])")
+            // Removing a job makes the room that it takes.
+            #expect(lines[5].hasPrefix("full: 0 removed job cut"), "\(lines[5])")
+            #expect(lines[6] == #"{"jobs":[]}"#, "\(lines[6])")
+        }
+
         @Test("a dry run tells to the byte what prune frees, on a full disk too, and what a job refers to stays")
         func prune() throws {
             let directory = try TemporaryDirectory()

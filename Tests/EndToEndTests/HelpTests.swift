@@ -17,6 +17,43 @@ extension EndToEnd {
             #expect(page.contains(#"\fB\-\-where\fR"#) && page.contains(".SH \"EXIT STATUS\""))
         }
 
+        @Test("help with what does not exist says so, with the nearest command or topic") func unknownTopic() throws {
+            for (words, hint) in [
+                (["exit-code"], "did you mean `exit-codes`?"), (["polcy"], "did you mean `policy`?"),
+                (["job", "creat"], "topics are exit-codes, "), (["zzzzzz"], "topics are exit-codes, "),
+            ] {
+                let result = try Cloche.start(["help"] + words).wait(timeout: 30)
+                #expect(result.status == 64 && result.output.isEmpty, "\(words): \(result.output)")
+                #expect(result.errors.contains("no command or topic `\(words[words.count - 1])`"), "\(result.errors)")
+                #expect(result.errors.contains(hint), "\(result.errors)")
+            }
+            for words in [["job", "create"], ["policy", "list"], ["--help"], []] {
+                #expect(try Cloche.start(["help"] + words).wait(timeout: 30).status == 0, "\(words)")
+            }
+        }
+
+        @Test("every command has an example, and no line of its help is broken where 80 columns are enough")
+        func examples() throws {
+            func look(_ words: [String]) throws {
+                let help = try Cloche.start(["help"] + words).wait(timeout: 30).output
+                let lines = help.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+                let commands = lines.drop { $0 != "SUBCOMMANDS:" }.dropFirst().prefix { !$0.isEmpty }
+                    .filter { $0.hasPrefix("  ") && !$0.hasPrefix("   ") }
+                    .compactMap { $0.split(whereSeparator: { ", ".contains($0) }).first.map(String.init) }
+                let text = Array(lines.prefix { !$0.hasPrefix("USAGE:") })
+                if commands.isEmpty { #expect(text.contains { $0.hasPrefix("Example") }, "\(words) has no example") }
+                for (line, next) in zip(text, text.dropFirst()) where !line.isEmpty && !next.isEmpty {
+                    #expect(line.count <= 80, "\(words): \(line)")
+                    // Each line of examples is one of them, and paragraphs are filled up to the end of a sentence.
+                    let isFilled = !line.hasPrefix("  ") && line.count + 1 + next.firstWord >= 80
+                    let isEnd = !line.hasPrefix("  ") && (line.hasSuffix(".") || line.hasSuffix(":"))
+                    #expect(next.hasPrefix("  ") || isFilled || isEnd, "\(words): \(line)|\(next)")
+                }
+                for command in commands { try look(words + [command]) }
+            }
+            try look([])
+        }
+
         @Test(
             "a shell gets a script, and proposals of jobs, runs and steps that it can pass on",
             arguments: ["bash", "zsh", "fish"])
@@ -45,6 +82,21 @@ extension EndToEnd {
             #expect(try proposed(project.name + "/") == [project.name + "/0"])
             #expect(try proposed(project.name + "/0/") == [project.name + "/0/load"])
             #expect(try proposed("no-such-job/") == [])
+            func proposed(_ command: [String], _ argument: String) throws -> [String] {
+                try Cloche.start(
+                    ["---completion"] + command + ["--", argument, "3", "0", "cloche"] + command + [""],
+                    environment: ["SAP_SHELL": "bash"]
+                ).wait(timeout: 30).output.split(separator: "\n").map(String.init)
+            }
+            #expect(try proposed(["env", "show"], "positional@0").contains("python"))
+            let secret = "PROPOSED_\(UInt32.random(in: 0 ... .max))"
+            #expect(
+                try StartedCommand(
+                    "/bin/sh", ["-c", "echo value | \(try Cloche.program()) secret set \(secret)"],
+                    environment: ["CLOCHE_HOME": try Cloche.home.get()]
+                ).wait(timeout: 30).status == 0)
+            #expect(try proposed(["secret", "rm"], "positional@0").contains(secret))
+            _ = try Cloche.run("secret", "rm", secret, "--yes")
             for name in [project.name, hostile] { _ = try Cloche.run("rm", name, "--yes") }
         }
 
@@ -83,4 +135,9 @@ extension EndToEnd {
             _ = try Cloche.run("rm", project.name, "--yes")
         }
     }
+}
+
+extension String {
+    /// How many characters its first word has.
+    fileprivate var firstWord: Int { prefix { $0 != " " }.count }
 }

@@ -47,6 +47,9 @@ extension EndToEnd {
                 try? Self.command("/usr/sbin/userdel", ["--force", name])
             }
 
+            /// What the user sees as `/dev/net/tun`.
+            var tunDevice: String { directory.path + "/tun" }
+
             /// Runs `cloche` as the user, who may open `/dev/net/tun` as users may where udev made it.
             func run(
                 _ arguments: String..., in place: String? = nil, environment: [String: String] = [:],
@@ -76,6 +79,29 @@ extension EndToEnd {
                 let result = try StartedCommand(program, arguments).wait()
                 guard result.status == 0 else { throw TestFailure("`\(program)` failed: \(result.errors)") }
             }
+        }
+
+        @Test("a store of somebody else, and a host without the tun device, are told before anything is begun")
+        func refusals() throws {
+            let user = try User(hasRange: true)
+            let foreign = try TemporaryDirectory()
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: foreign.path)
+            let store = foreign.path + "/store"
+            #expect(
+                try StartedCommand(Cloche.program(), ["ls"], environment: ["CLOCHE_HOME": store]).wait(timeout: 30)
+                    .status == 0)
+            for words in [["ls"], ["exec", "--", "true"], ["policy", "ls"], ["secret", "ls"]] {
+                let refused = try user.start(words, environment: ["CLOCHE_HOME": store]).wait(timeout: 30)
+                #expect(refused.status == 78, "\(words): \(refused)")
+                #expect(refused.errors.contains("Permission denied"), "\(words): \(refused.errors)")
+                #expect(
+                    refused.errors.contains("name a directory of your own in CLOCHE_HOME"),
+                    "\(words): \(refused.errors)")
+            }
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: user.tunDevice)
+            let build = try user.run("env", "build", "python", timeout: 100)
+            #expect(build.status == 78 && build.errors.contains("chmod 0666 /dev/net/tun"), "\(build.errors)")
+            #expect(!build.errors.contains("[1/"), "\(build.errors)")
         }
 
         @Test("a user with a range of ids builds, executes and runs jobs", .timeLimit(.minutes(4)))

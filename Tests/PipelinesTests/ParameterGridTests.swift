@@ -21,6 +21,24 @@ struct ParameterGridTests {
         (0..<(grid.count ?? 0)).map { grid[$0].json.text() }
     }
 
+    @Test func `a parameter that has no default is kept, and told with the one that was probably meant`() throws {
+        let text =
+            #"{"pipeline_parameters": {"seed": [1, 2], "lr": [1]}, "Train": {"dept": [4]}, "Load": {"new": [1]}}"#
+        let read = try ParameterGrid.reading(
+            Array(text.utf8), file: "main.parameters.json", for: try Samples.parameterised())
+        #expect(read.grid.count == 2)
+        #expect(
+            read.warnings.map { [$0.description, $0.hint] } == [
+                [
+                    "main.parameters.json:1:42: the pipeline has no parameter `lr`",
+                    "the step `Train` has one: `--step-param` sets it for a single run",
+                ],
+                ["main.parameters.json:1:64: the step `Train` has no parameter `dept`", "did you mean `depth`?"],
+                ["main.parameters.json:1:87: the step `Load` has no parameter `new`", nil],
+            ])
+        #expect(read.warnings.allSatisfy { $0.severity == .warning })
+    }
+
     @Test func `the defaults make one run`() throws {
         let grid = ParameterGrid(defaultsOf: try Samples.parameterised())
         #expect(grid.count == 1)
@@ -104,8 +122,13 @@ struct ParameterGridTests {
             }
             """#
         let found = try problems(text)
+        let names = ["more", "list", "n"]
         #expect(
-            found.map(\.description).map { String($0.dropFirst("main.parameters.json:".count)) } == [
+            found.filter { $0.severity == .warning }.map(\.message)
+                == names.map { "the step `Train` has no parameter `\($0)`" })
+        let errors = found.filter { $0.severity == .error }
+        #expect(
+            errors.map(\.description).map { String($0.dropFirst("main.parameters.json:".count)) } == [
                 "2:35: the values of `seed` must be a list, not a number",
                 "2:46: the list of `data` is empty, so there would be no run",
                 "3:3: there is no step `Trian` in the pipeline",

@@ -155,9 +155,25 @@ struct ParameterOverrideTests {
 
     @Test func `a parameter that is new is told with the nearest one`() throws {
         let pipeline = try Samples.parameterised()
-        #expect(try ParameterOverride(pipelineArgument: "seed=2").isNew(in: pipeline) == (false, nil))
-        #expect(try ParameterOverride(pipelineArgument: "sede=2").isNew(in: pipeline) == (true, "did you mean `seed`?"))
-        #expect(try ParameterOverride(stepArgument: "Train.x=2", in: pipeline).isNew(in: pipeline) == (true, nil))
+        func remark(_ override: ParameterOverride) -> [String?]? {
+            override.remark(in: pipeline).map { [$0.message, $0.hint] }
+        }
+        #expect(remark(try ParameterOverride(pipelineArgument: "seed=2")) == nil)
+        #expect(
+            remark(try ParameterOverride(pipelineArgument: "sede=2"))
+                == ["the pipeline has no parameter `sede`", "did you mean `seed`?"])
+        #expect(
+            remark(try ParameterOverride(stepArgument: "Train.x=2", in: pipeline))
+                == ["the step `Train` has no parameter `x`", nil])
+        #expect(
+            remark(try ParameterOverride(pipelineArgument: "lr=2"))
+                == [
+                    "the pipeline has no parameter `lr`",
+                    "the step `Train` has one: `--step-param` sets it for a single run",
+                ])
+        #expect(
+            remark(try ParameterOverride(stepArgument: "Train.seed=2", in: pipeline))?.last
+                == "the pipeline has one: `pipeline_parameters` in a parameters file, `-p` for a single run")
     }
 
     @Test func `overrides keep the other parameters of a step`() throws {

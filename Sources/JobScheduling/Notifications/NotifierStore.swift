@@ -50,10 +50,13 @@ package struct NotifierStore: Sendable {
     package func notifier(_ name: String) throws -> Notifier {
         let all = try list().notifiers
         if let found = all.first(where: { $0.name == name }) { return found }
+        let meant = EditDistance.nearest(to: name, in: all.map(\.name)).map { "did you mean `\($0)`?" }
         throw StoreError(
             message: "find the notifier `\(printable(name))`: there is none of this name",
-            hint: all.isEmpty
-                ? "`cloche notify add` adds one" : "there are " + all.map(\.name).joined(separator: ", "))
+            hint: meant
+                ?? (all.isEmpty
+                    ? "`cloche notify add` adds one" : "there are " + all.map(\.name).joined(separator: ", ")),
+            kind: .missing)
     }
 
     /// Adds one whose name is free.
