@@ -52,8 +52,14 @@ package struct PolicyEvidence: Sendable, Hashable {
     func connections(allowed: Bool) -> [SandboxRecording.Connection] {
         var found: [String: SandboxRecording.Connection] = [:]
         for connection in recordings.flatMap(\.connections) where connection.isAllowed == allowed {
-            found[connection.destination, default: connection].count +=
-                found[connection.destination] == nil ? 0 : connection.count
+            guard var known = found[connection.destination] else {
+                found[connection.destination] = connection
+                continue
+            }
+            known.count += connection.count
+            // A name may lead elsewhere each time it is looked up.
+            known.isPrivate = known.isPrivate || connection.isPrivate
+            found[connection.destination] = known
         }
         return found.values.sorted { $0.destination < $1.destination }
     }
