@@ -56,9 +56,10 @@ package struct RunSheet: Sendable {
         rows = outlines.map { outline in
             let parameters = Self.read(outline.parameters)
             found.add(nil, parameters.pipeline) { .parameter(step: nil, name: $0) }
-            for (step, object) in parameters.steps.sorted(by: { $0.key < $1.key }) {
-                found.add(step, object) { .parameter(step: step, name: $0) }
-            }
+            // In the order of their identities; a list of one is not worth sorting.
+            let steps =
+                parameters.steps.count < 2 ? Array(parameters.steps) : parameters.steps.sorted { $0.key < $1.key }
+            for (step, object) in steps { found.add(step, object) { .parameter(step: step, name: $0) } }
             let metrics = outline.metrics.flatMap { (try? JSONValue(parsing: $0))?.objectValue } ?? JSONObject()
             measured.add(nil, metrics) { .metric($0) }
             return Row(outline: outline, parameters: parameters, metrics: metrics)

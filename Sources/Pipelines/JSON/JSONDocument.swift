@@ -140,8 +140,11 @@ package struct JSONNode: Sendable {
     }
 
     /// The value without its place.
-    package var value: JSONValue {
-        let bytes = storage.source.bytes
+    package var value: JSONValue { Self.value(at: index, storage.tape, storage.source.bytes) }
+
+    /// The value at a place of the tape; no node is made for what lies in it.
+    private static func value(at index: Int, _ tape: [JSONTapeEntry], _ bytes: [UInt8]) -> JSONValue {
+        let entry = tape[index]
         switch entry.kind {
         case .null: return .null
         case .bool: return .bool(entry.end - entry.start == 4)
@@ -150,10 +153,22 @@ package struct JSONNode: Sendable {
                 JSONNumber(unchecked: String(decoding: bytes[Int(entry.start)..<Int(entry.end)], as: UTF8.self))
             )
         case .string: return .string(entry.text(in: bytes))
-        case .array: return .array(children.map(\.value))
+        case .array:
+            var elements: [JSONValue] = []
+            var at = index + 1
+            while at < Int(entry.next) {
+                elements.append(value(at: at, tape, bytes))
+                at = Int(tape[at].next)
+            }
+            return .array(elements)
         case .object:
-            let members = members ?? []
-            return .object(JSONObject(unique: members.map { .init(key: $0.key, value: $0.value.value) }))
+            var members: [JSONObject.Entry] = []
+            var at = index + 1
+            while at < Int(entry.next) {
+                members.append(.init(key: tape[at].text(in: bytes), value: value(at: at + 1, tape, bytes)))
+                at = Int(tape[at + 1].next)
+            }
+            return .object(JSONObject(unique: members))
         }
     }
 
