@@ -60,6 +60,12 @@ package enum CommandLineMain {
                 hint: EditDistance.nearest(to: word, in: known).map { "did you mean `\(commands) \($0)`?" }
                     ?? "`\(commands) --help` lists the commands")
         }
+        let words = CommandLine.arguments.dropFirst()
+        if words.first == "exec", !words.contains("--"), words.dropFirst().first.map({ !$0.hasPrefix("-") }) == true {
+            let command = printable(words.dropFirst().joined(separator: " "))
+            return CommandFailure(
+                .usage, "run `\(command)`: the command stands behind `--`", hint: "`cloche exec -- \(command)`")
+        }
         let lines = ClocheCommand.fullMessage(for: error).split(separator: "\n")
         // Of an error that a command found, the parser knows no usage but that of the whole program.
         let usage = lines.first { $0.hasPrefix("Usage: ") && !$0.hasPrefix("Usage: cloche <subcommand>") }

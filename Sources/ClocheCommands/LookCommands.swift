@@ -71,11 +71,14 @@ struct ListCommand: ParsableCommand {
             Table.Column("RUNS", alignment: .trailing, minimum: 4),
             Table.Column("PIPELINE", priority: 1), Table.Column("CREATED", priority: 2),
         ]
+        let hasSchedules = jobs.contains { $0.schedule != nil }
+        if hasSchedules { columns.insert(Table.Column("NEXT", priority: 2, minimum: 16), at: 3) }
         if showsOwner { columns.append(Table.Column("OWNER", priority: 1)) }
         var table = Table(columns)
         for (job, store) in rows {
             let age = Duration.seconds(max(0, Syscall.wallClockSeconds() - job.created.seconds))
-            let note = ScheduleDescription(job).line().map { " (\($0))" } ?? (isStopped(job, store) ? " (stopped)" : "")
+            let next = ScheduleDescription(job).next()
+            let note = next == nil && isStopped(job, store) ? " (stopped)" : ""
             let progress =
                 "\(job.counts.ended)/\(job.counts.total)"
                 + (job.counts.failed > 0 ? " \(job.counts.failed) failed" : "")
@@ -84,6 +87,9 @@ struct ListCommand: ParsableCommand {
                 Table.Cell(progress + note), Table.Cell(job.pipelinePath),
                 Table.Cell(relativeTime(age: age), exact: job.created.description),
             ]
+            if hasSchedules {
+                cells.insert(Table.Cell(next ?? "", exact: next == nil ? "" : job.next?.description ?? ""), at: 3)
+            }
             if showsOwner { cells.append(Table.Cell(StoreOwner.name(of: job.owner) ?? String(job.owner))) }
             table.append(cells)
         }

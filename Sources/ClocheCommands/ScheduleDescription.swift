@@ -24,11 +24,14 @@ struct ScheduleDescription {
         return facts
     }
 
-    /// One line for a list; nil for a job that waits for no time.
-    func line() -> String? {
+    /// When its next runs are made, for a list; nil for a job that waits for no time.
+    func next() -> String? {
         guard let schedule = job.schedule, let next = job.next, job.state != .paused else { return nil }
-        return "next \(shown(next, in: schedule, briefly: true))"
+        return shown(next, in: schedule, briefly: true)
     }
+
+    /// The same as a line.
+    func line() -> String? { next().map { "next \($0)" } }
 
     /// Tells when the runs of the job are made, and the service that there is something to wait for.
     func say(in context: CommandContext) throws {

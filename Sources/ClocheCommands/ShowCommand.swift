@@ -140,7 +140,7 @@ struct ShowCommand: ParsableCommand {
             facts.append(("clipped", printable(clip)))
         }
         if let usage = store.runDirectory(run.address).latestAttempt()?.usage() {
-            facts.append(("limits", usage.limits.map(\.description).joined(separator: ", ")))
+            facts += self.facts(ofLimits: usage.limits.map(\.description), for: context.streams.output)
             let open = usage.limits.filter { $0.enforcement == .none }.map(\.name.rawValue)
             for weakness in usage.weaknesses ?? [] { facts.append(("weaker", printable(weakness))) }
             if !open.isEmpty {
@@ -228,5 +228,11 @@ struct ShowCommand: ParsableCommand {
     private func lines(_ facts: [(String, String)]) -> String {
         let width = facts.map(\.0.count).max() ?? 0
         return facts.map { $0.0 + String(repeating: " ", count: width - $0.0.count + 2) + $0.1 }.joined(separator: "\n")
+    }
+
+    /// One limit a line for a person; all in one line into a pipe.
+    private func facts(ofLimits limits: [String], for channel: OutputChannel) -> [(String, String)] {
+        guard channel.isTerminal else { return [("limits", limits.joined(separator: ", "))] }
+        return limits.enumerated().map { ($0 == 0 ? "limits" : "", $1) }
     }
 }

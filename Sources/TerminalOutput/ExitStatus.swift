@@ -43,7 +43,7 @@ package enum ExitStatus: Int32, Sendable, Hashable, CaseIterable {
         case .cancelled: "The run was cancelled by somebody else."
         case .partlyFailed: "Some runs of the grid failed and some succeeded."
         case .notFound: "The job, run, step, snapshot, environment or policy does not exist."
-        case .refused: "Refused: a policy or quota forbids it, or it needs a confirmation or --yes."
+        case .refused: "Refused: a policy, a quota or a full disk forbids it, or it needs a confirmation or --yes."
         case .usage: "The command line is wrong."
         case .badData: "A pipeline, parameters file or other document is wrong."
         case .unavailable: "The service cannot be reached."

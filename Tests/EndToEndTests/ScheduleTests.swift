@@ -30,7 +30,7 @@ extension EndToEnd {
             #expect(shown.output.contains("30 2 * * * in Europe/Berlin") && shown.output.contains("0 made"))
             #expect(shown.output.components(separatedBy: " 02:30 Europe/Berlin").count == 6)
             #expect(try Self.document(project.name).value("job", "state") as? String == "pending")
-            #expect(try Cloche.run("ls").output.contains("next "))
+            #expect(try Cloche.run("ls").output.contains("\tNEXT\t"))
             let nothing = try Cloche.run("job", "start", project.name)
             #expect(nothing.status == 6 && nothing.errors.contains("job trigger"), "\(nothing.errors)")
 
