@@ -19,7 +19,8 @@ struct DiskUsageCommand: ParsableCommand {
         discussion: """
             OWN is what removing the one thing frees; SHARED is used by others as well. Together with what others share it \
             counts once in the total. `cloche env rm --unused` frees what is left of pulls, of builds that were cut off, \
-            and builds that nobody needs; `cloche snapshot prune` frees snapshots without a job.
+            and builds that nobody needs; `cloche env rm --packages` frees the packages that are kept for the next build; \
+            `cloche snapshot prune` frees snapshots without a job.
 
             Examples:
               cloche system df
@@ -134,6 +135,7 @@ struct DiskUsageCommand: ParsableCommand {
         let environments = store.path.appending("environments")
         let snapshots = store.snapshots.directory
         return try [
+            ("Debian packages", environments.appending("packages"), "kept for the next build"),
             ("parts of images", environments.appending("downloads"), "kept for the next pull"),
             ("unfinished builds", environments.appending("staging"), "running, or cut off"),
             ("logs of failed builds", environments.appending("failed"), ""),

@@ -15,23 +15,27 @@ struct EnvironmentRemoveCommand: ParsableCommand {
               cloche env rm old-image
               cloche env rm python --forget     builds that jobs hold stay
               cloche env rm --unused --yes
+              cloche env rm --packages          the next build fetches again what it needs
             """, aliases: ["remove"])
     @Argument(help: "The environment's name, or the identity of a build.") var name: String?
     @Flag(help: "Take the name out of force, and keep the builds that somebody needs.") var forget = false
     @Flag(help: "Remove every build that neither a job nor an environment needs.") var unused = false
+    @Flag(help: "Remove the Debian packages that are kept for the next build.") var packages = false
     @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         let context = CommandContext()
-        guard (name != nil) != unused else { throw ValidationError("name an environment or a build, or --unused") }
+        guard (name != nil) != (unused || packages) else {
+            throw ValidationError("name an environment or a build, or --unused or --packages")
+        }
         guard !forget || name != nil else { throw ValidationError("--forget needs the name of an environment") }
         let store = try context.openStore()
         let provider = try context.environments(store)
-        var removal: EnvironmentRemoval
+        var removal = EnvironmentRemoval()
         if let name {
             removal = try provider.removal(of: name, forgetsOnly: forget)
-        } else {
+        } else if unused {
             removal = try provider.unusedBuilds()
         }
         let abandoned =
@@ -48,12 +52,16 @@ struct EnvironmentRemoveCommand: ParsableCommand {
             removal.builds = try provider.carryOut(removal)
             bytes = records.filter { removal.builds.contains($0.id) }.reduce(0) { $0 + $1.size }
         }
+        // They can be had again, so that nobody is asked.
+        let archives = packages ? try provider.environments.packages.removeAll() : (count: 0, bytes: 0)
         if output.json {
             return try context.print(
                 Documents.object([
                     ("name", removal.name.map { .string($0.text) } ?? .null),
                     ("removed", .array(removal.builds.map { .string($0) })),
                     ("kept", .array(removal.kept.map { .string($0.build) })), ("bytes", Documents.value(bytes)),
+                    ("packages", Documents.value(Int64(archives.count))),
+                    ("packages_bytes", Documents.value(archives.bytes)),
                 ]))
         }
         if let name = removal.name { context.say("`\(name)` is out of force") }
@@ -63,7 +71,12 @@ struct EnvironmentRemoveCommand: ParsableCommand {
                 ? "other environments are built on it" : "held by " + kept.jobs.joined(separator: ", ")
             context.say("kept build \(kept.build): \(printable(why))")
         }
-        context.say("removed \(counted(removal.builds.count, "build")), \(humanBytes(bytes))")
+        if name != nil || unused {
+            context.say("removed \(counted(removal.builds.count, "build")), \(humanBytes(bytes))")
+        }
+        if packages {
+            context.say("removed \(counted(archives.count, "package")), \(humanBytes(archives.bytes))")
+        }
         if abandoned > 0 { context.say("removed what \(counted(abandoned, "build")) left that had been cut off") }
     }
 }

@@ -7,6 +7,8 @@ import SystemPackage
 package struct BuildConfiguration: Sendable, Hashable {
     /// Where the files are inside a sandbox, and in the namespace that fetches packages.
     package static let inSandbox = "/run/cloche", inNamespace = "/media"
+    /// Where the packages that are kept are in either place.
+    package static let packagesInSandbox = "/run/cloche-packages", packagesInNamespace = "/srv"
 
     /// The files' contents by their paths below the configuration's directory.
     package private(set) var files: [String: [UInt8]] = [:]
@@ -20,15 +22,21 @@ package struct BuildConfiguration: Sendable, Hashable {
     package private(set) var secrets: Set<String> = []
     /// Whether apt knows an archive.
     package private(set) var hasArchive = false
+    /// Whether apt looks among the packages that are kept before it asks a mirror.
+    package let hasPackages: Bool
 
     /// Prepares the configuration for a suite; without a suitable source of packages it has none.
-    package init(settings: HostSettings, host: HostFiles, suite: String, components: [String]) {
+    package init(
+        settings: HostSettings, host: HostFiles, suite: String, components: [String], hasPackages: Bool = false
+    ) {
         self.init(
-            settings: settings, host: host, archive: PackageArchive(suite: suite, components: components))
+            settings: settings, host: host, archive: PackageArchive(suite: suite, components: components),
+            hasPackages: hasPackages)
     }
 
     /// Prepares the configuration; a system that is no Debian keeps the sources that it has.
-    init(settings: HostSettings, host: HostFiles, archive: PackageArchive?) {
+    init(settings: HostSettings, host: HostFiles, archive: PackageArchive?, hasPackages: Bool) {
+        self.hasPackages = hasPackages && archive != nil
         if let archive {
             let sources = ArchiveSource.select(
                 settings.sources, suite: archive.suite, components: archive.components, hostSuite: settings.suite)
@@ -60,6 +68,7 @@ package struct BuildConfiguration: Sendable, Hashable {
                 if let key = source.keyFile, let copy = copy(key, host, as: "keys") {
                     source.options["signed-by"] = "\(place.directory)/\(copy)"
                 }
+                if hasPackages { source.locations = source.locations.map { mirror($0, place) } }
                 text += source.stanza + "\n"
             }
             files[place.sources] = Array(text.utf8)
@@ -74,6 +83,14 @@ package struct BuildConfiguration: Sendable, Hashable {
         if !settings.credentials.isEmpty { files["auth.conf"] = settings.credentials }
         let fields = words(String(decoding: settings.credentials, as: UTF8.self))
         for (keyword, value) in zip(fields, fields.dropFirst()) where keyword == "password" { secrets.insert(value) }
+    }
+
+    /// Puts the packages that are kept before a location; apt verifies what it gets from either in the same way.
+    private mutating func mirror(_ location: String, _ place: Place) -> String {
+        let lists = files.keys.count { $0.hasPrefix(place.mirrors) }
+        let name = "\(place.mirrors)\(lists + 1).list"
+        files[name] = Array("copy:\(place.packages)\ttype:deb\tpriority:1\n\(location)\tpriority:2\n".utf8)
+        return "mirror+file:\(place.directory)/\(name)"
     }
 
     private mutating func add(apt settings: HostSettings, host: HostFiles) {
@@ -144,10 +161,16 @@ package struct BuildConfiguration: Sendable, Hashable {
         var directory: String { self == .sandbox ? BuildConfiguration.inSandbox : BuildConfiguration.inNamespace }
         var sources: String { self == .sandbox ? "debian.sources" : "fetch.sources" }
         var settings: String { self == .sandbox ? "apt.conf" : "fetch.conf" }
+        var mirrors: String { self == .sandbox ? "mirrors/sandbox-" : "mirrors/fetch-" }
+        var packages: String {
+            self == .sandbox ? BuildConfiguration.packagesInSandbox : BuildConfiguration.packagesInNamespace
+        }
     }
 
     /// apt's source file and settings for the programs that fetch packages.
     package static let fetchSources = inNamespace + "/" + Place.namespace.sources
+    /// The same source file inside a sandbox: lists that were fetched by it are known by the locations in it.
+    static let fetchSourcesInSandbox = inSandbox + "/" + Place.namespace.sources
     /// The settings that belong to `fetchSources`.
     package static let fetchSettings = inNamespace + "/" + Place.namespace.settings
 }

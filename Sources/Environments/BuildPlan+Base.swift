@@ -5,7 +5,13 @@ extension BuildPlan {
     ///
     /// Package scripts run in the sandbox only, without a network: everything is fetched before.
     package static func base(_ recipe: Recipe, configuration: BuildConfiguration, paths: BuildPaths) -> BuildPlan {
-        var steps = [fetch(recipe, configuration, paths), configure(recipe, configuration, paths)]
+        let archive = PackageArchive(suite: recipe.suite, components: recipe.components)
+        // No script of a package has run yet: what is in the tree is what the host's apt has verified.
+        let keep = PackageTaking(tree: paths.tree, metadata: archive.metadataName, learns: true)
+        var steps = [
+            fetch(recipe, configuration, paths), Step(stage: .fetch, command: .packages(keep), output: .log),
+            configure(recipe, configuration, paths),
+        ]
         for script in recipe.scripts {
             let command = SandboxCommand(
                 root: .tree(paths.tree), arguments: ["/bin/bash", "/environment/" + script],
@@ -21,11 +27,17 @@ extension BuildPlan {
         _ recipe: Recipe, _ configuration: BuildConfiguration, _ paths: BuildPaths
     ) -> Step {
         // The hook leaves the list of unpacked archives, then fetches the rest without unpacking it: apt in the sandbox
-        // unpacks those in the right order.
+        // unpacks those in the right order. At last it lists what the metadata names, whose signature apt has verified.
         let hook = """
+            export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
             cd "$1/var/cache/apt/archives" && ls | grep '[.]deb$' > "$1\(essentialList)" && \
-            APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --download-only -o Debug::NoLocking=1 \
-            install \((["apt"] + recipe.packages).joined(separator: " "))
+            apt-get --yes --download-only -o Debug::NoLocking=1 \
+            install \((["apt"] + recipe.packages).joined(separator: " ")) && \
+            apt-get indextargets --format '$(FILENAME)' 'Created-By: Packages' | while read -r list; do
+                /usr/lib/apt/apt-helper cat-file "$list"
+                echo
+            done | awk '$1 == "Filename:" {path = $2} $1 == "Size:" {size = $2} $1 == "SHA256:" {digest = $2}
+                NF == 0 {if (digest != "") print digest, size, path; digest = ""}' > "$1\(PackageCache.listPath)"
             """
         let arguments =
             [
@@ -37,6 +49,9 @@ extension BuildPlan {
         var command = hostCommand(arguments, paths)
         command.variables.merge(configuration.fetchVariables) { $1 }
         command.binds = [BuildMount(paths.configuration, at: FilePath(BuildConfiguration.inNamespace))]
+        if configuration.hasPackages {
+            command.binds.append(BuildMount(paths.packages, at: FilePath(BuildConfiguration.packagesInNamespace)))
+        }
         command.timeLimit = .seconds(1800)
         return Step(stage: .fetch, command: .namespace(command), output: .log)
     }
@@ -55,7 +70,8 @@ extension BuildPlan {
             dpkg --force-depends --force-unsafe-io --force-confold --log=/dev/null --install
             rm \(essentialList)
             exec apt-get --yes --no-download -o APT::Install-Recommends=false -o Dpkg::Options::=--force-unsafe-io \
-            -o Dpkg::Options::=--force-confold install "$@"
+            -o Dpkg::Options::=--force-confold -o Dir::Etc::sourcelist=\(BuildConfiguration.fetchSourcesInSandbox) \
+            install "$@"
             """
         var variables = buildVariables([:], configuration)
         variables["HOME"] = "/root"

@@ -15,7 +15,7 @@ extension BuildPlan {
             removed += [
                 "/etc/apt/sources.list", "/etc/apt/sources.list.d/*", "/etc/apt/apt.conf.d/*mmdebstrap",
                 "/etc/apt/auth.conf.d/*", "/etc/resolv.conf", "/etc/hostname", "/var/cache/apt/essential",
-                "/environment",
+                PackageCache.listPath, "/environment",
             ]
         }
         let logs = ["-path", root + "/var/log/*", "-type", "f"]

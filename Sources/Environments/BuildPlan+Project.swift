@@ -5,22 +5,28 @@ extension BuildPlan {
     /// The plan for a project's layer: its set-up script on the layers of a base, top first.
     ///
     /// The script runs with bash in `/project-dir`, where it finds the project and may write; what it writes there is
-    /// thrown away.
+    /// thrown away. `keeping` names the metadata by which archives that it fetched are kept for other builds.
     package static func project(
         variables: [String: String], layers: [FilePath], project: FilePath?, configuration: BuildConfiguration,
-        paths: BuildPaths
+        paths: BuildPaths, keeping metadata: String? = nil
     ) -> BuildPlan {
         var variables = buildVariables(variables, configuration)
         variables["BASH_ENV"] = BuildConfiguration.inSandbox + "/" + SetupScript.prologFile
         let command = SandboxCommand(
             root: .layers(layers, upper: paths.tree, work: paths.work),
             arguments: ["/bin/bash", BuildConfiguration.inSandbox + "/" + SetupScript.file], variables: variables,
-            workingDirectory: project == nil ? "/" : "/project-dir", binds: [mount(paths)],
+            workingDirectory: project == nil ? "/" : "/project-dir",
+            binds: [mount(paths)]
+                + (configuration.hasPackages
+                    ? [BuildMount(paths.packages, at: FilePath(BuildConfiguration.packagesInSandbox))] : []),
             scratch: project.map { [BuildMount($0, at: "/project-dir")] } ?? [],
             network: .outbound(reachable: configuration.reachableHosts), timeLimit: .seconds(6 * 3600))
         let setup = Step(stage: .setup, command: .sandbox(command), output: .log)
+        let keep = metadata.map { PackageTaking(tree: paths.tree, metadata: $0, learns: false) }
+            .map { Step(stage: .setup, command: .packages($0), output: .log) }
         return BuildPlan(
-            steps: [setup, interpreters(like: command, variables)] + cleaning(paths, isBase: false))
+            steps: [setup] + (keep.map { [$0] } ?? []) + [interpreters(like: command, variables)]
+                + cleaning(paths, isBase: false))
     }
 
     /// Looks for languages that the script may have brought; a script that lies about them only harms its own steps.

@@ -66,6 +66,8 @@ package struct BuildPlan: Sendable, Hashable {
         case namespace(NamespaceCommand)
         /// A program in the sandbox.
         case sandbox(SandboxCommand)
+        /// Nothing is run: archives that were fetched are kept for the next build.
+        case packages(PackageTaking)
     }
 
     /// One command of the plan.
@@ -99,6 +101,8 @@ package struct BuildPaths: Sendable, Hashable {
     package let configuration: FilePath
     /// The recipe's files.
     package let recipe: FilePath
+    /// What it sees of the packages that are kept.
+    package let packages: FilePath
 
     /// The paths below a staging directory.
     package init(staging: FilePath) {
@@ -106,9 +110,10 @@ package struct BuildPaths: Sendable, Hashable {
         work = staging.appending(BuildPaths.workName)
         configuration = staging.appending("configuration")
         recipe = staging.appending("recipe")
+        packages = staging.appending(BuildPaths.packagesName)
     }
 
-    static let treeName = "tree"
+    static let treeName = "tree", packagesName = "packages"
     /// The name of overlayfs's own directory, beside that of the tree.
     package static let workName = "work"
 }

@@ -1,3 +1,4 @@
+import LinuxSystem
 import SystemPackage
 
 /// What is to be built: the record as far as it is known beforehand, and what has to be done.
@@ -20,6 +21,8 @@ struct BuildRequest {
 struct PackageArchive: Sendable, Hashable {
     let suite: String
     let components: [String]
+    /// Whether it is a recipe's, whose apt is young enough for lists of mirrors.
+    var isOfRecipe = true
 }
 
 /// A build whose files and commands are known.
@@ -30,6 +33,8 @@ struct PreparedBuild {
     let secrets: Set<String>
     /// The set-up script, for messages.
     let script: [UInt8]
+    /// What the log says first.
+    let notes: [String]
 }
 
 extension EnvironmentBuilder {
@@ -39,27 +44,46 @@ extension EnvironmentBuilder {
         case .nothing:
             return nil
         case .base(let base):
-            let configuration = configuration(
-                PackageArchive(suite: base.recipe.suite, components: base.recipe.components))
+            let archive = PackageArchive(suite: base.recipe.suite, components: base.recipe.components)
+            let (view, notes) = view(for: archive, paths)
+            let configuration = configuration(archive, view)
             guard configuration.hasArchive else { throw .noArchive(suite: base.recipe.suite) }
             return PreparedBuild(
                 plan: .base(base.recipe, configuration: configuration, paths: paths),
-                configuration: configuration.files, recipe: base.files, secrets: configuration.secrets, script: [])
+                configuration: configuration.files, recipe: base.files, secrets: configuration.secrets, script: [],
+                notes: notes)
         case .layer(let script, let archive, let project):
-            let configuration = configuration(archive)
+            let (view, notes) = view(for: archive, paths)
+            let configuration = configuration(archive, view)
             var files = configuration.files
             files[SetupScript.file] = script
             files[SetupScript.prologFile] = Array(
                 SetupScript.prolog(bashEnvironment: request.draft.variables["BASH_ENV"]).utf8)
             let plan = BuildPlan.project(
                 variables: request.draft.variables, layers: store.layers(of: request.draft), project: project,
-                configuration: configuration, paths: paths)
+                configuration: configuration, paths: paths,
+                keeping: archive.flatMap { keepsPackagesOfScripts && $0.isOfRecipe ? $0.metadataName : nil })
             return PreparedBuild(
-                plan: plan, configuration: files, recipe: [:], secrets: configuration.secrets, script: script)
+                plan: plan, configuration: files, recipe: [:], secrets: configuration.secrets, script: script,
+                notes: notes)
         }
     }
 
-    private func configuration(_ archive: PackageArchive?) -> BuildConfiguration {
-        BuildConfiguration(settings: settings, host: host, archive: archive)
+    private func configuration(_ archive: PackageArchive?, _ view: PackageView) -> BuildConfiguration {
+        BuildConfiguration(settings: settings, host: host, archive: archive, hasPackages: view.count > 0)
+    }
+
+    /// Shows a build the packages that are kept, and says what was wrong with them; it goes on without them.
+    private func view(for archive: PackageArchive?, _ paths: BuildPaths) -> (PackageView, notes: [String]) {
+        guard let archive, archive.isOfRecipe else { return (PackageView(), []) }
+        do throws(SyscallError) {
+            let view = try store.packages.show(in: paths.packages)
+            return (
+                view,
+                view.damaged.map { "the kept package \($0) was damaged: it is removed, and fetched where it is needed" }
+            )
+        } catch {
+            return (PackageView(), ["the packages that are kept cannot be used: \(error)"])
+        }
     }
 }

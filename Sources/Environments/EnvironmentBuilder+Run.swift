@@ -1,6 +1,7 @@
 import FoundationEssentials
 import LinuxSystem
 import PlainText
+import Snapshots
 import SystemPackage
 
 #if canImport(Glibc)
@@ -95,6 +96,7 @@ extension EnvironmentBuilder {
         var inventory = Inventory()
         let stages = prepared.plan.stages
         var shown: BuildPlan.Stage?
+        for note in prepared.notes { report(.output(log.write(Array("\(note)\n".utf8)))) }
         for step in prepared.plan.steps {
             if shown != step.stage, let index = stages.firstIndex(of: step.stage) {
                 report(.stage(step.stage, number: index + 1, of: stages.count))
@@ -126,6 +128,10 @@ extension EnvironmentBuilder {
         _ step: BuildPlan.Step, _ log: inout BuildLog, _ inventory: inout Inventory, isCancelled: () -> Bool,
         report: (BuildEvent) -> Void
     ) throws(BuildError) -> CommandOutcome {
+        if case .packages(let taking) = step.command {
+            report(.output(log.write(Array(keepPackages(taking).utf8))))
+            return CommandOutcome(status: 0)
+        }
         var collected: [UInt8] = []
         var hasFailed = false
         let output = { (bytes: [UInt8]) in
@@ -144,6 +150,8 @@ extension EnvironmentBuilder {
                 outcome = try executor.run(command, isCancelled: { hasFailed || isCancelled() }, output: output)
             case .sandbox(let command):
                 outcome = try executor.run(command, isCancelled: { hasFailed || isCancelled() }, output: output)
+            case .packages:
+                outcome = CommandOutcome(status: 0)
             }
         } catch {
             throw .executor(step.stage, "\(error)")
@@ -162,6 +170,25 @@ extension EnvironmentBuilder {
     func clear(_ paths: BuildPaths) throws(BuildError) {
         try remove(tree: paths.work)
         for folder in [paths.configuration, paths.recipe] { try remove(own: folder) }
+        try removeView(in: paths)
+    }
+
+    private func removeView(in paths: BuildPaths) throws(BuildError) {
+        try removing { () throws(SyscallError) in
+            let folder = try Syscall.open(paths.packages.removingLastComponent(), O_RDONLY | O_DIRECTORY)
+            guard Syscall.exists(paths.packages) else { return }
+            try TreeRemoval.remove(directory: folder.number, name: FilePath(BuildPaths.packagesName))
+        }
+    }
+
+    /// Keeps packages for the next build; says in a line what came of it, for a build is as good without.
+    private func keepPackages(_ taking: PackageTaking) -> String {
+        do throws(SyscallError) {
+            let (count, bytes) = try store.packages.take(taking, now: now())
+            return count == 0 ? "" : "kept \(count) new packages for other builds, \(bytes) bytes\n"
+        } catch {
+            return "kept no packages for other builds: \(error)\n"
+        }
     }
 
     /// Removes a staging directory or a build.
@@ -175,6 +202,7 @@ extension EnvironmentBuilder {
         }
         let paths = BuildPaths(staging: directory)
         for folder in [paths.configuration, paths.recipe] { try remove(own: folder) }
+        try removeView(in: paths)
         for folder in [paths.work, paths.tree] { try remove(tree: folder) }
         try removing { () throws(SyscallError) in try Syscall.unlink(directory, directory: true) }
     }

@@ -14,12 +14,15 @@ package struct EnvironmentBuilder {
     let digest: ([UInt8]) -> String
     /// Seconds since 1970.
     let now: () -> Int64
+    /// Whether what set-up scripts fetch of Debian's archives is kept for other builds.
+    let keepsPackagesOfScripts: Bool
 
     /// Makes a builder; `digest` gives hexadecimal digits, such as those of SHA-256, and `now` seconds since 1970.
     package init(
         store: EnvironmentStore, executor: any BuildExecutor, host: HostFiles, settings: HostSettings,
-        digest: @escaping ([UInt8]) -> String, now: @escaping () -> Int64
+        keepsPackagesOfScripts: Bool = true, digest: @escaping ([UInt8]) -> String, now: @escaping () -> Int64
     ) {
+        self.keepsPackagesOfScripts = keepsPackagesOfScripts
         self.store = store
         self.executor = executor
         self.host = host
@@ -62,7 +65,7 @@ package struct EnvironmentBuilder {
         draft.parts = partDigests(inputs)
         let archive =
             recipe.map { PackageArchive(suite: $0.suite, components: $0.components) }
-            ?? base.image?.suite.map { PackageArchive(suite: $0, components: ["main"]) }
+            ?? base.image?.suite.map { PackageArchive(suite: $0, components: ["main"], isOfRecipe: false) }
         let work = BuildRequest.Work.layer(script: environment.setupScript, archive: archive, project: project)
         let request = BuildRequest(
             name: key, draft: draft, work: environment.needsBuild ? work : .nothing, refresh: refresh)

@@ -210,7 +210,9 @@ package struct EnvironmentProvider {
             executor: SandboxBuildExecutor(
                 identity: store.identity, scratch: ScratchPlace.directory(of: store.path),
                 ceiling: try PolicyCatalogue.standard(store: store.path).ceiling), host: .live,
-            settings: HostSettings(host: .live, variables: HostProcess.variables()), digest: Digest.hexadecimal,
+            settings: HostSettings(host: .live, variables: HostProcess.variables()),
+            // Users of a service would see in them what others had installed.
+            keepsPackagesOfScripts: store.owner == nil, digest: Digest.hexadecimal,
             now: { Int64(Syscall.wallClockSeconds()) })
     }
 }

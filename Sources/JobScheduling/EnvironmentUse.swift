@@ -103,11 +103,19 @@ package struct EnvironmentRemoval {
     /// The name that goes out of force.
     package var name: EnvironmentName?
     /// The builds that are removed.
-    package var builds: [String]
+    package var builds: [String] = []
     /// Whether builds that somebody has begun to use are left out instead of refused.
     package var sparesUsed = false
     /// Builds of the name that stay, with the jobs that hold them.
     package var kept: [(build: String, jobs: [String])] = []
+
+    /// Removes nothing.
+    package init() {}
+
+    init(name: EnvironmentName?, builds: [String]) {
+        self.name = name
+        self.builds = builds
+    }
 }
 
 extension EnvironmentProvider {
