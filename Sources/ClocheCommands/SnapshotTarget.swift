@@ -115,10 +115,17 @@ struct SnapshotProgress {
             let elapsed = Syscall.monotonicSeconds() - started
             // What is over at once needs no display.
             guard elapsed > 0.3 else { return .proceed }
-            let total = progress.totalFiles > 0 ? "/\(progress.totalFiles)" : ""
-            var line = "\(styling.apply(.dim, to: title))  \(progress.files)\(total) files"
-            if progress.totalFiles > 0 { line += "  \(humanBytes(progress.bytes))/\(humanBytes(progress.totalBytes))" }
-            if elapsed > 1 { line += "  \(humanBytes(Int64(Double(progress.bytes) / elapsed)))/s" }
+            // A walk has found so much, and has read nothing yet.
+            let isWalk = progress.totalFiles == 0
+            let total = isWalk ? "" : "/\(progress.totalFiles)"
+            var line =
+                "\(styling.apply(.dim, to: title))  \(progress.files)\(total) files  \(humanBytes(progress.bytes))"
+            if !isWalk { line += "/\(humanBytes(progress.totalBytes))" }
+            if elapsed > 1 {
+                line +=
+                    isWalk
+                    ? " found" : "  \(humanBytes(Int64(Double(progress.bytes) / elapsed)))/s"
+            }
             let path = displayName(progress.path)
             if !path.isEmpty { line += "  " + styling.apply(.dim, to: String(path.suffix(max(0, columns - 70)))) }
             display.update(lines: [line], plain: title)

@@ -56,9 +56,10 @@ extension Syscall {
         _ path: FilePath, at directory: CInt = AT_FDCWD, limit: Int, resolve: PathResolution = []
     ) throws(SyscallError) -> [UInt8] {
         let file = try open(path, at: directory, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, resolve: resolve)
-        guard try fstat(file.number).isRegular else { throw SyscallError("open", path.string, errno: .invalidArgument) }
+        let status = try fstat(file.number)
+        guard status.isRegular else { throw SyscallError("open", path.string, errno: .invalidArgument) }
         do throws(SyscallError) {
-            return try readAll(file.number, limit: limit)
+            return try readAll(file.number, limit: limit, expecting: Int(clamping: status.size))
         } catch {
             throw SyscallError(error.call, path.string, errno: error.errno)
         }

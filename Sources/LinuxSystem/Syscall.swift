@@ -94,8 +94,15 @@ package enum Syscall {
     }
 
     /// read(2) to the end of the file; fails with EFBIG beyond `limit` bytes.
-    package static func readAll(_ descriptor: CInt, limit: Int) throws(SyscallError) -> [UInt8] {
+    package static func readAll(
+        _ descriptor: CInt, limit: Int, expecting size: Int = 0
+    ) throws(SyscallError) -> [UInt8] {
         var result: [UInt8] = []
+        // A large file in one piece; what is behind it, or a size that is not true, is read in parts.
+        if size >= 65536, size <= limit {
+            result = try read(descriptor, upTo: size)
+            if result.isEmpty { return [] }
+        }
         while true {
             let part = try read(descriptor, upTo: min(65536, limit - result.count + 1))
             if part.isEmpty { return result }

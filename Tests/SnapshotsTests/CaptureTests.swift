@@ -89,6 +89,20 @@ import Testing
         }
     }
 
+    @Test func `the walk of a large directory tells of what it has found before it is through`() throws {
+        try Scratch.with { scratch in
+            for file in 0..<4200 { try scratch.write("project/f\(file)", "12") }
+            let first = Mutex<CaptureProgress?>(nil)
+            try scratch.capture(progress: { progress in
+                first.withLock { $0 = $0 ?? progress }
+                return .proceed
+            })
+            let progress = try #require(first.withLock { $0 })
+            #expect(progress.totalFiles == 0 && progress.files == 4096 && progress.bytes == 2 * 4096)
+            #expect(!progress.path.isEmpty)
+        }
+    }
+
     @Test func `hard links stay links within the snapshot, and share nothing with the project`() throws {
         try Scratch.with { scratch in
             try scratch.write("project/z/first", "content")

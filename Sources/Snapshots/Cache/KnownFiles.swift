@@ -106,10 +106,9 @@ final class KnownFiles: Sendable {
     /// What was said of the files of an unchanged tree when they were read.
     func notes(_ survey: TreeSurvey) -> CaptureNotes {
         var notes = survey.notes
-        for (index, file) in survey.files.enumerated() {
-            guard let stored = match(index) else { continue }
-            let drops = sources[stored.source].cache.drops(stored.entry)
-            drops.note(file.stamp, in: &notes) { survey.path(ofFile: index) }
+        guard let cache = own?.cache else { return notes }
+        for (index, file) in survey.files.enumerated() where matches[index] >= 0 {
+            cache.drops(Int(matches[index])).note(file.stamp, in: &notes) { survey.path(ofFile: index) }
         }
         return notes
     }

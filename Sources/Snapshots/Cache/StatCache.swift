@@ -44,6 +44,8 @@ struct StatCache: Sendable {
     let entriesStart: Int
     /// Attributes of the few files that have some.
     let attributes: [Int32: [ExtendedAttribute]]
+    /// Where entries are by their inodes; made where the cache is loaded, while something else can be done.
+    private var table: InodeTable?
 
     /// A project by its directory's device and inode, wherever it is mounted.
     struct Key: Sendable, Hashable {
@@ -74,9 +76,12 @@ struct StatCache: Sendable {
         }
     }
 
+    /// Prepares for ``matches(_:)``.
+    mutating func prepareMatching() { table = InodeTable(self) }
+
     /// For each file of a survey the entry that proves its content; -1 where there is none.
     func matches(_ survey: TreeSurvey) -> [Int32] {
-        let table = InodeTable(self)
+        let table = table ?? InodeTable(self)
         return survey.files.map { file in
             guard let index = table.index(of: file.stamp.inode, device: file.stamp.device, in: self) else { return -1 }
             return isSettled(index) && stamp(index) == file.stamp ? Int32(index) : -1
@@ -153,7 +158,7 @@ extension StatCache {
 }
 
 /// Finds entries by inode: a table with open addressing, of four bytes a place.
-private struct InodeTable {
+private struct InodeTable: Sendable {
     private var places: [Int32]
     private let mask: Int
 

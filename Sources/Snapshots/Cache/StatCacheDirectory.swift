@@ -141,9 +141,10 @@ final class StatCacheLoading: Sendable {
     /// Starts `load` on another thread.
     init(_ load: @escaping @Sendable () -> StatCache?) {
         DispatchQueue.global().async(group: group) {
-            let cache = load()
-            let directories = cache.map { KnownDirectories($0) }
-            self.result.withLock { $0 = (cache, directories) }
+            var cache = load()
+            cache?.prepareMatching()
+            let (loaded, directories) = (cache, cache.map { KnownDirectories($0) })
+            self.result.withLock { $0 = (loaded, directories) }
         }
     }
 

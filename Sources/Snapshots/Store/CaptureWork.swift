@@ -28,12 +28,12 @@ struct CaptureWork {
         } catch {
             throw .reading([], error)
         }
-        if request.appliesIgnoreRules {
-            options.rules = try IgnoreRules(project: request.project, includesGit: request.includesGit)
-        }
         let caches = StatCacheDirectory(snapshots: staging.snapshots.number)
         self.caches = caches
         loading = caches?.beginLoading(key)
+        if request.appliesIgnoreRules {
+            options.rules = try IgnoreRules(project: request.project, includesGit: request.includesGit)
+        }
         options.known = loading
         options.clock = clock
         survey = try TreeWalk(root: request.project, options: options, monitor: monitor).run()

@@ -2,9 +2,9 @@ import Synchronization
 
 /// How far a capture or a verification is.
 package struct CaptureProgress: Sendable, Hashable {
-    /// Files done, and files altogether.
+    /// Files done, and files altogether; before that is known, nothing altogether, and about how many were found.
     package let files: Int, totalFiles: Int
-    /// Bytes done, and bytes altogether; holes count.
+    /// Bytes done, and bytes altogether; holes count. Before that is known, those of the files that were found.
     package let bytes: Int64, totalBytes: Int64
     /// What is being worked on, relative to the tree.
     package let path: [UInt8]
@@ -25,6 +25,8 @@ final class CaptureMonitor: Sendable {
         var bytes: Int64 = 0
         var totalFiles = 0
         var totalBytes: Int64 = 0
+        var foundFiles = 0
+        var foundBytes: Int64 = 0
         var lastReport: ContinuousClock.Instant?
         var isStopped = false
     }
@@ -49,16 +51,31 @@ final class CaptureMonitor: Sendable {
 
     /// Counts progress on `path`, and fails when the work has to stop.
     func advance(files: Int = 0, bytes: Int64 = 0, path: () -> [UInt8]) throws(SnapshotError) {
-        let isStopped = state.withLock { state in
+        try change(path) { state in
             state.files += files
             state.bytes += bytes
+        }
+    }
+
+    /// Counts what a walk has found at `path`, and fails when the work has to stop.
+    func find(files: Int, bytes: Int64, path: () -> [UInt8]) throws(SnapshotError) {
+        try change(path) { state in
+            state.foundFiles += files
+            state.foundBytes = state.foundBytes.addingReportingOverflow(bytes).partialValue
+        }
+    }
+
+    private func change(_ path: () -> [UInt8], _ count: (inout State) -> Void) throws(SnapshotError) {
+        let isStopped = state.withLock { state in
+            count(&state)
             guard !state.isStopped else { return true }
             let now = ContinuousClock.now
             if let last = state.lastReport, now - last < Self.interval { return false }
             state.lastReport = now
+            let isWalk = state.totalFiles == 0
             let progress = CaptureProgress(
-                files: state.files, totalFiles: state.totalFiles, bytes: state.bytes, totalBytes: state.totalBytes,
-                path: path())
+                files: isWalk ? state.foundFiles : state.files, totalFiles: state.totalFiles,
+                bytes: isWalk ? state.foundBytes : state.bytes, totalBytes: state.totalBytes, path: path())
             if case .stop = report(progress) { state.isStopped = true }
             return state.isStopped
         }

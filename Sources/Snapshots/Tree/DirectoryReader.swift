@@ -44,6 +44,7 @@ struct DirectoryContent {
 /// One serves one thread.
 struct DirectoryReader {
     private let options: TreeWalk.Options
+    private let monitor: CaptureMonitor
     private var cursor: PathCursor
     private var content = DirectoryContent()
     /// The path of the entry at hand, in a buffer that is used again, and where its last component begins.
@@ -52,8 +53,9 @@ struct DirectoryReader {
     private var known: KnownDirectories?
 
     /// Prepares reading below an open directory.
-    init(root: CInt, options: TreeWalk.Options) {
+    init(root: CInt, options: TreeWalk.Options, monitor: CaptureMonitor) {
         self.options = options
+        self.monitor = monitor
         cursor = PathCursor(root: root)
     }
 
@@ -95,7 +97,9 @@ struct DirectoryReader {
         nameStart = path.count
         let inner = try rulesInside(scope, descriptor: descriptor, listing: listing)
         content.items.reserveCapacity(listing.items.count)
+        var told = 0
         for item in listing.items {
+            if content.items.count - told == Self.tellingStep { try tell(from: &told) }
             path.removeSubrange(nameStart...)
             path += listing.names[item.start..<(item.start + item.count)]
             if try !take(item, descriptor: descriptor, scope: inner) {
@@ -103,7 +107,23 @@ struct DirectoryReader {
                 content.notes.add(.vanished, path)
             }
         }
+        try tell(from: &told)
         return true
+    }
+
+    /// As many entries of a large directory are told of at once.
+    private static let tellingStep = 4096
+
+    /// Tells the monitor of the files from a place on, which moves to the end.
+    private func tell(from start: inout Int) throws(SnapshotError) {
+        var (files, bytes) = (0, Int64(0))
+        for item in content.items[start...] {
+            guard case .file = item.kind else { continue }
+            files += 1
+            bytes = bytes.addingReportingOverflow(item.status.size).partialValue
+        }
+        start = content.items.count
+        try monitor.find(files: files, bytes: bytes) { path }
     }
 
     /// The names in a directory that has not changed since they were read; nil when that is not certain.

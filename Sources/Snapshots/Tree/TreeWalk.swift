@@ -90,14 +90,13 @@ final class TreeWalk: Sendable {
 
     /// Reads directories until none is left, or so many wait.
     private func work(until limit: Int) {
-        var reader = DirectoryReader(root: root, options: options)
+        var reader = DirectoryReader(root: root, options: options, monitor: monitor)
         while true {
             switch state.withLock({ Self.next(&$0, limit: limit) }) {
             case .end: return
             case .wait: Syscall.sleep(nanoseconds: Self.patience)
             case .read(let next):
                 do throws(SnapshotError) {
-                    try monitor.advance { next.path }
                     let content = try reader.read(next.path, seen: next.seen, scope: next.scope)
                     try absorb(content, next)
                 } catch {
