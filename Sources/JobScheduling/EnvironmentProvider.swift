@@ -62,7 +62,7 @@ package struct EnvironmentProvider {
     }
 
     /// Whether a project has a file; its links could lead out of it, and are not followed.
-    private static func isThere(_ file: FilePath, in project: FilePath) throws(SyscallError) -> Bool {
+    static func isThere(_ file: FilePath, in project: FilePath) throws(SyscallError) -> Bool {
         do throws(SyscallError) {
             let directory = try Syscall.open(project, O_RDONLY | O_DIRECTORY)
             let found = try Syscall.openLocation(file, at: directory.number, resolve: [.beneath, .noSymlinks])

@@ -63,4 +63,28 @@ import Testing
             #expect(throws: ProjectEnvironmentError.self) { try Self.read(project) }
         }
     }
+
+    @Test(arguments: [".orchest", ".orchest/environments", ".orchest/environments/u-1"], [true, false])
+    func `a directory on the way that is a link is not followed, wherever it leads`(
+        link: String, staysInside: Bool
+    ) throws {
+        try withScratch { directory in
+            let project = directory.appending("p")
+            let real = (staysInside ? project : directory).appending("real")
+            let rest = FilePath(String(".orchest/environments/u-1".dropFirst(link.count + 1)))
+            try write("properties.json", Self.good, rest.isEmpty ? real : real.pushing(rest))
+            let place = project.pushing(FilePath(link))
+            try Syscall.makeDirectories(place.removingLastComponent(), mode: 0o755)
+            let up = String(repeating: "../", count: FilePath(link).components.count - (staysInside ? 1 : 0))
+            try Syscall.symlink(FilePath(up + "real"), place)
+            // The test itself is right: followed, the link leads to the file.
+            #expect(Syscall.exists(project.pushing(".orchest/environments/u-1/properties.json")))
+            let error = try #require(throws: ProjectEnvironmentError.self) { try Self.read(project) }
+            guard case .system(let cause) = error else {
+                Issue.record("\(error)")
+                return
+            }
+            #expect([Errno.tooManySymbolicLinkLevels, .improperLink].contains(cause.errno), "\(cause)")
+        }
+    }
 }
