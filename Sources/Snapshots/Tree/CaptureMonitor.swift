@@ -2,9 +2,11 @@ import Synchronization
 
 /// How far a capture or a verification is.
 package struct CaptureProgress: Sendable, Hashable {
-    /// Files done, and files altogether; before that is known, nothing altogether, and about how many were found.
+    /// Files done, and files altogether; before it is known how many, about how many were found, and none altogether.
     package let files: Int, totalFiles: Int
-    /// Bytes done, and bytes altogether; holes count. Before that is known, those of the files that were found.
+    /// Bytes done, and bytes altogether; holes count.
+    ///
+    /// Before it is known how many there are altogether, those of the files that were found.
     package let bytes: Int64, totalBytes: Int64
     /// What is being worked on, relative to the tree.
     package let path: [UInt8]
