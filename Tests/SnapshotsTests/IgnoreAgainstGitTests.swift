@@ -12,7 +12,7 @@ import Testing
         var ignoredCount = 0
         for number in 0..<25 {
             let seed = UInt64(batch * 1000 + number)
-            try Scratch.with { scratch in
+            try Scratch.with(inMemory: true) { scratch in
                 var tree = RandomTree(seed: seed)
                 try tree.make(scratch)
                 #expect(try run(["git", "init", "-q", "."], in: scratch).exitCode == 0)
@@ -41,7 +41,7 @@ import Testing
         var ignoredCount = 0
         for number in 0..<12 {
             let seed = UInt64(50_000 + batch * 1000 + number)
-            try Scratch.with { scratch in
+            try Scratch.with(inMemory: true) { scratch in
                 var tree = RandomTree(seed: seed)
                 try tree.make(scratch)
                 _ = try run(["git", "init", "-q", "."], in: scratch)

@@ -8,7 +8,7 @@ import Testing
 /// What is wrong in layers, and in the trees below them, is found and healed.
 @Suite struct LayerDamageTests {
     @Test func `damage below a layer is found, refused for both, and healed by the next capture`() throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try LayerTests.fill(scratch)
             let first = try scratch.capture().snapshot
             try scratch.write("project/d0/s0/f0", "changed")
@@ -45,7 +45,7 @@ import Testing
         (LayerTests.attribute("tree/d0/s0/f0", "user.overlay.metacopy"), "d0/s0/f0"),
     ])
     func `damage in a layer is found, refused, and healed by the next capture`(_ change: String, path: String) throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try LayerTests.fill(scratch)
             try scratch.capture()
             try scratch.write("project/d0/s0/f0", "changed")
@@ -68,7 +68,7 @@ import Testing
 
     @Test(arguments: ["rm base", "echo none > base", "ls .. | grep -v $(cat base) | head -n 1 > base"])
     func `a layer that does not name the tree below it is damaged`(_ change: String) throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try LayerTests.fill(scratch)
             try scratch.capture()
             try scratch.write("project/d0/s0/f0", "changed")
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test func `a layer is made by the manifest of the tree below, and by none that is not its own`() throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try LayerTests.fill(scratch)
             let first = try scratch.capture().snapshot
             try scratch.write("project/d0/s0/f0", "changed")
@@ -99,7 +99,7 @@ import Testing
     }
 
     @Test func `damage in a tree that only layers kept is found through them, and healed by its own content`() throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try LayerTests.fill(scratch)
             let first = try scratch.capture().snapshot
             #expect(try run(["cp", "-a", "project", "kept"], in: scratch).exitCode == 0)
@@ -124,7 +124,7 @@ import Testing
     }
 
     @Test func `a layer whose tree below is missing is damaged`() throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try LayerTests.fill(scratch)
             let first = try scratch.capture().snapshot
             try scratch.write("project/d0/s0/f0", "changed")

@@ -51,7 +51,7 @@ import Testing
     func `a layer shows the project as a whole tree does, when it is mounted, verified, exported and assembled`(
         _ change: String
     ) throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try Self.fill(scratch)
             let first = try scratch.capture()
             #expect(first.snapshot.base == nil && first.snapshot.layers.count == 1)
@@ -93,7 +93,7 @@ import Testing
     }
 
     @Test func `a layer stores what has changed and nothing else`() throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try Self.fill(scratch)
             try scratch.capture()
             try scratch.write("project/d0/s0/f0", "changed")
@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test func `what a layer already stores is shared with the next layer`() throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try Self.fill(scratch)
             try scratch.capture()
             try scratch.write("project/d0/s0/f0", "changed")
@@ -126,7 +126,7 @@ import Testing
         "head -c 900000 /dev/urandom > d0/s0/f0",
     ])
     func `many changes, or large ones, make a whole tree again`(_ change: String) throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try Self.fill(scratch)
             try scratch.write("project/large", String(repeating: "x", count: 1 << 20))
             try scratch.capture()
@@ -138,7 +138,7 @@ import Testing
     }
 
     @Test func `names of one file in a project make a whole tree`() throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try Self.fill(scratch)
             try scratch.capture()
             #expect(try run(["ln", "d0/s0/f0", "d0/s0/second"], in: scratch, at: "project").exitCode == 0)
@@ -153,7 +153,7 @@ import Testing
     }
 
     @Test func `a removed snapshot on whose tree layers lie keeps its tree until the last of them goes`() throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try Self.fill(scratch)
             let first = try scratch.capture().snapshot
             try scratch.write("project/d0/s0/f0", "changed")
@@ -177,7 +177,7 @@ import Testing
     }
 
     @Test func `a snapshot that only layers kept comes back when its content does`() throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try Self.fill(scratch)
             let first = try scratch.capture().snapshot
             #expect(try run(["cp", "-p", "d0/s0/f0", "../kept"], in: scratch, at: "project").exitCode == 0)
@@ -193,7 +193,7 @@ import Testing
     }
 
     @Test func `a capture holds the tree that it builds on against a prune`() throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try Self.fill(scratch)
             let first = try scratch.capture().snapshot
             try scratch.write("project/d0/s0/f0", "changed")
@@ -218,7 +218,7 @@ import Testing
 
     @Test(.enabled(if: isRoot, "becoming another user needs root"))
     func `layers of a plain user hide what was removed`() throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             #expect(try run(["chown", "65534:65534", "."], in: scratch).exitCode == 0)
             try onPrivateThread {
                 try becomeNobody()
@@ -233,7 +233,7 @@ import Testing
     }
 
     @Test func `a name that is copied within the project does not become one with its original`() throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try Self.fill(scratch)
             try scratch.capture()
             #expect(try run(["cp", "-p", "d0/s0/f0", "d0/s0/copy"], in: scratch, at: "project").exitCode == 0)
@@ -244,7 +244,7 @@ import Testing
     }
 
     @Test func `names that a directory had before are not believed when one is missing`() throws {
-        try Scratch.with { scratch in
+        try Scratch.with(inMemory: true) { scratch in
             try Self.fill(scratch)
             try scratch.capture()
             // A directory whose times say that nothing has changed, though a name is gone: no file system does that.

@@ -10,12 +10,28 @@ import Testing
 struct Scratch {
     let path: FilePath
 
+    /// Where directories in memory are; on the disk where the kernel keeps no attributes of the user there.
+    ///
+    /// Tests that make and remove thousands of files spend most of their time waiting for a disk that others use too.
+    private static let memory: FilePath = {
+        let shared: FilePath = "/dev/shm"
+        let name = FilePath("cloche-probe-\(getpid())")
+        guard let parent = try? Syscall.open(shared, O_RDONLY | O_DIRECTORY) else { return "/tmp" }
+        defer { try? Syscall.unlink(name, at: parent.number) }
+        guard let file = try? Syscall.open(name, at: parent.number, O_RDWR | O_CREAT, mode: 0o600),
+            (try? Syscall.setAttribute(TerminatedName("user.probe".utf8), of: file.number, [1])) != nil
+        else { return "/tmp" }
+        return shared
+    }()
+
+    /// `inMemory` is for tests whose result does not depend on the file system.
     @discardableResult
-    static func with<Result>(_ body: (Scratch) throws -> Result) throws -> Result {
+    static func with<Result>(inMemory: Bool = false, _ body: (Scratch) throws -> Result) throws -> Result {
         let name = "cloche-snapshots-" + hexadecimal(try Syscall.randomBytes(8))
-        let path = FilePath("/tmp").appending(name)
+        let place = inMemory ? memory : "/tmp"
+        let path = place.appending(name)
         try Syscall.makeDirectory(path, mode: 0o755)
-        let parent = try Syscall.open("/tmp", O_RDONLY | O_DIRECTORY)
+        let parent = try Syscall.open(place, O_RDONLY | O_DIRECTORY)
         defer {
             do {
                 try TreeRemoval.remove(directory: parent.number, name: FilePath(name))
