@@ -97,9 +97,9 @@ extension EnvironmentBuilder {
         let stages = prepared.plan.stages
         var shown: BuildPlan.Stage?
         for note in prepared.notes { report(.output(log.write(Array("\(note)\n".utf8)))) }
-        for step in prepared.plan.steps {
-            if shown != step.stage, let index = stages.firstIndex(of: step.stage) {
-                report(.stage(step.stage, number: index + 1, of: stages.count))
+        for (index, step) in prepared.plan.steps.enumerated() {
+            if shown != step.stage, let number = stages.firstIndex(of: step.stage) {
+                report(.stage(step.stage, number: number + 1, of: stages.count))
                 report(.output(log.write(Array("== \(step.stage)\n".utf8))))
                 shown = step.stage
             }
@@ -107,6 +107,7 @@ extension EnvironmentBuilder {
             let rest = log.finish()
             if !rest.isEmpty { report(.output(rest)) }
             if let failure = log.failure { throw .store(.system(failure)) }
+            if isCancelled() || !outcome.succeeded { keepPackages(after: index, of: prepared.plan) }
             if isCancelled() { throw .cancelled }
             guard outcome.succeeded else {
                 let line = step.stage == .setup ? prepared.failedLine(log.tail) : nil
@@ -179,6 +180,14 @@ extension EnvironmentBuilder {
             guard Syscall.exists(paths.packages) else { return }
             try TreeRemoval.remove(directory: folder.number, name: FilePath(BuildPaths.packagesName))
         }
+    }
+
+    /// Keeps what a script fetched that did not come to its end: the next attempt need not fetch it again.
+    private func keepPackages(after index: Int, of plan: BuildPlan) {
+        guard index + 1 < plan.steps.count, case .packages(let taking) = plan.steps[index + 1].command,
+            !taking.learns
+        else { return }
+        _ = keepPackages(taking)
     }
 
     /// Keeps packages for the next build; says in a line what came of it, for a build is as good without.

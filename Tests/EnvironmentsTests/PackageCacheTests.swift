@@ -171,6 +171,31 @@ import Testing
         }
     }
 
+    @Test(arguments: [0, 1] as [Int32])
+    func `what a set-up script fetched is kept, also when it fails: the next attempt need not fetch it again`(
+        status: Int32
+    ) throws {
+        try withScratch { directory in
+            let setting = try Setting(directory)
+            try setting.list([("hello", Self.path)])
+            try setting.take(learns: true)
+            let tests = try EnvironmentBuilderTests()
+            let builder = try EnvironmentBuilderTests.builder(
+                directory,
+                FakeExecutor { command, _ in
+                    guard case .layers(_, let upper, _) = command.root else { return CommandOutcome(status: 0) }
+                    try write("var/cache/apt/archives/any.deb", "hello", upper)
+                    try write("var/cache/apt/archives/other.deb", "poison", upper)
+                    return CommandOutcome(status: status)
+                })
+            let record = try builder.build(tests.base, isCancelled: { false }, report: { _ in })
+            _ = try? builder.build(
+                try EnvironmentBuilderTests.project("apt-get install hello"), on: record, recipe: tests.base.recipe,
+                key: try #require(EnvironmentName("p-u-1")), project: nil, isCancelled: { false }, report: { _ in })
+            #expect(try setting.shown().files == [Self.path: "hello"])
+        }
+    }
+
     @Test func `a base fetches with what is kept, and keeps what it fetched before any script ran`() throws {
         let host = fakeHost(BuildConfigurationTests.files)
         let configuration = BuildConfiguration(
