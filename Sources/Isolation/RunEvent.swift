@@ -77,11 +77,15 @@ extension RunEvent: Codable {
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         time = try container.decode(Timestamp.self, forKey: .time)
-        if let kind = try? container.decode(Keeping.Kind.self, forKey: .type) {
+        let type = try container.decode(String.self, forKey: .type)
+        if let kind = Keeping.Kind(rawValue: type) {
             occurrence = .keeping(try Keeping(kind, from: container, .keeping))
             return
         }
-        switch try container.decode(Kind.self, forKey: .type) {
+        switch Kind(rawValue: type) {
+        case nil:
+            throw DecodingError.dataCorruptedError(
+                forKey: .type, in: container, debugDescription: "`\(type)` is no type of an event")
         case .runStarted:
             occurrence = .runStarted(attempt: try container.decode(Int.self, forKey: .attempt))
         case .stepStarted:

@@ -22,6 +22,14 @@ package final class JobDatabase: Sendable {
         case whenWritten = "NORMAL"
         /// It outlives a power failure.
         case synced = "FULL"
+
+        /// The number by which SQLite knows it as well.
+        fileprivate var level: Int {
+            switch self {
+            case .whenWritten: 1
+            case .synced: 2
+            }
+        }
     }
 
     /// The file.
@@ -29,6 +37,8 @@ package final class JobDatabase: Sendable {
 
     private let queue: DatabaseQueue
     private let isClosed = Atomic(false)
+    /// The level of durability that the connection has, which only the code within its queue looks at; -1 is its own.
+    private let current = Atomic(-1)
 
     /// Opens the database at `path`, which is made if it is not there; its directory must exist.
     package init(path: String, check: OpeningCheck = .format) throws(JobStorageError) {
@@ -68,7 +78,19 @@ package final class JobDatabase: Sendable {
     /// Reads in one consistent state.
     func reading<Result>(_ body: (Database) throws -> Result) throws(JobStorageError) -> Result {
         try checkOpen()
-        return try Self.waiting(path: path) { try queue.read(body) }
+        return try Self.waiting(path: path) {
+            // The library's own way switches the connection to reading alone and back, and SQLite forgets every statement
+            // that was prepared whenever that changes (PRAGMA query_only).
+            try queue.inDatabase { database in
+                var result: Result?
+                try database.inTransaction(.deferred) {
+                    result = try body(database)
+                    return .commit
+                }
+                guard let result else { throw JobStorageError.busy(path: path) }
+                return result
+            }
+        }
     }
 
     /// Writes in one transaction; an error undoes all of it.
@@ -81,7 +103,10 @@ package final class JobDatabase: Sendable {
         try checkOpen()
         return try Self.waiting(path: path) {
             try queue.inDatabase { database in
-                try database.execute(sql: "PRAGMA synchronous = \(durability.rawValue)")
+                if current.load(ordering: .relaxed) != durability.level {
+                    try database.execute(sql: "PRAGMA synchronous = \(durability.rawValue)")
+                    current.store(durability.level, ordering: .relaxed)
+                }
                 var result: Result?
                 // Immediate, so that waiting happens before anything was read that could become stale.
                 try database.inTransaction(.immediate) {
