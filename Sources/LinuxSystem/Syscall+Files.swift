@@ -74,15 +74,18 @@ extension Syscall {
     }
 
     /// Replaces a file so that after a crash either the old or the new one is there: write, fsync, rename, fsync.
+    ///
+    /// Without `syncsName` it can still be the old one after a crash that comes later.
     package static func replaceFile(
-        _ name: FilePath, at directory: CInt, _ bytes: some Sequence<UInt8>, mode: UInt32 = 0o644
+        _ name: FilePath, at directory: CInt, _ bytes: some Sequence<UInt8>, mode: UInt32 = 0o644,
+        syncsName: Bool = true
     ) throws(SyscallError) {
         let temporary = FilePath(name.string + ".new")
         let file = try open(temporary, at: directory, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: mode)
         try writeAll(file.number, bytes)
         try fsync(file.number)
         try rename(temporary, at: directory, to: name, at: directory)
-        try fsync(directory)
+        if syncsName { try fsync(directory) }
     }
 
     /// mkdirat(2).

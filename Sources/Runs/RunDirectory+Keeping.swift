@@ -95,9 +95,14 @@ extension AttemptDirectory {
 
     /// Waits for the disk, and notes it.
     static func sync(_ directory: CInt) throws(SyscallError) {
+        try markSynced(directory)
+        try Syscall.fsync(directory)
+    }
+
+    /// Waits for the disk, and notes it; the note is on the disk when the directory is.
+    static func markSynced(_ directory: CInt) throws(SyscallError) {
         try Syscall.syncFileSystem(of: directory)
         try Syscall.writeFile(FilePath(synced), at: directory, [])
-        try Syscall.fsync(directory)
     }
 
     /// The first bytes of the metrics, which steps may have replaced by anything.

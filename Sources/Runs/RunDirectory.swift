@@ -30,16 +30,19 @@ package struct RunDirectory: Sendable {
             "pipeline.json", at: directory.number, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o644)
         try Syscall.writeAll(file.number, pipeline.utf8)
         try Syscall.fsync(file.number)
-        try replace(spec)
+        // Its name need not be on the disk, as long as nothing that follows from it is.
+        try replace(spec, namedAtOnce: false)
     }
 
     /// Writes the specification for attempts that follow.
-    package func replace(_ spec: RunSpec) throws(SyscallError) {
+    package func replace(_ spec: RunSpec) throws(SyscallError) { try replace(spec, namedAtOnce: true) }
+
+    private func replace(_ spec: RunSpec, namedAtOnce: Bool) throws(SyscallError) {
         guard let bytes = JSONFile.encode(spec) else {
             throw SyscallError("encode", path.string, errno: .invalidArgument)
         }
         let directory = try Syscall.open(path, O_RDONLY | O_DIRECTORY)
-        try Syscall.replaceFile("spec.json", at: directory.number, bytes)
+        try Syscall.replaceFile("spec.json", at: directory.number, bytes, syncsName: namedAtOnce)
     }
 
     /// Reads the specification.
@@ -157,12 +160,17 @@ package struct AttemptDirectory: Sendable {
         try Self.conclude(verdict, in: directory.number)
     }
 
-    static func conclude(_ verdict: Verdict, in directory: CInt) throws(SyscallError) {
+    /// Writes the verdict if there is none.
+    ///
+    /// `afterAll` waits for everything that was written before to be on the disk, the verdict with it, and says so.
+    static func conclude(_ verdict: Verdict, in directory: CInt, afterAll: Bool = false) throws(SyscallError) {
         guard let bytes = JSONFile.encode(verdict) else { throw SyscallError("encode", errno: .invalidArgument) }
         let temporary = FilePath("verdict.json.\(getpid())")
         try Syscall.writeFile(temporary, at: directory, bytes)
         let file = try Syscall.open(temporary, at: directory, O_RDONLY)
-        try Syscall.fsync(file.number)
+        // A disk that fails has told the steps, or tells the next reader; the verdict is about them.
+        let isSynced = afterAll && (try? markSynced(directory)) != nil
+        if !isSynced { try Syscall.fsync(file.number) }
         do throws(SyscallError) {
             try Syscall.rename(temporary, at: directory, to: "verdict.json", at: directory, replacing: false)
         } catch  where error.errno == .fileExists {

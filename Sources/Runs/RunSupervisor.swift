@@ -120,21 +120,20 @@ final class RunSupervisor {
         network.finish()
         writeUsage()
         let verdict = runVerdict()
-        // Who was told to stop says so first: the one who told may not wait for the disk.
-        if stopReason == nil { sync() }
         record(.runEnded(verdict: verdict))
-        tell()
+        // Who was told to stop says so before everything is on the disk: the one who told may not wait for that.
+        let isHurried = stopReason != nil
+        if isHurried { tell() }
         try LaunchError.during("write the verdict") { () throws(SyscallError) in
-            try AttemptDirectory.conclude(verdict, in: directory.number)
+            try AttemptDirectory.conclude(verdict, in: directory.number, afterAll: !isHurried)
         }
-        if stopReason != nil { sync() }
+        if isHurried {
+            // A disk that fails has told the steps, or tells the next reader; the verdict is about them.
+            try? AttemptDirectory.sync(directory.number)
+        } else {
+            tell(isSynced: true)
+        }
         return verdict
-    }
-
-    /// Waits until what the steps have written is on the disk: nothing else does so.
-    private func sync() {
-        // A disk that fails has told the steps, or tells the next reader; the verdict is about them.
-        try? AttemptDirectory.sync(directory.number)
     }
 
     private func tellBeginning() {
@@ -378,10 +377,10 @@ final class RunSupervisor {
     /// Waits for the disk and tells the engine, which so learns of nothing that a loss of power could undo.
     ///
     /// The steps that are ready have been started meanwhile: a disk can take as long as they do.
-    private func tell() {
+    private func tell(isSynced: Bool = false) {
         guard !untold.isEmpty else { return }
         // As above.
-        try? Syscall.fsync(events.number)
+        if !isSynced { try? Syscall.fsync(events.number) }
         // An engine that takes the place of one that has gone reads the file instead.
         try? Syscall.writeAll(mirror, untold)
         untold = []
