@@ -141,6 +141,7 @@ int CLinux_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable) 
 }
 int CLinux_flock(int descriptor, int operation) { return flock(descriptor, operation); }
 pid_t CLinux_fork(void) { return fork(); }
+pid_t CLinux_fork_sibling(void) { return (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL); }
 int CLinux_peer_credentials(int socket, pid_t *process, uid_t *user, gid_t *group) {
     struct ucred credentials = {0};
     socklen_t length = sizeof credentials;

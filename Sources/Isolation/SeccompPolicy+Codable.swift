@@ -1,3 +1,4 @@
+import Synchronization
 import SystemPackage
 
 /// Coded as a name and one text, which is read some twenty times faster than an object for each of 400 calls: every
@@ -16,18 +17,29 @@ extension SeccompPolicy: Codable {
     package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         let name = try values.decode(String.self, forKey: .name)
-        guard let policy = SeccompPolicy(name: name, text: try values.decode(String.self, forKey: .text)) else {
+        let text = try values.decode(String.self, forKey: .text)
+        if let last = Self.last.withLock({ $0 }), last.policy.name == name, last.text == text {
+            self = last.policy
+            return
+        }
+        guard let policy = SeccompPolicy(name: name, text: text) else {
             throw DecodingError.dataCorruptedError(
                 forKey: .text, in: values, debugDescription: "a line of the policy cannot be read")
         }
         self = policy
+        Self.last.withLock { $0 = (policy, text) }
     }
 
     package func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(name, forKey: .name)
+        let text = Self.last.withLock { $0?.policy == self ? $0?.text : nil } ?? text
         try values.encode(text, forKey: .text)
+        Self.last.withLock { $0 = (self, text) }
     }
+
+    /// The policy that was read or written last, with its text: one run after the other has the same.
+    private static let last = Mutex<(policy: SeccompPolicy, text: String)?>(nil)
 }
 
 extension SeccompPolicy {

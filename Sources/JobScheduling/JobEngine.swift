@@ -58,6 +58,7 @@ package final class JobEngine {
     private var failure: (any Error)?
     private var takesRuns = true
     private let courier: CourierProcess
+    private let supervisors = SupervisorSource()
     private var isLeaving = false
 
     /// Drives one job; takes its lock.
@@ -186,7 +187,9 @@ package final class JobEngine {
         // Ends that could not be written, for want of room on the disk.
         for run in active.values where run.isOver { conclude(run) }
         if isDone { loop.stop() }
-        loop.after(active.isEmpty && only == nil ? 1 : 0.2) { [weak self] in self?.tick() }
+        let isIdle = active.isEmpty && only == nil
+        if isIdle { supervisors.rest() }
+        loop.after(isIdle ? 1 : 0.2) { [weak self] in self?.tick() }
     }
 
     // MARK: Starting
@@ -287,7 +290,7 @@ package final class JobEngine {
             // Nothing may fail once the supervisor has been started: it would be taken for one that was not.
             if claim.number > run.attempt { try store.database.beginAttempt(claim.number, of: run.address) }
             let supervisor = try SupervisorProcess(
-                directory, claim, outlives: only == nil, secrets: preparation.secrets)
+                directory, claim, outlives: only == nil, secrets: preparation.secrets, from: supervisors)
             follow(ActiveRun(run.address, supervisor, attempt: claim.number), adopted: false)
         } catch let error as SyscallError where error.isShortage {
             // None of the run's fault, and likely to pass.
@@ -315,37 +318,35 @@ package final class JobEngine {
     private func readEvents(_ run: ActiveRun) {
         while let events = run.nextEvents() {
             if events.isEmpty { return }
-            for event in events {
-                attempt(run.address.job) {
-                    do {
-                        try apply(event, to: run)
-                    } catch {
-                        run.isIncomplete = true
-                        throw error
-                    }
+            attempt(run.address.job) {
+                do {
+                    try record(events, of: run)
+                } catch {
+                    run.isIncomplete = true
+                    throw error
                 }
-                notify(.event(run.address, event))
             }
+            for event in events { notify(.event(run.address, event)) }
         }
         if let news = run.supervisor.news { loop.unwatch(news) }
     }
 
-    private func apply(_ event: RunEvent, to run: ActiveRun) throws {
-        switch event.occurrence {
-        case .runStarted:
-            run.steps = preparedSteps(of: run)
-            try store.database.record(Array(run.steps.values), of: run.address)
-        case .stepStarted(let step), .stepEnded(let step, _, _): try apply(event, to: step, of: run)
-        case .keeping(.kept(let kept)): try apply(event, to: kept.step, of: run)
-        case .keeping, .runEnded: break
+    /// Writes what events tell of steps, in one transaction: what a supervisor tells at once was on its disk at once.
+    private func record(_ events: [RunEvent], of run: ActiveRun) throws {
+        var changed: Set<String> = []
+        for event in events {
+            switch event.occurrence {
+            case .runStarted:
+                run.steps = preparedSteps(of: run)
+                changed.formUnion(run.steps.keys)
+            case .stepStarted(let step), .stepEnded(let step, _, _):
+                if run.steps[step]?.apply(event) != nil { changed.insert(step) }
+            case .keeping(.kept(let kept)):
+                if run.steps[kept.step]?.apply(event) != nil { changed.insert(kept.step) }
+            case .keeping, .runEnded: break
+            }
         }
-    }
-
-    private func apply(_ event: RunEvent, to step: String, of run: ActiveRun) throws {
-        guard var record = run.steps[step] else { return }
-        record.apply(event)
-        run.steps[step] = record
-        try store.database.record([record], of: run.address)
+        try store.database.record(changed.compactMap { run.steps[$0] }, of: run.address)
     }
 
     private func supervisorEnded(_ run: ActiveRun) {

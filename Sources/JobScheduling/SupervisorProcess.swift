@@ -35,43 +35,27 @@ enum SupervisorOrder: UInt8 {
 
 /// A supervisor that this process has started.
 final class SupervisorProcess: Supervisor {
-    private let process: ProcessHandle
-    private let events: OwnedFileDescriptor
-    private let lifeline: OwnedFileDescriptor
+    private let started: StartedSupervisor
 
     /// Starts a supervisor for an attempt that has been claimed.
     ///
     /// When this process ends, the run is interrupted, unless it `outlives` this process.
     init(
-        _ run: RunDirectory, _ claim: borrowing AttemptClaim, outlives: Bool, secrets: SecretValues
+        _ run: RunDirectory, _ claim: borrowing AttemptClaim, outlives: Bool, secrets: SecretValues,
+        from source: SupervisorSource
     ) throws(SyscallError) {
-        let events = try Syscall.pipe()
-        let lifeline = try Syscall.pipe()
-        let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
-        let program = own.removingLastComponent().appending("cloche-supervisor")
         let values = try secrets.memory()
-        let number = try HostProcess.spawn(
-            program,
-            ["cloche-supervisor", "run", run.path.string, String(claim.number), outlives ? "outlive" : "end"],
-            descriptors: [
-                (lifeline.reading.number, 3), (events.writing.number, 4), (claim.lock.number, 5),
-                (values.number, SecretValues.descriptor),
-            ],
-            ownSession: outlives)
-        let process = try ProcessHandle(opening: number)
-        let reading = events.takeReading()
-        try Syscall.fcntl(reading.number, F_SETFL, Int(O_NONBLOCK))
-        self.process = process
-        self.events = reading
-        self.lifeline = lifeline.takeWriting()
+        started = try source.start(
+            SupervisorRequest(run.path, attempt: claim.number, outlivesEngine: outlives), lock: claim.lock.number,
+            values: values.number)
     }
 
-    var end: CInt { process.number }
-    var news: CInt? { events.number }
+    var end: CInt { started.process.number }
+    var news: CInt? { started.events.number }
 
     func nextBytes() -> [UInt8]? {
         do throws(SyscallError) {
-            let bytes = try Syscall.read(events.number, upTo: 65536)
+            let bytes = try Syscall.read(started.events.number, upTo: 65536)
             return bytes.isEmpty ? nil : bytes
         } catch {
             return error.errno == .resourceTemporarilyUnavailable ? [] : nil
@@ -79,11 +63,11 @@ final class SupervisorProcess: Supervisor {
     }
 
     func outcome() -> String? {
-        guard let result = try? process.wait(block: false) else { return nil }
+        guard let result = try? started.process.wait(block: false) else { return nil }
         return "\(result.end)"
     }
 
-    func order(_ order: SupervisorOrder) { try? Syscall.writeAll(lifeline.number, [order.rawValue]) }
+    func order(_ order: SupervisorOrder) { try? Syscall.writeAll(started.lifeline.number, [order.rawValue]) }
 }
 
 /// A supervisor that an engine has left which has ended.

@@ -15,6 +15,15 @@ package enum HostProcess {
         _ = try Syscall.check("close_range") { CLinux_close_range(3, .max, 4) }
     }
 
+    /// Makes this process lead a process group of its own, or even a session (setpgid(2), setsid(2)).
+    package static func leadGroup(ownSession: Bool) throws(SyscallError) {
+        if ownSession {
+            _ = try Syscall.check("setsid") { setsid() }
+        } else {
+            _ = try Syscall.check("setpgid") { setpgid(0, 0) }
+        }
+    }
+
     /// The variables of this process's environment (environ(7)).
     package static func variables() -> [String: String] {
         var variables: [String: String] = [:]

@@ -97,6 +97,18 @@ extension Syscall {
         try check("fork") { CLinux_fork() }
     }
 
+    /// As `fork`, but the new process is a child of the caller's parent (clone(2), CLONE_PARENT).
+    package static func forkSibling() throws(SyscallError) -> Int32 {
+        try check("clone") { CLinux_fork_sibling() }
+    }
+
+    /// prctl(2), PR_SET_NAME: the short name of this process, of which 15 bytes count.
+    package static func setName(_ name: String) throws(SyscallError) {
+        _ = try check("prctl PR_SET_NAME") {
+            name.withCString { CLinux_prctl(CInt(CLinux_PR_SET_NAME), UInt(bitPattern: $0), 0, 0, 0) }
+        }
+    }
+
     /// kill(2): only for processes that the caller itself started and has not yet waited for.
     package static func kill(_ process: Int32, _ signal: CInt) throws(SyscallError) {
         _ = try check("kill") { Glibc.kill(process, signal) }

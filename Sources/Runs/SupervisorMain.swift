@@ -20,13 +20,15 @@ package enum SupervisorMain {
 
     /// Makes that attempt at the run in that directory, and ends the process: with 0 when a verdict has been written.
     ///
-    /// The end of the engine interrupts the run, unless it `outlivesEngine`.
-    package static func run(_ path: FilePath, attempt number: Int, outlivesEngine: Bool) -> Never {
+    /// The end of the engine interrupts the run, unless it `outlivesEngine`. `prepared` is what a template has done of it.
+    package static func run(
+        _ path: FilePath, attempt number: Int, outlivesEngine: Bool, prepared: PreparedRun = PreparedRun()
+    ) -> Never {
         signal(SIGPIPE, SIG_IGN)
         SecretValues.keepClosed()
         let directory = RunDirectory(path)
         do throws(SyscallError) {
-            let spec = try directory.spec()
+            let spec = if let known = prepared.spec { known } else { try directory.spec() }
             let attempt = directory.attempt(number)
             let control = try attempt.makeControl().release()
             let owner = spec.identity.outsideUser(IdentityMap.user),
@@ -35,7 +37,8 @@ package enum SupervisorMain {
                 try Syscall.changeOwner(attempt.path, user: owner, group: group)
             }
             execute(
-                spec, directory, attempt, number, Orders(engine: lifeline, control: control, outlives: outlivesEngine))
+                spec, directory, attempt, number, Orders(engine: lifeline, control: control, outlives: outlivesEngine),
+                prepared.filters)
         } catch {
             Self.say("error: the run in `\(path)` cannot be executed: \(error)\n")
             exit(125)
@@ -51,7 +54,8 @@ package enum SupervisorMain {
     }
 
     private static func execute(
-        _ spec: RunSpec, _ directory: RunDirectory, _ attempt: AttemptDirectory, _ number: Int, _ orders: Orders
+        _ spec: RunSpec, _ directory: RunDirectory, _ attempt: AttemptDirectory, _ number: Int, _ orders: Orders,
+        _ filters: CompiledFilters
     ) -> Never {
         let code: Int32
         do throws(LaunchError) {
@@ -96,7 +100,8 @@ package enum SupervisorMain {
                 metrics: kept.metricsAttempt.map {
                     directory.attempt($0).metricsText(first: kept.metricsBytes)
                 } ?? [])
-            code = supervise(spec, stage, beginning, program, group, limits, keeper, orders, trouble: trouble.writing)
+            code = supervise(
+                spec, stage, beginning, program, group, limits, keeper, orders, filters, trouble: trouble.writing)
         } catch {
             let report = SandboxReport(setup: error)
             try? attempt.conclude(report.verdict(of: "the run", under: spec.policy))
@@ -125,7 +130,8 @@ package enum SupervisorMain {
     private static func supervise(
         _ spec: RunSpec, _ stage: StageSpec, _ beginning: RunSupervisor.Beginning,
         _ program: consuming OwnedFileDescriptor,
-        _ group: borrowing RunCgroup, _ limits: [LimitReport], _ keeper: Int32, _ orders: Orders, trouble: CInt
+        _ group: borrowing RunCgroup, _ limits: [LimitReport], _ keeper: Int32, _ orders: Orders,
+        _ filters: CompiledFilters, trouble: CInt
     ) -> Int32 {
         do throws(LaunchError) {
             let supervisor = try SandboxSupervisor(
@@ -136,7 +142,7 @@ package enum SupervisorMain {
                 groups: group.stepsEntry, enforcement: group.enforcement,
                 project: limits.first { $0.name == .project }?.enforcement ?? Enforcement.none,
                 counters: group.reader(),
-                network: spec.policy.network)
+                network: spec.policy.network, filters: filters)
             var beginning = beginning
             // After the launcher has been made, which so has no copy of them.
             beginning.secrets = try LaunchError.during("take the values of the run's secrets") {
@@ -178,7 +184,7 @@ package enum SupervisorMain {
         if word.contains(UInt8(ascii: "c")) { run.stop(.cancelled, grace: 5) }
     }
 
-    fileprivate static func say(_ text: String) {
+    static func say(_ text: String) {
         // There is nobody else to tell that standard error is closed.
         try? Syscall.writeAll(2, Array(text.utf8))
     }

@@ -99,7 +99,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         let supervisor = try SandboxSupervisor(
             stage, identity: identity, skeleton: skeleton, view: view, initProgram: program, keeper: keeper,
             groups: group.stepsEntry, enforcement: group.enforcement, counters: counters,
-            network: sandbox.policy.network, prepared: prepared, timings: timings)
+            network: sandbox.policy.network, filters: CompiledFilters(prepared), timings: timings)
         let streams = try SandboxStreams(sandbox.terminal, loop: supervisor.loop)
         var report: SandboxReport?
         let running = try supervisor.launch(

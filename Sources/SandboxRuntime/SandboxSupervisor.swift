@@ -32,29 +32,28 @@ package final class SandboxSupervisor {
     private var projectWatch: RoomWatchdog?
     private var scratchWatches: [Int: RoomWatchdog] = [:]
     private let network: SandboxPolicy.Network
-    private let prepared: PreparedFilters?
-    private var filters: [(policy: SeccompPolicy, mode: FilterCompiler.Mode, program: FilterProgram)] = []
+    private var filters: CompiledFilters
 
     /// Builds the stage, starts the launcher, and takes on the supervisor's own id.
     ///
     /// `keeper` is the number that `Confinement.enter` gave. `groups` are those of the steps, `enforcement` tells what the
     /// groups hold, `project` what holds the room of the project, and `counters` reads the run's accounting. `network` is
-    /// that of every sandbox, and filters that are `prepared` are those of every sandbox.
+    /// that of every sandbox; `filters` are those that have been compiled before.
     package init(
         _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, view: ResourceView,
         initProgram: consuming OwnedFileDescriptor, keeper: Int32,
         groups: StepsEntry = .none, enforcement: [LimitReport] = [],
         project projectEnforcement: Enforcement = .watchdog,
         counters: @escaping () -> CgroupUsage? = { nil }, network: SandboxPolicy.Network,
-        prepared: PreparedFilters? = nil, timings: LaunchTimings? = nil
+        filters: CompiledFilters = CompiledFilters(), timings: LaunchTimings? = nil
     ) throws(LaunchError) {
+        var filters = filters
         self.identity = identity
         self.timings = timings
         self.enforcement = enforcement
         self.projectEnforcement = projectEnforcement
         self.counters = counters
         self.network = network
-        self.prepared = prepared
         self.initProgram = initProgram.release()
         launcher = try Launcher(
             lists: groups.lists, unifiedDirectory: groups.unifiedDirectory, unifiedList: groups.unifiedList,
@@ -63,11 +62,8 @@ package final class SandboxSupervisor {
         stage = try Stage.build(spec, identity: identity, skeleton: skeleton, view: view)
         timings?.mark("start the launcher, build the stage")
         planner = SandboxPlanner(stage: stage, identity: identity, enforcement: enforcement)
-        if let prepared {
-            initFilter = prepared.initProcess
-        } else {
-            initFilter = try Self.compile(.initProcess(), mode: .silent).code
-        }
+        initFilter = try filters.ofInit()
+        self.filters = filters
         if identity.hasRange {
             try LaunchError.during("take on the supervisor's own user") { () throws(SyscallError) in
                 try Credentials.become(user: IdentityMap.supervisor, group: IdentityMap.supervisor)
@@ -124,7 +120,7 @@ package final class SandboxSupervisor {
         }
         let number = launches
         launches += 1
-        let (filter, refusals) = try filter(of: spec)
+        let (filter, refusals) = try filters.ofCommand(under: spec.policy.seccomp, isRecorded: spec.isRecorded)
         timings?.mark("compile filters")
         let command = planner.commandPlan(spec, filter: filter, initFilter: initFilter)
         let recording = spec.isRecorded ? UseRecorder(of: spec, loop: loop) : nil
@@ -226,21 +222,6 @@ package final class SandboxSupervisor {
         else { return }
         try? TreeRemoval.remove(directory: parent.number, name: FilePath(String(number)))
     }
-
-    private func filter(
-        of spec: SandboxSpec
-    ) throws(LaunchError) -> (code: FilterCode, refusals: () -> RefusalTable) {
-        if let prepared { return (prepared.command, prepared.refusals) }
-        let (policy, mode) = (spec.policy.seccomp, spec.isRecorded ? FilterCompiler.Mode.learn : .notify)
-        // Policies of one document share their storage, which makes equality cheap; a hash would read all of it.
-        if let known = filters.first(where: { $0.mode == mode && $0.policy == policy }) {
-            return (known.program.code, { known.program.answers })
-        }
-        let program = try Self.compile(policy, mode: mode)
-        filters.append((policy, mode, program))
-        return (program.code, { program.answers })
-    }
-
     static func compile(
         _ policy: SeccompPolicy, mode: FilterCompiler.Mode
     ) throws(LaunchError) -> FilterProgram {

@@ -105,6 +105,39 @@ extension EndToEnd {
             try before.expectNothingLeft(ignoring: victim == .command ? "file of the store jobs/" : nil)
         }
 
+        @Test("a template that is killed, whenever, is not missed by any run", .timeLimit(.minutes(5)))
+        func template() throws {
+            let before = try HostFootprint()
+            for milliseconds in stride(from: 0, to: 200, by: Self.isFull ? 10 : 50) {
+                let project = try TestProject(
+                    [.init(file: "one.sh", text: "sleep 0.02\n"), .init(file: "two.sh", text: "true\n", after: [0])],
+                    parameters: ["seed": 0], grid: ["pipeline": ["seed": Array(0..<12)]])
+                let command = try Cloche.start(
+                    ["job", "create", "main.orchest", "--name", project.name, "--max-parallel", "2"], in: project.path)
+                defer { command.signal(SIGKILL) }
+                var killed = 0
+                let isOver = eventually(within: 60) {
+                    usleep(UInt32(milliseconds) * 1000)
+                    for (pid, name) in ProcessTable.descendants(of: command.pid) where name.hasPrefix("cloche-template")
+                    {
+                        killed += kill(pid, SIGKILL) == 0 ? 1 : 0
+                    }
+                    return !ProcessTable.isAlive(command.pid)
+                }
+                let result = command.wait(timeout: 20)
+                #expect(isOver && killed > 0, "killed \(killed) times, every \(milliseconds) ms")
+                #expect(result.status == 0, "\(result.errors)")
+                let runs = try Cloche.run("ls", project.name, "--json")
+                for number in 0..<12 {
+                    #expect(try runs.value("runs", number, "state") as? String == "succeeded", "\(runs.output)")
+                    // None was made a second time.
+                    #expect(try runs.value("runs", number, "attempt") as? Int == 1, "\(runs.output)")
+                }
+                #expect(try Cloche.run("rm", project.name, "--yes").status == 0)
+            }
+            try before.expectNothingLeft()
+        }
+
         private func expectTruth(
             of project: TestProject, _ result: CommandResult, _ victim: Victim, _ place: Comment
         ) throws {

@@ -81,6 +81,9 @@ int CLinux_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 int CLinux_flock(int descriptor, int operation);
 /// fork(2); the caller must be single-threaded. Swift marks fork as unavailable.
 pid_t CLinux_fork(void);
+/// clone(2) with CLONE_PARENT and the memory of fork(2): the new process is a child of the caller's parent. The caller must
+/// be single-threaded; handlers of pthread_atfork(3) do not run.
+pid_t CLinux_fork_sibling(void);
 /// SO_PEERCRED of a connected UNIX socket.
 int CLinux_peer_credentials(int socket, pid_t *process, uid_t *user, gid_t *group);
 /// accept4(2), close-on-exec and non-blocking.
