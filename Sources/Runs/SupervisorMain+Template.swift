@@ -49,7 +49,7 @@ extension SupervisorMain {
                 if isCold { warmUp(spec) }
                 isCold = false
                 _ = try? filters.ofInit()
-                _ = try? filters.program(of: spec.policy.seccomp, isRecorded: spec.isRecorded ?? false)
+                _ = try? filters.ofCommand(under: spec.policy.seccomp, isRecorded: spec.isRecorded ?? false)
             }
             prepared.filters = filters
             let answer: SupervisorAnswer
@@ -117,6 +117,7 @@ extension SupervisorMain {
             _ = try? StepCommand.arguments(file: step.file, environment: environment)
             _ = StepCommand.variables(spec, step: step, environment: environment, secrets: SecretValues([:]))
         }
+        _ = SandboxSpec(environment: 0, policy: spec.policy, arguments: ["a"], variables: ["a": "b"])
         _ = StepCommand.skeleton(spec)
         SandboxSupervisor.warmUp(
             StepCommand.stage(spec, runDirectory: "/run", attempt: "/run/1", kept: [], devices: nil))

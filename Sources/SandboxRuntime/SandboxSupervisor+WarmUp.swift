@@ -18,9 +18,17 @@ extension SandboxSupervisor {
         tail.append(Array("a\n".utf8))
         _ = tail.complaint
         _ = stage.sources
-        _ = CgroupHost.probe(mountInfo: "1 1 0:1 / / rw - ext4 a rw\n", membership: "0::/\n")
+        _ = CgroupHost.probe(mountInfo: noGroups, membership: "1:memory:/\n0::/\n")
         // What a plan's strings are found by when it is flattened.
         var strings: [[UInt8]: UInt32] = [:]
         strings[[0]] = 0
     }
+
+    /// A table of mounts as they are read, with control groups where there can be none.
+    private static let noGroups = """
+        1 1 0:1 / / rw - ext4 a rw
+        2 1 0:2 / /proc/none rw - cgroup a rw,memory
+        3 1 0:3 / /proc/none rw - cgroup2 a rw
+
+        """
 }
