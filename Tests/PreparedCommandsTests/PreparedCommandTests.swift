@@ -9,13 +9,15 @@ import Testing
 
 @testable import PreparedCommands
 
-@Suite("Prepared commands, as they are kept") struct PreparedCommandTests {
+@Suite("Prepared commands, as they are kept") final class PreparedCommandTests {
     private let directory: URL
 
     init() throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "cloche-prepared-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     }
+
+    deinit { try? FileManager.default.removeItem(at: directory) }
 
     private func request(_ policy: SandboxPolicy) -> OneSandbox {
         var sandbox = SandboxSpec(policy: policy, arguments: ["true"], variables: ["A": "1", "B": "ü\n"])
@@ -135,7 +137,6 @@ import Testing
         #expect(try prepared(request, sources: [path]) == nil)
         Thread.sleep(forTimeInterval: 0.3)
         #expect(try prepared(request, sources: [path]) != nil)
-        try FileManager.default.removeItem(at: directory)
     }
 
     @Test("the key tells apart what was asked for, and in which terminal")
