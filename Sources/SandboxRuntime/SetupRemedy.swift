@@ -64,7 +64,7 @@ package enum SetupRemedy {
     private static func namespaces(_ settings: Settings) -> String {
         if settings.isRestrictedByAppArmor {
             return "lift Ubuntu's restriction, `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`, or give "
-                + "cloche an AppArmor profile with `userns`"
+                + "the programs of Cloche an AppArmor profile with `userns`"
         }
         if settings.isForbiddenByDebian {
             return "allow user namespaces: `sudo sysctl kernel.unprivileged_userns_clone=1`"

@@ -4,6 +4,17 @@ import Testing
 extension EndToEnd {
     @Suite("A full disk", .enabled(if: Cloche.isBuilt && Cloche.isRoot, "the programs are not built, or no root"))
     struct FullDisk {
+        /// Begins a script with a store at `$1` that has 64 MB, and the environments of the shared one, and a project at `$2`.
+        private static let smallDisk = """
+            set -e
+            mount -t tmpfs -o size=64m disk "$1"
+            cp "$CLOCHE_HOME/identity.json" "$1"
+            mkdir "$1/environments"; mount --bind "$CLOCHE_HOME/environments" "$1/environments"
+            export CLOCHE_HOME=$1
+            cd "$2"
+
+            """
+
         /// The store is on a small file system, in a mount namespace of the test's own.
         @Test("a step that fills the disk is ended while there is room to say so", .timeLimit(.minutes(2)))
         func project() throws {
@@ -49,32 +60,27 @@ extension EndToEnd {
             let directory = try TemporaryDirectory()
             let project = try TestProject([.init(file: "one.sh", text: "sleep 60\n")])
             // The run is killed with all that would tell of it, so that whoever looks next has something to write.
-            let script = """
-                set -e
-                mount -t tmpfs -o size=64m disk "$1"
-                cp "$CLOCHE_HOME/identity.json" "$1"
-                mkdir "$1/environments"; mount --bind "$CLOCHE_HOME/environments" "$1/environments"
-                export CLOCHE_HOME=$1
-                cd "$2"
-                "$3" run main.orchest --name cut >/dev/null 2>&1 & run=$!
-                for n in $(seq 100); do ls "$1"/runs/*/0/attempts/1/logs/* >/dev/null 2>&1 && break; sleep 0.1; done
-                # The whole family of the command at once.
-                family() { for child in $(cat /proc/$1/task/*/children); do family $child; done; echo $1; }
-                kill -9 $(family $run)
-                sleep 0.5
-                dd if=/dev/zero of="$1/filler" bs=64k 2>/dev/null || true
-                truncate -s -40k "$1/filler"
-                out=/dev/shm/"$4"
-                for command in ls "show cut" "job create main.orchest --name none"; do
-                    set +e; "$3" $command >"$out" 2>&1; echo "$command: $? $(tr '\\n' ' ' < "$out")"; set -e
-                done
-                dd if=/dev/zero of="$1/more" bs=4k 2>/dev/null || true
-                for command in ls "job copy cut" "rm cut --yes"; do
-                    set +e; "$3" $command >"$out" 2>&1; echo "full: $? $(tr '\\n' ' ' < "$out")"; set -e
-                done
-                rm "$1/filler" "$1/more" "$out"
-                "$3" ls --json | tr -d '\\n '
-                """
+            let script =
+                Self.smallDisk + """
+                    "$3" run main.orchest --name cut >/dev/null 2>&1 & run=$!
+                    for n in $(seq 100); do ls "$1"/runs/*/0/attempts/1/logs/* >/dev/null 2>&1 && break; sleep 0.1; done
+                    # The whole family of the command at once.
+                    family() { for child in $(cat /proc/$1/task/*/children); do family $child; done; echo $1; }
+                    kill -9 $(family $run)
+                    sleep 0.5
+                    dd if=/dev/zero of="$1/filler" bs=64k 2>/dev/null || true
+                    truncate -s -40k "$1/filler"
+                    out=/dev/shm/"$4"
+                    for command in ls "show cut" "job create main.orchest --name none"; do
+                        set +e; "$3" $command >"$out" 2>&1; echo "$command: $? $(tr '\\n' ' ' < "$out")"; set -e
+                    done
+                    dd if=/dev/zero of="$1/more" bs=4k 2>/dev/null || true
+                    for command in ls "job copy cut" "rm cut --yes"; do
+                        set +e; "$3" $command >"$out" 2>&1; echo "full: $? $(tr '\\n' ' ' < "$out")"; set -e
+                    done
+                    rm "$1/filler" "$1/more" "$out"
+                    "$3" ls --json | tr -d '\\n '
+                    """
             let result = try StartedCommand(
                 "/usr/bin/unshare",
                 ["-m", "bash", "-c", script, "bash", directory.path, project.path, try Cloche.program(), project.name],
@@ -97,31 +103,26 @@ extension EndToEnd {
         func prune() throws {
             let directory = try TemporaryDirectory()
             let project = try TestProject([.init(file: "one.sh", text: "true\n")])
-            let script = """
-                set -e
-                mount -t tmpfs -o size=64m disk "$1"
-                cp "$CLOCHE_HOME/identity.json" "$1"
-                mkdir "$1/environments"; mount --bind "$CLOCHE_HOME/environments" "$1/environments"
-                export CLOCHE_HOME=$1
-                cd "$2"
-                "$3" job create main.orchest --name kept --draft >/dev/null
-                for round in 1 2 3; do
-                    head -c 3000000 /dev/urandom > "change$round"; head -c 1000 /dev/urandom > small
-                    "$3" snapshot create . >/dev/null
-                done
-                dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true
-                size() { du --summarize --block-size=1 "$1/snapshots" | cut -f1; }
-                before=$(size "$1")
-                "$3" snapshot prune --dry-run --json > /dev/shm/"$4".planned
-                unchanged=$(size "$1")
-                "$3" snapshot prune --yes --json > /dev/shm/"$4".done
-                after=$(size "$1")
-                rm "$1/filler"
-                printf '{"freed": %d, "changed": %d, "planned": %s, "done": %s, "sound": "%s"}' $((before - after)) \
-                    $((before - unchanged)) "$(cat /dev/shm/"$4".planned)" "$(cat /dev/shm/"$4".done)" \
-                    "$("$3" snapshot verify kept | cut -d' ' -f2)"
-                rm /dev/shm/"$4".*
-                """
+            let script =
+                Self.smallDisk + """
+                    "$3" job create main.orchest --name kept --draft >/dev/null
+                    for round in 1 2 3; do
+                        head -c 3000000 /dev/urandom > "change$round"; head -c 1000 /dev/urandom > small
+                        "$3" snapshot create . >/dev/null
+                    done
+                    dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true
+                    size() { du --summarize --block-size=1 "$1/snapshots" | cut -f1; }
+                    before=$(size "$1")
+                    "$3" snapshot prune --dry-run --json > /dev/shm/"$4".planned
+                    unchanged=$(size "$1")
+                    "$3" snapshot prune --yes --json > /dev/shm/"$4".done
+                    after=$(size "$1")
+                    rm "$1/filler"
+                    printf '{"freed": %d, "changed": %d, "planned": %s, "done": %s, "sound": "%s"}' $((before - after)) \
+                        $((before - unchanged)) "$(cat /dev/shm/"$4".planned)" "$(cat /dev/shm/"$4".done)" \
+                        "$("$3" snapshot verify kept | cut -d' ' -f2)"
+                    rm /dev/shm/"$4".*
+                    """
             let result = try StartedCommand(
                 "/usr/bin/unshare",
                 ["-m", "bash", "-c", script, "bash", directory.path, project.path, try Cloche.program(), project.name],
