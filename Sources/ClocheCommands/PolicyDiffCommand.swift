@@ -1,5 +1,7 @@
 import ArgumentParser
 import Isolation
+import JobScheduling
+import Jobs
 import LinuxSystem
 import Pipelines
 import Policies
@@ -14,17 +16,29 @@ struct PolicyDiffCommand: ParsableCommand {
 
             Examples:
               cloche policy diff default strict
-              cloche policy diff lab ./policies/lab.yaml      before it is put into force
+              cloche policy diff lab ./drafts/other.yaml
+              cloche policy diff --live ./drafts/lab.yaml     what it would change
+              cloche policy diff --live sweep                 what changed since that job
             """)
-    @Argument(help: "A policy's name, or a document: a path with a `/` or with `.yaml` at its end.") var before: String
-    @Argument(help: "The one that is compared with it.") var after: String
+    @Argument(
+        help:
+            "A policy's name, or a document: a path with a `/` or with `.yaml` at its end; with --live, a document or a job."
+    )
+    var before: String
+    @Argument(help: "The one that is compared with it.") var after: String?
+    @Flag(help: "Compare with the policy that is in force under the document's name, or that of the job's policy.")
+    var live = false
     @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        if live, after != nil { throw ValidationError("--live takes one document, or one job") }
+        if !live, after == nil { throw ValidationError("name two policies, or one document or job with `--live`") }
+    }
 
     func run() throws {
         let context = CommandContext()
-        let catalogue = try CommandContext.policies()
-        let differences = PolicyDifference.between(
-            try Self.policy(before, catalogue), try Self.policy(after, catalogue))
+        let (first, second) = try policies(context)
+        let differences = PolicyDifference.between(first, second)
         if output.json {
             struct Document: Encodable { var differences: [PolicyDifference] }
             try context.print(json: Document(differences: differences))
@@ -34,6 +48,20 @@ struct PolicyDiffCommand: ParsableCommand {
         }
         if !differences.isEmpty { throw ExitCode(1) }
     }
+
+    private func policies(_ context: CommandContext) throws -> (SandboxPolicy, SandboxPolicy) {
+        let catalogue = try CommandContext.policies()
+        if let after { return (try Self.policy(before, catalogue), try Self.policy(after, catalogue)) }
+        if Self.isPath(before) {
+            let document = try Self.policy(before, catalogue)
+            return (try catalogue.policy(named: document.name), document)
+        }
+        let store = try context.openStore()
+        let document = try store.document(try Target(before, in: store).job.uuid)
+        return (try store.policy(of: document), try catalogue.policy(named: document.policy.name))
+    }
+
+    private static func isPath(_ text: String) -> Bool { text.contains("/") || text.hasSuffix(".yaml") }
 
     /// Tells differences, with what is allowed more before the rest.
     static func print(_ differences: [PolicyDifference], _ context: CommandContext) throws {
@@ -58,7 +86,7 @@ struct PolicyDiffCommand: ParsableCommand {
 
     /// The policy of a name, or that of a document that is named by its path.
     static func policy(_ text: String, _ catalogue: PolicyCatalogue) throws -> SandboxPolicy {
-        guard text.contains("/") || text.hasSuffix(".yaml") else { return try catalogue.policy(named: text) }
+        guard isPath(text) else { return try catalogue.policy(named: text) }
         let path = FilePath(text)
         let bytes = try Syscall.readFile(path, limit: PolicyDocument.sizeLimit + 1)
         return try catalogue.resolve(reading: bytes, name: path.lastComponent?.stem ?? "", file: text).policy

@@ -43,6 +43,18 @@ extension EndToEnd {
                 #expect(second.output.contains(part), "\(part): \(second.output) \(second.errors)")
             }
             #expect(try Cloche.run("show", project.name).output.contains("has moved on since"))
+            let since = try Cloche.run("policy", "diff", "--live", project.name)
+            #expect(
+                since.status == 1 && since.output.contains("limits.pids: 77 -> 99"), "\(since.output) \(since.errors)")
+            let drafts = try TemporaryDirectory()
+            try drafts.write("extends: default\nlimits: {pids: 55}\n", to: "\(name.text).yaml")
+            let draft = try Cloche.run("policy", "diff", "--live", "\(drafts.path)/\(name.text).yaml")
+            #expect(
+                draft.status == 1 && draft.output.contains("limits.pids: 99 -> 55"), "\(draft.output) \(draft.errors)")
+            try drafts.write("extends: default\n", to: "unheard-of.yaml")
+            #expect(try Cloche.run("policy", "diff", "--live", "\(drafts.path)/unheard-of.yaml").status == 5)
+            #expect(try Cloche.run("policy", "diff", "--live", "default", "strict").status == 64)
+            #expect(try Cloche.run("policy", "diff", "default").status == 64)
 
             try write("extends: default\nlimits: {pid: 99, memory: 5}\n")
             let wrong = try apply()
@@ -52,6 +64,7 @@ extension EndToEnd {
             #expect(try Cloche.run("policy", "rollback", name.text).status == 0)
             #expect(try Cloche.run("policy", "show", name.text).output.contains("pids: 77"))
             #expect(!(try Cloche.run("show", project.name).output.contains("has moved on since")))
+            #expect(try Cloche.run("policy", "diff", "--live", project.name).status == 0)
             let log = try Cloche.run("policy", "log", name.text, "--json")
             let entries = try log.value("entries") as? [[String: Any]] ?? []
             #expect(entries.compactMap { $0["action"] as? String } == ["apply", "apply", "rollback"])
