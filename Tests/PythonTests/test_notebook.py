@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import types
 import unittest
 
@@ -209,6 +210,18 @@ class Execution(NotebookTestCase):
         self.write(cell("from IPython.display import display\nfor i in range(3000): display(i)"), cell("'end'"))
         self.assertEqual(self.execute().splitlines()[-2:], ["2999", "[2] 'end'"])
         self.assertEqual(len(self.read()["cells"][0]["outputs"]), 3000)
+
+    def test_a_flood_of_outputs_is_complete_though_its_reader_is_held_up(self):
+        text = "from IPython.display import display\nfor i in range(3000): display('%05d' % i + 'x' * 3000)"
+        self.write(cell(text + "\nprint()"), cell("'end'"))
+        process = self.start()
+        process.stdout.read(16)
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(process.pid, signal.SIGCONT)
+        process.communicate(timeout=60)
+        outputs = [output for output in self.read()["cells"][0]["outputs"] if output["output_type"] == "display_data"]
+        self.assertEqual([output["data"]["text/plain"][0][1:6] for output in outputs], ["%05d" % i for i in range(3000)])
 
     def test_code_runs_in_the_directory_of_the_notebook_with_this_python(self):
         self.write(cell("import os, sys; print(os.getcwd()); print(sys.executable)"))

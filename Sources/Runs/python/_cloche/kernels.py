@@ -43,13 +43,29 @@ def prepare_jupyter(directory):
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
 
+# A publishing socket drops what a slow reader has not taken, beyond a thousand messages: here outputs of cells.
+_KERNEL = """
+import sys
+# As ipykernel_launcher has it: what lies in the working directory hides no modules of the kernel itself.
+del sys.path[0]
+import zmq
+from ipykernel.kernelapp import IPKernelApp
+bounded = IPKernelApp.init_iopub
+def unbounded(self, context):
+    context.setsockopt(zmq.SNDHWM, 0)
+    bounded(self, context)
+IPKernelApp.init_iopub = unbounded
+IPKernelApp.launch_instance()
+"""
+
+
 def _write_kernel(directory):
     os.makedirs(directory)
     description = {
         "argv": [
             sys.executable,
-            "-m",
-            "ipykernel_launcher",
+            "-c",
+            _KERNEL,
             "-f",
             "{connection_file}",
             # A history file would only be locked and lost.
