@@ -47,14 +47,17 @@ def prepare_jupyter(directory):
 _KERNEL = """
 import sys
 # As ipykernel_launcher has it: what lies in the working directory hides no modules of the kernel itself.
-del sys.path[0]
+if sys.path[0] == "":
+    del sys.path[0]
 import zmq
 from ipykernel.kernelapp import IPKernelApp
-bounded = IPKernelApp.init_iopub
+# Old versions have none.
+bounded = getattr(IPKernelApp, "init_iopub", None)
 def unbounded(self, context):
     context.setsockopt(zmq.SNDHWM, 0)
     bounded(self, context)
-IPKernelApp.init_iopub = unbounded
+if bounded:
+    IPKernelApp.init_iopub = unbounded
 IPKernelApp.launch_instance()
 """
 
