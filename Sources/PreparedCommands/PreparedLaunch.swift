@@ -24,7 +24,8 @@ package enum PreparedLaunch {
             guard !CommandLine.arguments.isEmpty else {
                 refuse("read the command line: there is no /proc/self/maps", hint: "mount /proc")
             }
-            if let words = ExecWords(CommandLine.arguments) { try carryOut(words, program: own) }
+            // What fails before anything is started is found again, and told, by whoever works the command out anew.
+            if let words = ExecWords(CommandLine.arguments) { try? carryOut(words, program: own) }
             let commands = own.removingLastComponent().appending(programName)
             let error = HostProcess.become(commands)
             refuse("start the command line: \(error)", hint: "keep the programs of Cloche in one directory")

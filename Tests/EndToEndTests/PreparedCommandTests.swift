@@ -12,6 +12,8 @@ extension EndToEnd {
 
         /// Has a command kept, and gives the path of what is kept; documents count as changed for a moment.
         private func prepare(_ run: () throws -> CommandResult) throws -> String {
+            // The first command of all makes directories in the store, which then has just changed.
+            _ = try Cloche.run("exec", "--env-var", "A=1", "--", "true")
             let before = try kept()
             Thread.sleep(forTimeInterval: 0.3)
             let first = try run()
@@ -110,6 +112,21 @@ extension EndToEnd {
                 environment: ["CLOCHE_HOME": try Cloche.home.get()]
             ).wait()
             #expect(traced.errors.contains("cloche-commands"), "\(traced.errors)")
+        }
+
+        @Test("what is wrong with the store is told as the first time")
+        func brokenStore() throws {
+            let policy = try PolicyFile("extends: default\n")
+            _ = try prepare { try policy.exec("--", "true") }
+            let register = try Cloche.home.get() + "/sandboxes"
+            try FileManager.default.moveItem(atPath: register, toPath: register + ".aside")
+            try Data().write(to: URL(filePath: register))
+            let kept = try policy.exec("--", "true")
+            let anew = try policy.exec("--env-var", "A=1", "--", "true")
+            try FileManager.default.removeItem(atPath: register)
+            try FileManager.default.moveItem(atPath: register + ".aside", toPath: register)
+            #expect(kept.status == anew.status && kept.status != 0)
+            #expect(kept.errors == anew.errors && kept.errors.contains("sandboxes"), "\(kept.errors)")
         }
 
         @Test("neither secrets nor variables that may be some are kept")
