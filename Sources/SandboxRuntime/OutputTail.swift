@@ -29,10 +29,20 @@ struct OutputTail {
         return nil
     }
 
-    /// What the C library, Python, R and node print for ENOSPC, EDQUOT, EROFS and EACCES.
+    /// What the C library, Python, R, node, curl and pip print for ENOSPC, EDQUOT, EROFS, EACCES, ENETUNREACH and failures of
+    /// getaddrinfo(3), and the first three for what is not installed or not there.
     private static let phrases: [(SandboxReport.Complaint.Kind, [String])] = [
         (.noSpace, ["No space left on device", "[Errno 28]", "ENOSPC", "Disk quota exceeded"]),
         (.readOnly, ["Read-only file system", "[Errno 30]", "EROFS"]),
         (.permission, ["Permission denied", "[Errno 13]", "EACCES"]),
+        (
+            .unreachable,
+            [
+                "Temporary failure in name resolution", "Name or service not known", "Could not resolve host",
+                "Network is unreachable", "[Errno 101]", "ENETUNREACH", "EAI_AGAIN", "ENOTFOUND",
+            ]
+        ),
+        (.missingModule, ["No module named ", "there is no package called ", "Cannot find module "]),
+        (.missingFile, ["FileNotFoundError: ", "ENOENT: no such file", "cannot open file '"]),
     ]
 }

@@ -9,11 +9,17 @@ extension SandboxReport {
         var detail = detail
         if unroutedDatagrams > 0 { detail["network_attempts"] = .integer(Int64(clamping: unroutedDatagrams)) }
         switch policy.network {
-        case .none where unroutedDatagrams > 0:
+        case .none where unroutedDatagrams > 0 || complaint?.kind == .unreachable:
+            // A look-up of a name asks a server on the loopback device, which is there.
+            var evidence = "\(unroutedDatagrams) attempts"
+            if let complaint, complaint.kind == .unreachable {
+                detail["output"] = .text(complaint.line)
+                evidence = "its output says `\(complaint.line)`"
+            }
             return Verdict(
                 .denied,
                 "\(what) ended with exit code \(code) after it tried to reach a network: policy `\(policy.name)` has none "
-                    + "(\(unroutedDatagrams) attempts)", detail: detail,
+                    + "(\(evidence))", detail: detail,
                 remedy: "run it under a policy with a network, such as `--policy online`")
         case .filtered: return filteredVerdict(what, code, detail, policy)
         default: return nil

@@ -54,7 +54,7 @@ extension SandboxReport {
         if let verdict = diskFull(what, code, detail, policy) { return verdict }
         if let denial = denials.first { return denied(what, code, denial, detail, policy) }
         if let verdict = networkVerdict(what, code, detail, policy) { return verdict }
-        if let complaint, complaint.kind != .noSpace { return refusedFile(what, code, complaint, detail, policy) }
+        if let complaint { return complained(what, code, complaint, detail, policy) }
         return Verdict(.exit, "\(what) ended with exit code \(code)", detail: detail)
     }
 
@@ -93,31 +93,39 @@ extension SandboxReport {
             remedy: "raise `limits.scratch` of policy `\(policy.name)`, or write large files to /project-dir or /data")
     }
 
-    /// The kernel tells nobody of refused files, so this is what the command itself says of them.
-    private func refusedFile(
+    /// The kernel tells nobody of refused or missing files, so this is what the command itself says of them.
+    private func complained(
         _ what: String, _ code: Int32, _ complaint: Complaint, _ detail: [String: Verdict.Fact], _ policy: SandboxPolicy
     ) -> Verdict {
         var detail = detail
         detail["output"] = .text(complaint.line)
-        let remedy: String
-        switch complaint.kind {
-        case .readOnly where complaint.line.contains("/data") && policy.data == .readOnly:
-            remedy = "use a policy with `data: rw`: `\(policy.name)` shows /data read-only"
-        case .readOnly, .noSpace:
-            remedy =
-                "write to /project-dir, /tmp, the home directory or /data; what is read-only in a sandbox is the "
+        let verdict = Verdict(
+            .exit, "\(what) ended with exit code \(code)", detail: detail,
+            remedy: remedy(for: complaint.kind, complaint.line, policy))
+        guard complaint.kind == .readOnly else { return verdict }
+        return Verdict(
+            .denied, "\(verdict.summary) after a refusal: its output says `\(complaint.line)`", detail: detail,
+            remedy: verdict.remedy)
+    }
+
+    private func remedy(for kind: Complaint.Kind, _ line: String, _ policy: SandboxPolicy) -> String? {
+        let ignored = "`cloche snapshot create --explain PATH` tells whether an ignore rule leaves it out"
+        switch kind {
+        case .readOnly where line.contains("/data") && policy.data == .readOnly:
+            return "use a policy with `data: rw`: `\(policy.name)` shows /data read-only"
+        case .readOnly:
+            return "write to /project-dir, /tmp, the home directory or /data; what is read-only in a sandbox is the "
                 + "kernel's, or was shown read-only"
         case .permission:
-            remedy =
-                "files of the environment that belong to root can be changed in its setup script only; write to "
+            return "files of the environment that belong to root can be changed in its setup script only; write to "
                 + "/project-dir, /tmp, the home directory or /data"
+        case .missingModule:
+            return "install what is missing in the setup script of the environment; if it is a file of the project, "
+                + ignored
+        case .missingFile: return "if the file is one of the project, \(ignored); other files can be kept in /data"
+        // Both have been told of, or are no matter of the sandbox.
+        case .noSpace, .unreachable: return nil
         }
-        guard complaint.kind == .readOnly else {
-            return Verdict(.exit, "\(what) ended with exit code \(code)", detail: detail, remedy: remedy)
-        }
-        return Verdict(
-            .denied, "\(what) ended with exit code \(code) after a refusal: its output says `\(complaint.line)`",
-            detail: detail, remedy: remedy)
     }
 
     private func denied(

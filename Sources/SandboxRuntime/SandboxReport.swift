@@ -36,7 +36,7 @@ package struct SandboxReport: Sendable {
         case interrupted
     }
 
-    /// What the end of a command's output says of the files that it could not have.
+    /// What the end of a command's output says of what it could not have.
     package struct Complaint: Sendable, Hashable {
         /// Which of the refusals.
         package enum Kind: Sendable, Hashable {
@@ -46,6 +46,12 @@ package struct SandboxReport: Sendable {
             case readOnly
             /// EACCES.
             case permission
+            /// A name that nobody resolves, or an address that no route leads to.
+            case unreachable
+            /// A module or package of a language.
+            case missingModule
+            /// A file that a program wanted to read.
+            case missingFile
         }
 
         package var kind: Kind

@@ -21,6 +21,14 @@ struct OutputTailTests {
             ("OSError: [Errno 30] '/usr/a'", .readOnly), ("Error: EROFS: open '/a'", .readOnly),
             ("cat: /root/a: Permission denied", .permission), ("[Errno 13] '/a'", .permission),
             ("Error: EACCES: open '/a'", .permission),
+            ("urllib.error.URLError: <urlopen error [Errno -3] Temporary failure in name resolution>", .unreachable),
+            ("curl: (6) Could not resolve host: example.org", .unreachable),
+            ("OSError: [Errno 101] Network is unreachable", .unreachable),
+            ("Error: getaddrinfo EAI_AGAIN example.org", .unreachable),
+            ("ModuleNotFoundError: No module named 'numpy'", .missingModule),
+            ("Error in library(dplyr) : there is no package called ‘dplyr’", .missingModule),
+            ("Error: Cannot find module 'left-pad'", .missingModule),
+            ("FileNotFoundError: [Errno 2] No such file or directory: 'data.csv'", .missingFile),
         ])
     func phrases(line: String, kind: SandboxReport.Complaint.Kind) {
         #expect(complaint("before\n\(line)\nafter\n") == .init(kind: kind, line: line))

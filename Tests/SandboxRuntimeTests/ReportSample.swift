@@ -166,6 +166,19 @@ extension ReportSample {
             detail: ["output": .text("/etc/a: no")]
         ) { $0.complaint = .init(kind: .permission, line: "/etc/a: no") },
         Self(
+            "a name that nobody resolves", .ended(.exited(1)), .denied,
+            ["after it tried to reach a network", "policy `lab` has none", "`a: name resolution`"], remedy: "online",
+            exitCode: 1, detail: ["output": .text("a: name resolution")]
+        ) { $0.complaint = .init(kind: .unreachable, line: "a: name resolution") },
+        Self(
+            "a module that is not installed", .ended(.exited(1)), .exit, ["ended with exit code 1"],
+            remedy: "setup script of the environment", exitCode: 1, detail: ["output": .text("no numpy")]
+        ) { $0.complaint = .init(kind: .missingModule, line: "no numpy") },
+        Self(
+            "a file that the snapshot may lack", .ended(.exited(1)), .exit, ["ended with exit code 1"],
+            remedy: "--explain", exitCode: 1
+        ) { $0.complaint = .init(kind: .missingFile, line: "no data.csv") },
+        Self(
             "a refused call", .ended(.exited(1)), .denied,
             ["python3 (pid 77) called socket(AF_NETLINK)", "EPERM", "policy `lab`", "3 times"],
             remedy: "`extends: lab` and `seccomp: {allow: [socket]}`", exitCode: 1
