@@ -34,24 +34,33 @@ struct EnvironmentListCommand: ParsableCommand {
         var names = provider.baseNames
         for name in try provider.environments.names() where !names.contains(name.text) { names.append(name.text) }
         let records = try names.map { name in (name, try EnvironmentName(name).flatMap { try provider.current($0) }) }
+        let use = try EnvironmentUse(store, provider.environments)
         if output.json {
             let documents = records.map { name, record in
-                Documents.object([("name", .string(name)), ("build", record.map { Documents.value($0) } ?? .null)])
+                Documents.object([
+                    ("name", .string(name)), ("build", record.map { Documents.value($0) } ?? .null),
+                    ("jobs", .array(record.map { use.jobs($0.id).map { .string($0) } } ?? [])),
+                ])
             }
             return try context.print(Documents.object([("environments", .array(documents))]))
         }
         var table = Table([
             Table.Column("ENVIRONMENT"), Table.Column("BUILD"), Table.Column("SIZE", alignment: .trailing, minimum: 5),
-            Table.Column("WHAT", priority: 1),
+            Table.Column("USED BY", priority: 1), Table.Column("WHAT", priority: 1),
         ])
         for (name, record) in records {
             table.append([
                 Table.Cell(name), Table.Cell(record?.id ?? "not built"),
                 Table.Cell(record.map { humanBytes($0.size) } ?? "", exact: record.map { String($0.size) }),
+                Table.Cell(record.map { users(use.jobs($0.id)) } ?? ""),
                 Table.Cell(record?.title ?? provider.baseDescription(name) ?? ""),
             ])
         }
         try context.print(table)
+    }
+
+    private func users(_ jobs: [String]) -> String {
+        jobs.count > 2 ? "\(jobs[0]) and \(jobs.count - 1) more" : jobs.joined(separator: ", ")
     }
 }
 
@@ -112,6 +121,8 @@ struct EnvironmentShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show a built environment.",
         discussion: """
+            A name, and the identity of a build, can be given by their beginning, of four characters or more.
+
             Examples:
               cloche env show python
               cloche env show python --log
@@ -124,15 +135,10 @@ struct EnvironmentShowCommand: ParsableCommand {
         let context = CommandContext()
         let store = try context.openStore()
         let provider = try context.environments(store)
-        guard let known = EnvironmentName(name) else {
+        guard EnvironmentName(name) != nil else {
             throw ValidationError("`\(printable(name))` is no name of an environment")
         }
-        let record: BuildRecord
-        if let current = try provider.current(known) {
-            record = current
-        } else {
-            record = try provider.environments.record(name)
-        }
+        let record = try provider.record(of: name)
         if log {
             let bytes = try Syscall.readFile(provider.environments.log(of: record), limit: 256 << 20)
             var sanitizer = LogSanitizer(colours: false)

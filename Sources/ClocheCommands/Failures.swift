@@ -79,7 +79,8 @@ enum Failures {
                 .notFound, "find the environment `\(printable(name))`: it has not been built",
                 hint: MeantNames.environment(name))
         }
-        return CommandFailure(.invalidConfiguration, "\(error)", hint: error.hint)
+        let code: FailureCode = if case .ambiguous = error { .ambiguous } else { .invalidConfiguration }
+        return CommandFailure(code, "\(error)", hint: error.hint)
     }
 
     private static func store(_ error: JobScheduling.StoreError) -> CommandFailure {

@@ -58,6 +58,20 @@ package struct EnvironmentStore: Sendable, Hashable {
         return try decode(BuildRecord.self, path)
     }
 
+    /// The name, or with `builds` the identity of a build, that a text stands for: itself, or the only one that begins with
+    /// it; a text that stands for nothing is given back.
+    package func resolve(_ text: String, builds: Bool) throws(StoreError) -> String {
+        if let name = EnvironmentName(text), Syscall.exists(namePath(name)) { return text }
+        guard text.utf8.count >= Self.shortestPrefix else { return text }
+        var found = try names().map(\.text).filter { $0.hasPrefix(text) }
+        if builds, found.isEmpty { found = try self.builds().filter { $0.hasPrefix(text) } }
+        guard found.count <= 1 || found.contains(text) else { throw .ambiguous(text, found) }
+        return found.count == 1 ? found[0] : text
+    }
+
+    /// Shorter ones are typing errors.
+    private static let shortestPrefix = 4
+
     /// The names that have a build in force, in order.
     package func names() throws(StoreError) -> [EnvironmentName] {
         try list("names").compactMap { $0.hasSuffix(".json") ? EnvironmentName(String($0.dropLast(5))) : nil }
@@ -152,6 +166,8 @@ package enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     case damaged(FilePath)
     /// There is no such build.
     case unknownBuild(String)
+    /// More than one name or build begins with the text.
+    case ambiguous(String, [String])
     /// A build is no longer what was built, and what was found first.
     case damagedBuild(String, String)
 
@@ -161,6 +177,8 @@ package enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
         case .system(let error): error.description
         case .damaged(let path): "read `\(printable(path.string, limit: 4096))`: not a record of a build"
         case .unknownBuild(let build): "find build `\(printable(build, limit: 120))`: it is not in the store"
+        case .ambiguous(let text, let found):
+            "find `\(printable(text, limit: 120))`: \(found.count) environments or builds begin with that"
         case .damagedBuild(let build, let found):
             "use build `\(printable(build, limit: 120))`: it is damaged: \(printable(found, limit: 400))"
         }
@@ -171,6 +189,8 @@ package enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .system(let error) where error.errno == .noSpace: "make room on the disk"
         case .system: nil
+        case .ambiguous(_, let found):
+            "it could be " + found.prefix(5).map { "`\(printable($0))`" }.joined(separator: ", ")
         case .damaged, .unknownBuild, .damagedBuild: "build the environment again with `cloche env build`"
         }
     }

@@ -90,6 +90,12 @@ package struct EnvironmentProvider {
     /// The build in force of a base or of a project's environment, if it is one of these inputs.
     package func current(_ name: EnvironmentName) throws -> BuildRecord? { try environments.current(name) }
 
+    /// The build in force of a name, or the one of that identity; both may be given by their beginning.
+    package func record(of text: String) throws -> BuildRecord {
+        let text = try environments.resolve(text, builds: true)
+        return try EnvironmentName(text).flatMap { try environments.current($0) } ?? environments.record(text)
+    }
+
     /// Builds a base unless it is up to date.
     package func buildBase(
         _ name: String, refresh: Bool = false, isCancelled: () -> Bool, report: (BuildEvent) -> Void
@@ -176,8 +182,7 @@ package struct EnvironmentProvider {
     ) throws -> [(build: String, differences: [String]?)] {
         var builds: [String] = []
         for text in texts {
-            let current = try EnvironmentName(text).flatMap { try environments.current($0) }
-            let record = try current ?? environments.record(text)
+            let record = try record(of: text)
             builds += [record.id] + record.layers
         }
         if texts.isEmpty {

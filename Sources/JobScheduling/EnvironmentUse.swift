@@ -123,6 +123,7 @@ extension EnvironmentProvider {
     ///
     /// Where a job or another environment needs a build it is an error, unless only the name is to go out of force.
     package func removal(of text: String, forgetsOnly: Bool) throws -> EnvironmentRemoval {
+        let text = try environments.resolve(text, builds: true)
         let use = try EnvironmentUse(store, environments)
         guard let name = EnvironmentName(text), try environments.names().contains(name) else {
             let record = try environments.record(text)

@@ -67,17 +67,18 @@ package struct SandboxStore {
     /// The paths of all that the identity and an environment were read from, and the records of the builds that it has.
     package func sources(of name: String) throws -> (files: [String], builds: [String]) {
         let own = [path.string, path.appending("identity.json").string, path.appending("owner.json").string]
-        guard let name = EnvironmentName(name) else { return (own, []) }
         let store = try EnvironmentStore(directory: StoreOwner.sharedStore(of: path).appending("environments"))
+        guard let name = EnvironmentName(try store.resolve(name, builds: false)) else { return (own, []) }
         guard let record = try store.current(name) else { return (own, []) }
         let sources = store.sources(of: name, record)
         return (own + sources.files.map(\.string), sources.builds.map(\.string))
     }
 
-    /// The build in force of that name, which is held until this process has ended; nil when there is none.
+    /// The build in force of that name, or of the only one that begins so, which is held until this process has ended; nil
+    /// when there is none.
     package func environment(_ name: String) throws -> Environment? {
-        guard let name = EnvironmentName(name) else { return nil }
         let store = try EnvironmentStore(directory: StoreOwner.sharedStore(of: path).appending("environments"))
+        guard let name = EnvironmentName(try store.resolve(name, builds: false)) else { return nil }
         guard let record = try store.current(name) else { return nil }
         try store.hold(record).keepForLife()
         return Environment(

@@ -42,7 +42,10 @@ struct OutputTail {
                 "Network is unreachable", "[Errno 101]", "ENETUNREACH", "EAI_AGAIN", "ENOTFOUND",
             ]
         ),
-        (.missingModule, ["No module named ", "there is no package called ", "Cannot find module "]),
+        (
+            .missingModule,
+            ["No module named ", "there is no package called ", "Cannot find module ", "command not found"]
+        ),
         (.missingFile, ["FileNotFoundError: ", "ENOENT: no such file", "cannot open file '"]),
     ]
 }

@@ -48,7 +48,7 @@ package struct SandboxReport: Sendable {
             case permission
             /// A name that nobody resolves, or an address that no route leads to.
             case unreachable
-            /// A module or package of a language.
+            /// A module or package of a language, or a program.
             case missingModule
             /// A file that a program wanted to read.
             case missingFile

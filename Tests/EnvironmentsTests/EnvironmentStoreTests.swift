@@ -64,6 +64,33 @@ import Testing
         }
     }
 
+    @Test func `a name or a build can be given by its beginning, if only one begins so`() throws {
+        try withScratch { directory in
+            let store = try EnvironmentStore(directory: directory.appending("e"))
+            for (id, name) in [("abcd1", "lab-1"), ("abcd2", "lab-2"), ("e0e0e0", "e0e0"), ("f0f0f0", "science")] {
+                let record = BuildRecord(
+                    id: id, name: name, title: "t", layers: [id], variables: [:], interpreters: [:], created: "",
+                    size: 1, privilegedFiles: 0, inputs: id, packages: [])
+                try store.publish(try store.stage(), record)
+                try store.putIntoForce(try #require(EnvironmentName(name)), record)
+            }
+            #expect(try store.resolve("lab-1", builds: false) == "lab-1")
+            #expect(try store.resolve("scie", builds: false) == "science")
+            #expect(try store.resolve("sci", builds: false) == "sci")
+            #expect(try store.resolve("f0f0", builds: true) == "f0f0f0")
+            #expect(try store.resolve("f0f0", builds: false) == "f0f0")
+            #expect(try store.resolve("abcd2", builds: true) == "abcd2")
+            #expect(try store.resolve("e0e0", builds: true) == "e0e0")
+            #expect(try store.resolve("../names", builds: true) == "../names")
+            #expect(throws: StoreError.ambiguous("lab-", ["lab-1", "lab-2"])) {
+                try store.resolve("lab-", builds: false)
+            }
+            #expect(throws: StoreError.ambiguous("abcd", ["abcd1", "abcd2"])) {
+                try store.resolve("abcd", builds: true)
+            }
+        }
+    }
+
     @Test(arguments: ["", "..", "../names", "a/b", ".hidden", "no-such-build"])
     func `what is not a build is refused`(build: String) throws {
         try withScratch { directory in

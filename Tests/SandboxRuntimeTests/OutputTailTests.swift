@@ -28,6 +28,7 @@ struct OutputTailTests {
             ("ModuleNotFoundError: No module named 'numpy'", .missingModule),
             ("Error in library(dplyr) : there is no package called ‘dplyr’", .missingModule),
             ("Error: Cannot find module 'left-pad'", .missingModule),
+            ("main.sh: line 13: kaggle: command not found", .missingModule),
             ("FileNotFoundError: [Errno 2] No such file or directory: 'data.csv'", .missingFile),
         ])
     func phrases(line: String, kind: SandboxReport.Complaint.Kind) {
