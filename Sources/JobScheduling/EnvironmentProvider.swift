@@ -214,7 +214,8 @@ package struct EnvironmentProvider {
             store: environments,
             executor: SandboxBuildExecutor(
                 identity: store.identity, scratch: ScratchPlace.directory(of: store.path),
-                ceiling: try PolicyCatalogue.standard(store: store.path).ceiling), host: .live,
+                ceiling: try PolicyCatalogue.standard(store: store.path).ceiling,
+                python: try PythonSupport.install(in: store)), host: .live,
             settings: HostSettings(host: .live, variables: HostProcess.variables()),
             // Users of a service would see in them what others had installed.
             keepsPackagesOfScripts: store.owner == nil, digest: Digest.hexadecimal,

@@ -5,7 +5,7 @@ import LinuxSystem
 package import Policies
 import Runs
 import SandboxRuntime
-import SystemPackage
+package import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
@@ -17,12 +17,16 @@ package struct SandboxBuildExecutor: BuildExecutor {
     let identity: IdentityMap, stepIdentity: IdentityMap
     let scratch: String?
     let ceiling: PolicyCeiling?
+    let python: FilePath?
 
-    /// An executor for a store's identity, its directory for throw-away changes where they are on the disk, and the
-    /// administrator's ceiling.
-    package init(identity: IdentityMap, scratch: String? = nil, ceiling: PolicyCeiling? = nil) {
+    /// An executor for a store's identity, its directory for throw-away changes where they are on the disk, the
+    /// administrator's ceiling, and the Python modules of steps, which set-up scripts can use as well.
+    package init(
+        identity: IdentityMap, scratch: String? = nil, ceiling: PolicyCeiling? = nil, python: FilePath? = nil
+    ) {
         self.scratch = scratch
         self.ceiling = ceiling
+        self.python = python
         stepIdentity = identity
         // Without a range a build is root of a namespace that has only one id.
         self.identity = identity.hasRange ? identity : .single(user: geteuid(), group: getegid(), inside: 0)
@@ -62,6 +66,12 @@ package struct SandboxBuildExecutor: BuildExecutor {
                 stage.binds.append(.init(source: mount.source.string, readOnly: true))
                 sandbox.mounts.append(.init(scratch ? .scratchOver(index) : .bind(index), at: mount.target.string))
             }
+        }
+        // In Orchest's images the package `orchest` is installed, and set-up scripts try whether it can be imported.
+        if let python, case .layers = command.root {
+            sandbox.mounts.append(.init(.bind(stage.binds.count), at: StepCommand.pythonDirectory))
+            stage.binds.append(.init(source: python.string, readOnly: true))
+            StepCommand.addPython(to: &sandbox.variables)
         }
         ControlGroups.makeRoom()
         let request = OneSandbox(

@@ -54,8 +54,7 @@ package enum StepCommand {
         variables.merge(environment.variables) { $1 }
         variables.merge(spec.variables) { $1 }
         variables.merge(secrets.byVariable) { $1 }
-        let path = variables["PYTHONPATH"]
-        variables["PYTHONPATH"] = path.map { "\(pythonDirectory):\($0)" } ?? pythonDirectory
+        addPython(to: &variables)
         variables.merge([
             "ORCHEST_STEP_UUID": step.uuid, "ORCHEST_SESSION_UUID": spec.run,
             "ORCHEST_SESSION_TYPE": "noninteractive", "ORCHEST_PIPELINE_UUID": spec.pipelineUUID,
@@ -64,6 +63,12 @@ package enum StepCommand {
             "CLOCHE_RUN": String(spec.index), "CLOCHE_STEP": step.name,
         ]) { $1 }
         return variables
+    }
+
+    /// Has Python find what lies in `pythonDirectory`, before everything else.
+    package static func addPython(to variables: inout [String: String]) {
+        let path = variables["PYTHONPATH"]
+        variables["PYTHONPATH"] = path.map { "\(pythonDirectory):\($0)" } ?? pythonDirectory
     }
 
     /// The stage of a run: environments, project, the attempt's directory, and the binds in the order of `BindIndex`.

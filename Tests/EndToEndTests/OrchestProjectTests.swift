@@ -18,7 +18,8 @@ extension EndToEnd {
                 """, to: ".orchest/environments/\(uuid)/properties.json")
             try project.write(
                 """
-                cat directory/file && rm -r directory && mkdir directory && touch new && echo built >/opt/venv/built
+                cat directory/file && rm -r directory && mkdir directory && touch new && echo built >/opt/venv/built &&
+                python -c 'import orchest; print("has", orchest.__name__)'
                 """, to: ".orchest/environments/\(uuid)/setup_script.sh")
             let before = project.names
             let built = try Cloche.start(
@@ -26,6 +27,7 @@ extension EndToEnd {
             ).wait(timeout: 200)
             #expect(built.status == 0, "\(built.errors)")
             #expect(built.errors.contains("from the project"), "\(built.errors)")
+            #expect(built.errors.contains("has orchest"), "\(built.errors)")
             #expect(project.names == before)
             let scratch = try Cloche.home.get() + "/scratch"
             #expect((try? FileManager.default.contentsOfDirectory(atPath: scratch)) ?? [] == [])
@@ -33,6 +35,10 @@ extension EndToEnd {
             let names = try FileManager.default.contentsOfDirectory(
                 atPath: Cloche.home.get() + "/environments/builds/" + build)
             #expect(names.sorted() == ["build.json", "build.log", "content", "tree"])
+            // What is only shown to the script is no part of what it made.
+            let tree = try Cloche.home.get() + "/environments/builds/\(build)/tree"
+            #expect(try FileManager.default.contentsOfDirectory(atPath: tree) == ["opt"])
+            #expect(try FileManager.default.contentsOfDirectory(atPath: tree + "/opt") == ["venv"])
         }
 
         @Test(
