@@ -237,19 +237,19 @@ package struct JobCreation {
         let plan = try Self.plan(request, project: project, path: path, files: ProjectFiles(layers: snapshot.layers))
         try checkInterpreters(of: plan.pipeline, try PinnedEnvironments.resolve(pins, in: store))
         let owner = store.ownerID
+        let projectName = request.received?.name ?? project.lastComponent?.string ?? "project"
         let name: JobName
         if let wanted = request.name {
             name = try JobName(wanted)
         } else {
-            let proposal = try (try? JobName(Self.proposal(plan))) ?? JobName("job")
+            let proposal = try (try? JobName(Self.proposal(plan, project: projectName))) ?? JobName("job")
             name = try store.database.freeName(like: proposal, owner: owner)
         }
         let policyBytes = try Self.policyBytes(request.policy)
         var document = JobDocument(
             uuid: .random(), name: name, owner: owner, created: Timestamp(seconds: Syscall.wallClockSeconds()),
             project: .init(
-                path: request.received?.source ?? project.string,
-                name: request.received?.name ?? project.lastComponent?.string ?? "project"),
+                path: request.received?.source ?? project.string, name: projectName),
             pipeline: .init(path: path, uuid: plan.pipeline.uuid, name: plan.pipeline.name),
             snapshot: snapshot.identity.description,
             policy: .init(name: request.policy.name, digest: Digest.hexadecimal(policyBytes)),
@@ -302,8 +302,10 @@ package struct JobCreation {
         try TreeRemoval.remove(directory: parent.number, name: FilePath(job.description))
     }
 
-    private static func proposal(_ plan: JobPlan) -> String {
-        let name = plan.pipeline.name.isEmpty ? plan.pipelinePath : plan.pipeline.name
+    /// After its pipeline; after its project where the pipeline is called as most are.
+    private static func proposal(_ plan: JobPlan, project: String) -> String {
+        var name = plan.pipeline.name.isEmpty ? plan.pipelinePath : plan.pipeline.name
+        if name.lowercased() == "main" { name = project }
         return String(name.lowercased().map { $0.isLetter || $0.isNumber ? $0 : "-" }.prefix(60))
     }
 

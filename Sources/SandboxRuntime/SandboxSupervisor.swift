@@ -1,6 +1,7 @@
 package import Cgroups
 package import Isolation
 package import LinuxSystem
+import PlainText
 package import SandboxLaunch
 import SeccompFilters
 import SystemPackage
@@ -151,6 +152,10 @@ package final class SandboxSupervisor {
                 self.stopWatchingRoom(number)
                 self.removeScratch(number)
                 var report = report
+                if case .notExecuted(let missing, let reason) = report.ending, let program = spec.arguments.first {
+                    report.ending = .notExecuted(
+                        missing: missing, reason: "`\(printable(program, limit: 200))`: \(reason)")
+                }
                 if self.isProjectFull { report.fullPlaces.append(StagePath.projectInside) }
                 report.egress = self.proxy?.close(number)
                 recording?.finish(&report)

@@ -279,6 +279,23 @@ extension EndToEnd {
             #expect(result.errors.contains("./main.orchest"), "\(result.errors)")
         }
 
+        @Test("a job is named after its pipeline, and after its project where that is called main")
+        func proposedName() throws {
+            let project = try TestProject([.init(file: "one.sh", text: "echo 1\n")])
+            let text = try project.directory.read("main.orchest")
+            for (title, expected) in [
+                ("End to end", "end-to-end"), ("Main", project.path.split(separator: "/").last.map(String.init)),
+            ] {
+                try project.directory.write(
+                    text.replacingOccurrences(of: "\"End to end\"", with: "\"\(title)\""), to: "main.orchest")
+                let made = try project.cloche("job", "create", "main.orchest", "--draft", "--json")
+                #expect(made.status == 0, "\(made.errors)")
+                let name = try #require(try made.value("job", "name") as? String)
+                #expect(name == expected?.lowercased() || name.hasPrefix("end-to-end"))
+                #expect(try Cloche.run("rm", name, "--yes").status == 0)
+            }
+        }
+
         @Test("an unknown job is not found", arguments: ["show", "ls", "logs", "rm"])
         func unknownJob(_ verb: String) throws {
             #expect(try Cloche.run(verb, "no-such-job").status == 5)
