@@ -25,6 +25,14 @@ extension PipelineReader {
             problems = reader.problems
             read.append(service)
         }
+        let wanted = read.filter { $0.scope.contains(.noninteractive) }.map { quoted($0.name) }
+        if !wanted.isEmpty {
+            problems.warning(
+                "no services are started for runs, and the pipeline has \(wanted.joined(separator: ", "))",
+                at: node.offset,
+                hint: "run it elsewhere, tell the steps where by `--env-var`, and use a policy that lets them reach it"
+            )
+        }
         return read
     }
 

@@ -39,6 +39,9 @@ struct PipelineMigrationTests {
         #expect(services[1].environmentVariables == ["A_B": "1", "A_B_2": "2", "OK": "3"])
         #expect(services[1].inheritedVariables == ["X_Y", "Z"])
         #expect(services[1].scope == [.interactive, .noninteractive])
+        // The last one is for people at work alone.
+        let told = try #require(pipeline.warnings.first { $0.message.contains("no services are started") })
+        #expect(told.message.hasSuffix("the pipeline has `redis-cache`, `app`"))
         #expect(services.allSatisfy { !$0.isExposed && $0.requiresAuthentication && !$0.preservesBasePath })
         let definition = pipeline.definition
         #expect(definition["version"] == "1.2.3")
