@@ -10,6 +10,9 @@ grep -q "^$user:" /etc/group || echo "$user:x:1000:" >>/etc/group
 grep -q "^$user:" /etc/passwd || echo "$user:x:1000:1000::$home:/bin/bash" >>/etc/passwd
 grep -q "^$user:" /etc/shadow || echo "$user:!:19000:0:99999:7:::" >>/etc/shadow
 mkdir -p "$home" /data /project-dir
+# Where Orchest's images have their Python: notebooks in R name it.
+mkdir -p /opt
+ln -sfn venv /opt/conda
 
 # Shells that run scripts read this file first; a set-up script may add to it.
 touch "$home/.orchestrc"

@@ -19,7 +19,7 @@ extension EndToEnd {
             try project.write(
                 """
                 cat directory/file && rm -r directory && mkdir directory && touch new && echo built >/opt/venv/built &&
-                python -c 'import orchest; print("has", orchest.__name__)'
+                /opt/conda/bin/python -c 'import orchest; print("has", orchest.__name__)'
                 """, to: ".orchest/environments/\(uuid)/setup_script.sh")
             let before = project.names
             let built = try Cloche.start(
