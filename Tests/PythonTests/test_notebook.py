@@ -124,6 +124,10 @@ class Execution(NotebookTestCase):
         self.assertEqual(sorted(log[len("[1] a\n2\n[3] ") :].splitlines()[:2]), ["err", "out"])
         self.assertTrue(log.endswith("\n[4] 3\n"), log)
 
+    def test_the_kernel_starts_without_a_debugger_and_a_notebook_can_have_it(self):
+        self.write(cell("import sys; print('debugpy' in sys.modules)"), cell("import debugpy; print(debugpy.__name__)"))
+        self.assertEqual(self.execute(), "[1] False\n[2] debugpy\n")
+
     def test_results_are_in_the_file_and_the_kernelspec_stays(self):
         self.write(cell("6 * 7"), {"cell_type": "markdown", "id": "m", "metadata": {}, "source": "# t"})
         os.chmod(self.path, 0o640)

@@ -1,4 +1,5 @@
 """Where Jupyter may write, and which kernel executes a notebook."""
+import importlib.machinery
 import json
 import os
 import sys
@@ -45,12 +46,21 @@ def prepare_jupyter(directory):
 
 # A publishing socket drops what a slow reader has not taken, beyond a thousand messages: here outputs of cells.
 _KERNEL = """
+import logging
 import sys
 # As ipykernel_launcher has it: what lies in the working directory hides no modules of the kernel itself.
 if sys.path[0] == "":
     del sys.path[0]
 import zmq
+# Nobody debugs here, and the debugger takes a fifth of the kernel's start. A notebook can still import it.
+sys.modules["debugpy"] = None
 from ipykernel.kernelapp import IPKernelApp
+initialize = IPKernelApp.initialize
+def initialize_without_debugger(self, argv=None):
+    initialize(self, argv)
+    del sys.modules["debugpy"]
+IPKernelApp.initialize = initialize_without_debugger
+logging.getLogger("IPKernelApp").addFilter(lambda record: "debugpy" not in record.getMessage())
 # Old versions have none.
 bounded = getattr(IPKernelApp, "init_iopub", None)
 def unbounded(self, context):
@@ -84,6 +94,8 @@ def _write_kernel(directory):
 
 def import_tools():
     """Returns the packages that execute notebooks, of which an environment may lack any."""
+    # jupyter_client would import it, and with it IPython, to describe a kernel that is described here.
+    sys.modules["ipykernel"] = None
     try:
         import jupyter_client
         import nbclient
@@ -133,15 +145,11 @@ def installed_kernels(jupyter_client):
     """Returns the descriptions of the kernels that can be started, by name."""
     found = jupyter_client.kernelspec.KernelSpecManager().get_all_specs()
     specs = {name: entry["spec"] for name, entry in found.items()}
-    try:
-        import ipykernel  # noqa: F401
-    except ImportError:
+    if importlib.machinery.PathFinder.find_spec("ipykernel") is None:
         # Ours would be offered even where it cannot start.
         specs.pop("python3", None)
         if not specs:
-            raise Failure(
-                "this environment has no kernel: add `pip install ipykernel` to its set-up script"
-            ) from None
+            raise Failure("this environment has no kernel: add `pip install ipykernel` to its set-up script")
     return specs
 
 
