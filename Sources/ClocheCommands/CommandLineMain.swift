@@ -3,6 +3,7 @@ import JobScheduling
 import LinuxSystem
 import Pipelines
 import PlainText
+import SystemPackage
 import TerminalOutput
 
 #if canImport(Glibc)
@@ -69,9 +70,12 @@ package enum CommandLineMain {
         let lines = ClocheCommand.fullMessage(for: error).split(separator: "\n")
         // Of an error that a command found, the parser knows no usage but that of the whole program.
         let usage = lines.first { $0.hasPrefix("Usage: ") && !$0.hasPrefix("Usage: cloche <subcommand>") }
+        let hint = usage.map { "usage: \($0.dropFirst("Usage: ".count))" }
+        let pipelines = message.hasSuffix("'<pipeline>'") ? (try? JobCreation.pipelineNames(in: ".")) ?? [] : []
+        let here = pipelines.prefix(5).map { "`\(printable($0))`" }.joined(separator: ", ")
         return CommandFailure(
             .usage, message.prefix(1).lowercased() + message.dropFirst(),
-            hint: usage.map { "usage: \($0.dropFirst("Usage: ".count))" })
+            hint: pipelines.isEmpty ? hint : "this directory has \(here)" + (hint.map { "; \($0)" } ?? ""))
     }
 
     private static let commandNames = ClocheCommand.configuration.subcommands.compactMap {

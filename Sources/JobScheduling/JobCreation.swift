@@ -107,10 +107,15 @@ package struct JobCreation {
     }
 
     /// The first pipeline of a directory, or a name that one could have.
-    private static func pipelineName(in directory: FilePath) throws(SyscallError) -> String {
+    private static func pipelineName(in directory: FilePath) throws -> String {
+        try pipelineNames(in: directory).first ?? "main.orchest"
+    }
+
+    /// The names of the pipelines of a directory, in order.
+    package static func pipelineNames(in directory: FilePath) throws -> [String] {
         let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
         let names = try Syscall.directoryEntries(opened.number).map { String(decoding: $0.name, as: UTF8.self) }
-        return names.filter { $0.hasSuffix(".orchest") && $0 != ".orchest" }.min() ?? "main.orchest"
+        return names.filter { $0.hasSuffix(".orchest") && $0 != ".orchest" }.sorted()
     }
 
     private static func absolute(_ path: FilePath) throws -> FilePath {

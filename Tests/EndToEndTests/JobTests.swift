@@ -277,6 +277,9 @@ extension EndToEnd {
             let result = try project.cloche("run", ".")
             #expect(result.status == 65)
             #expect(result.errors.contains("./main.orchest"), "\(result.errors)")
+            let without = try project.cloche("job", "plan")
+            #expect(without.status == 64)
+            #expect(without.errors.contains("this directory has `main.orchest`; usage: "), "\(without.errors)")
         }
 
         @Test("a job is named after its pipeline, and after its project where that is called main")
