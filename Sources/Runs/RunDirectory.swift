@@ -2,6 +2,7 @@ import FoundationEssentials
 package import Isolation
 package import LinuxSystem
 import Pipelines
+import SandboxRuntime
 package import SystemPackage
 
 #if canImport(Glibc)
@@ -145,6 +146,14 @@ package struct AttemptDirectory: Sendable {
 
     /// Removes the control of a supervisor that is about to end; one that stays is in nobody's way.
     func removeControl() { try? Syscall.unlink(path.appending(Self.control)) }
+
+    /// Removes what the kernel kept for the mounts of the project, once they are gone.
+    ///
+    /// Directories that hold nothing, and are more than all else that a small run leaves; what stays is in nobody's way.
+    func removeWork() {
+        guard let directory = try? Syscall.open(path, O_RDONLY | O_DIRECTORY) else { return }
+        try? TreeRemoval.remove(directory: directory.number, name: FilePath(StageSpec.Project.work))
+    }
 
     /// The attempt's verdict, once there is one.
     package func verdict() -> Verdict? {

@@ -86,6 +86,7 @@ package enum SupervisorMain {
                 scratch?.remove()
                 quota?.release()
                 conclude(attempt, trouble: trouble.reading, status: status)
+                attempt.removeWork()
                 attempt.removeControl()
                 return 0
             }

@@ -55,6 +55,10 @@ extension EndToEnd {
             let step = try Cloche.run("show", "\(project.name)/2", "--json")
             #expect(try step.value("steps", 1, "title") as? String == "second")
             #expect(try step.value("steps", 1, "state") as? String == "succeeded")
+            let job = try #require(try created.value("job", "uuid") as? String)
+            let left = try FileManager.default.contentsOfDirectory(
+                atPath: Cloche.home.get() + "/runs/\(job)/2/attempts/1")
+            #expect(left.contains("project") && !left.contains("work"), "\(left)")
             try Self.remove(project)
         }
 
