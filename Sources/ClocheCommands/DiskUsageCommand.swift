@@ -51,11 +51,12 @@ struct DiskUsageCommand: ParsableCommand {
         let context = CommandContext()
         let store = try context.openStore()
         let items = try jobs(store) + environments(store) + snapshots(store) + remains(store) + owners(store)
-        let total = try DiskUsage.measure([store.path])
+        let elsewhere = store.owner == nil ? [] : items.filter { $0.kind == "environment" }.flatMap(\.places)
+        let total = try DiskUsage.measure([store.path] + elsewhere)
         let location = try Syscall.openLocation(store.path)
         let room = try Syscall.fileSystem(of: location.number)
         let other = total.allocated - (try DiskUsage.measure(items.flatMap(\.places))).allocated
-        if output.json { return try context.print(document(items, total: total, other: other, room: room)) }
+        if output.json { return try context.print(document(store, items, total: total, other: other, room: room)) }
         var table = Table([
             Table.Column("KIND"), Table.Column("NAME", priority: 1),
             Table.Column("OWN", alignment: .trailing, minimum: 5),
@@ -73,10 +74,15 @@ struct DiskUsageCommand: ParsableCommand {
         try context.print(table)
         context.say(
             "\(humanBytes(total.allocated)) in all, \(humanBytes(room.freeBytes)) free on the file system of the store")
+        if let limit = limit(of: store.path) {
+            context.say("the service lets you keep \(humanBytes(limit))")
+        }
         if items.contains(where: { $0.kind == "user" }) {
             context.say("what a user's store holds: `CLOCHE_OWNER=NAME cloche system df`")
         }
     }
+
+    private func limit(of store: FilePath) -> Int64? { StoreSize.stored(in: store)?.limit }
 
     private func size(_ bytes: Int64) -> Table.Cell { Table.Cell(humanBytes(bytes), exact: String(bytes)) }
 
@@ -97,19 +103,19 @@ struct DiskUsageCommand: ParsableCommand {
             let jobs = try Store.open(place).database.jobs(limit: .max).count
             return try Item(
                 kind: "user", name: owner.text, identity: String(owner.user), places: [place],
-                note: counted(jobs, "job"))
+                note: counted(jobs, "job") + (limit(of: place).map { ", of at most \(humanBytes($0))" } ?? ""))
         }
     }
 
     private func environments(_ store: Store) throws -> [Item] {
-        // Those of a service are in its own store.
-        guard store.owner == nil else { return [] }
-        let environments = try EnvironmentStore(directory: store.path.appending("environments"))
+        let environments = try EnvironmentStore(directory: store.environments)
+        // Those of a service are in its own store, and a user's are among them.
+        let ids = try store.owner.map { try environments.builds(of: $0).map(\.id) } ?? environments.builds()
         var inForce: [String: [String]] = [:]
         for name in try environments.names() {
             if let build = try environments.current(name) { inForce[build.id, default: []].append(name.text) }
         }
-        return try environments.builds().map { build in
+        return try ids.map { build in
             let names = inForce[build] ?? []
             return try Item(
                 kind: "environment", name: names.isEmpty ? String(build.prefix(12)) : names.joined(separator: ", "),
@@ -149,7 +155,7 @@ struct DiskUsageCommand: ParsableCommand {
     }
 
     private func document(
-        _ items: [Item], total: DiskUsage, other: Int64, room: FileSystemRoom
+        _ store: Store, _ items: [Item], total: DiskUsage, other: Int64, room: FileSystemRoom
     ) -> JSONValue {
         func list(_ kind: String) -> JSONValue {
             .array(
@@ -165,7 +171,7 @@ struct DiskUsageCommand: ParsableCommand {
             ("jobs", list("job")), ("environments", list("environment")), ("snapshots", list("snapshot")),
             ("remains", list("remains")), ("users", list("user")),
             ("other_bytes", Documents.value(other)), ("total_bytes", Documents.value(total.allocated)),
-            ("free_bytes", Documents.value(room.freeBytes)),
+            ("free_bytes", Documents.value(room.freeBytes)), ("limit_bytes", Documents.value(limit(of: store.path))),
         ])
     }
 }

@@ -8,6 +8,15 @@ import Runs
 
 /// JSON documents of jobs, runs and steps, as `--json` prints them.
 enum Documents {
+    /// What a user of a service keeps, and may keep; null where there is no limit.
+    static func size(_ size: StoreSize?) -> JSONValue {
+        guard let size else { return .null }
+        return object([
+            ("bytes", value(size.bytes)), ("limit_bytes", value(size.limit)), ("exceeded", .bool(size.isExceeded)),
+            ("measured", .string(size.measured.description)),
+        ])
+    }
+
     /// `driven` tells whether a process carries the job on: without one, what is pending waits for `job start`.
     static func job(_ job: JobRecord, in store: Store) -> JSONValue {
         object(

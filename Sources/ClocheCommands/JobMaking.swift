@@ -35,6 +35,7 @@ struct JobMaking {
         context.say(plan.warnings)
         context.sayClips(of: request.policy)
         try DeviceChecks.check(request.policy, for: store.identity, context)
+        try store.quota?.checkDisk(of: store.path)
         let (snapshot, lease) = try capture(plan.project)
         defer { lease.end() }
         let uuids = JobCreation.environmentUUIDs(plan)
@@ -78,7 +79,29 @@ struct JobMaking {
                 "note: the project holds \(humanBytes(report.size.bytes)); the largest files are "
                     + largest.joined(separator: ", ") + "; .clocheignore leaves files out")
         }
+        if report.isNew { try requireRoom(for: report) }
         return (report.snapshot, report.lease)
+    }
+
+    /// Counts a new snapshot as what the user keeps, or removes it where that is too much.
+    private func requireRoom(for report: CaptureReport) throws {
+        guard let quota = store.quota, quota.disk != nil else { return }
+        let identity = report.snapshot.identity
+        do {
+            try quota.checkDisk(of: store.path, adding: try store.snapshots.usage(of: [identity]).exclusive)
+        } catch let refusal as JobRefusal {
+            report.lease.end()
+            var references = try SnapshotReferences(store)
+            try store.snapshots.prune(
+                [identity],
+                references: {
+                    try references.refresh()
+                    return references.all
+                })
+            // Without it there is less than that again.
+            _ = try quota.disk.map { try StoreSize.measure(store.path, limit: $0) }
+            throw refusal
+        }
     }
 }
 

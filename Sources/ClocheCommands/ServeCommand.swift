@@ -72,11 +72,35 @@ struct SystemStatusCommand: ParsableCommand {
             throw ExitCode(ExitStatus.unavailable.rawValue)
         }
         let status = try client.status()
-        if output.json { return try context.print(Documents.object([("service", Documents.value(status))])) }
+        let users = try StoreOwner.all(in: path).compactMap { owner, store in
+            StoreSize.stored(in: store).map { (owner: owner, size: $0) }
+        }
+        let own = StoreSize.stored(in: path)
+        if output.json {
+            return try context.print(
+                Documents.object([
+                    ("service", Documents.value(status)), ("disk", Documents.size(own)),
+                    (
+                        "users",
+                        .array(
+                            users.map {
+                                Documents.object([
+                                    ("name", .string($0.owner.text)), ("uid", Documents.value(Int64($0.owner.user))),
+                                    ("disk", Documents.size($0.size)),
+                                ])
+                            })
+                    ),
+                ]))
+        }
         try context.print("service  process \(status.pid), since \(status.since)")
         try context.print("store    \(printable(path.string))")
         try context.print("runs     \(status.runs.count) of at most \(status.maxParallel) at a time")
         if status.draining { try context.print("state    draining: it ends when these have ended") }
+        if let own { try context.print("disk     \(own.text)\(own.isExceeded ? ": no run is started" : "")") }
+        for (owner, size) in users {
+            let end = size.isExceeded ? ": no run of this user is started" : ""
+            try context.print("user     \(printable(owner.text)) keeps \(size.text)\(end)")
+        }
         if let trouble = status.trouble { try context.print("problem  \(printable(trouble))") }
         for run in status.runs {
             let attempt = run.attempt > 1 ? ", attempt \(run.attempt)" : ""

@@ -21,6 +21,10 @@ extension JobPauseCommand: ServedCommand {}
 extension JobResumeCommand: ServedCommand {}
 extension JobTriggerCommand: ServedCommand {}
 extension JobCopyCommand: ServedCommand {}
+extension DiskUsageCommand: ServedCommand {}
+extension EnvironmentListCommand: ServedCommand {}
+extension SnapshotListCommand: ServedCommand {}
+extension SnapshotPruneCommand: ServedCommand {}
 extension SecretListCommand: ServedCommand {}
 extension SecretRemoveCommand: ServedCommand {}
 extension PolicyListCommand: ServedCommand {}
@@ -54,6 +58,15 @@ extension DiffCommand: ServedCommand {
         throw CommandFailure(
             .permissionDenied, "compare with the project: a service does not read the directories of its users",
             hint: "leave --project away: the job's snapshot is the project as it was")
+    }
+}
+
+extension EnvironmentRemoveCommand: ServedCommand {
+    mutating func restrict(to client: ServedClient) throws {
+        if let name, name.hasPrefix(StoreOwner(user: client.user, name: nil).environmentPrefix) { return }
+        throw CommandFailure(
+            .permissionDenied, "remove environments: those of a service's users alone are theirs",
+            hint: "name one that was built for you; `cloche env ls` lists them")
     }
 }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Isolation
 import JobScheduling
 import LinuxSystem
 import Pipelines
@@ -16,6 +17,7 @@ struct ShareOptions: ParsableArguments {
         jobs of a user by CLOCHE_OWNER=NAME, and lists those of all by `cloche ls`.
 
           cloche serve --share --group science --max-pending 10000
+          cloche serve --share --max-disk 50GiB --max-disk alice=none
         """
 
     @Flag(help: "Let other users of the host use the service.") var share = false
@@ -27,10 +29,17 @@ struct ShareOptions: ParsableArguments {
     @Option(help: "How large a user's project may be, such as 500M or 20G.")
     var maxProject: ByteLimit = ByteLimit(bytes: 20 << 30)
 
+    @Option(
+        help: ArgumentHelp(
+            "How much a user may keep on the disk: 50GiB; for some of them alice=200GiB or @science=none; can be repeated.",
+            valueName: "[who=]size"))
+    var maxDisk: [DiskLimit] = []
+
     /// What is asked for; nil where the service is not shared.
     func options() throws -> SharedService.Options? {
         guard share else {
             if socket != nil || group != nil { throw ValidationError("--socket and --group need --share") }
+            if !maxDisk.isEmpty { throw ValidationError("--max-disk needs --share: it is for other users") }
             return nil
         }
         guard let path = socket.map({ FilePath($0) }) ?? SharedSocket.standard else {
@@ -46,7 +55,9 @@ struct ShareOptions: ParsableArguments {
         return SharedService.Options(
             socket: path, group: try group.map(Self.group), connections: maxConnections,
             parallel: try maxParallelPerUser.map { try Parallelism.limit($0) },
-            settings: SharingSettings(pending: maxPending == 0 ? nil : maxPending, projectBytes: maxProject.bytes))
+            settings: SharingSettings(
+                pending: maxPending == 0 ? nil : maxPending, projectBytes: maxProject.bytes,
+                disk: DiskLimits(try maxDisk.map { try $0.checked() })))
     }
 
     private static func group(_ name: String) throws -> UInt32 {
@@ -57,5 +68,27 @@ struct ShareOptions: ParsableArguments {
                 hint: "give its number")
         }
         return number
+    }
+}
+
+/// An entry of `--max-disk`.
+struct DiskLimit: ExpressibleByArgument {
+    private let entry: DiskLimits.Entry
+
+    init?(argument: String) {
+        let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let size = parts.last, parts.count == 1 || !parts[0].isEmpty else { return nil }
+        let count = ByteCount(parsing: String(size))
+        guard count != nil || size == "none" else { return nil }
+        entry = DiskLimits.Entry(who: parts.count == 2 ? String(parts[0]) : nil, bytes: count?.bytes)
+    }
+
+    /// The entry, where there is such a user or group.
+    func checked() throws -> DiskLimits.Entry {
+        guard let who = entry.who, !HostIdentity.isKnown(who) else { return entry }
+        throw CommandFailure(
+            .notFound,
+            "limit the disk of `\(printable(who))`: this host has no such \(who.first == "@" ? "group" : "user")",
+            hint: "write `alice`, `@science`, or an id: those of /etc/passwd and /etc/group have names")
     }
 }

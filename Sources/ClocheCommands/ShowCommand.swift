@@ -57,6 +57,9 @@ struct ShowCommand: ParsableCommand {
             ("owner", StoreOwner.name(of: job.owner) ?? String(job.owner)),
             ("state", styling.state(job.state.rawValue)), ("runs", summary.counts),
         ]
+        if job.counts.pending > 0, let size = StoreSize.stored(in: store.path), size.isExceeded {
+            facts.append(("waits", "\(size.excess); \(StoreSize.remedy)"))
+        }
         if let estimate = try summary.estimate() {
             facts.append(
                 (

@@ -125,14 +125,8 @@ struct ByteLimit: ExpressibleByArgument {
     init(bytes: Int64) { self.bytes = bytes }
 
     init?(argument: String) {
-        let units: [Character: Int64] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40]
-        let unit = argument.last.flatMap { units[Character($0.uppercased())] }
-        let digits = unit == nil ? argument[...] : argument.dropLast()
-        guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int64(digits)
-        else { return nil }
-        let (product, overflow) = number.multipliedReportingOverflow(by: unit ?? 1)
-        guard !overflow else { return nil }
-        bytes = product
+        guard let count = ByteCount(parsing: argument) else { return nil }
+        bytes = count.bytes
     }
 
     var defaultValueDescription: String { "\(bytes >> 30)G" }

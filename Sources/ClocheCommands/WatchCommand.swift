@@ -54,6 +54,7 @@ private struct Watch {
     private let job: JobRecord
     private var told: Set<Int>?
     private var failures = 0
+    private var toldOfRoom = false
 
     init(_ context: CommandContext, _ store: Store, _ job: JobRecord) {
         self.context = context
@@ -91,8 +92,12 @@ private struct Watch {
         if new.count > 20 { display.log("and \(new.count - 20) more runs failed\n") }
     }
 
-    func show(_ job: JobRecord) throws {
+    mutating func show(_ job: JobRecord) throws {
         let counts = job.counts
+        let size = counts.pending > 0 ? StoreSize.stored(in: store.path) : nil
+        let waits = size?.isExceeded ?? false
+        if waits, !toldOfRoom, let size { display.log("its runs wait: \(size.excess)\nhint: \(StoreSize.remedy)\n") }
+        toldOfRoom = waits
         let line =
             "\(styling.apply(.bold, to: printable(job.name.description)))  "
             + "\(progressBar(done: counts.ended, total: counts.total))  "

@@ -82,7 +82,7 @@ package struct EnvironmentProvider {
     ///
     /// Users of a service have names of their own: what one of them builds is never what another one gets.
     private func key(_ environment: ProjectEnvironment) -> EnvironmentName? {
-        let owner = store.owner.map { "u\($0.user)-" } ?? ""
+        let owner = store.owner?.environmentPrefix ?? ""
         return EnvironmentName(
             owner + "\(environment.name.text)-\(Digest.hexadecimal(Array(environment.baseImage.utf8)).prefix(8))")
     }

@@ -118,6 +118,14 @@ package struct EnvironmentRemoval {
     }
 }
 
+extension EnvironmentStore {
+    /// The builds that were made for a user of the service, and that nobody else gets.
+    package func builds(of owner: StoreOwner) throws -> [BuildRecord] {
+        // What is left of one that was removed has no record.
+        try builds().compactMap { try? record($0) }.filter { $0.name.hasPrefix(owner.environmentPrefix) }
+    }
+}
+
 extension EnvironmentProvider {
     /// What removing a name, or a build by its identity, comes to.
     ///

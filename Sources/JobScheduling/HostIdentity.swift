@@ -75,6 +75,33 @@ package enum HostIdentity {
         }
     }
 
+    /// Whether there is a user of that name, or a group where it begins with an `@`; an id need not have a name.
+    package static func isKnown(_ who: String) -> Bool {
+        let name = who.first == "@" ? who.dropFirst() : who[...]
+        if UInt32(name) != nil { return true }
+        if who.first == "@" { return group(named: String(name)) != nil }
+        guard let bytes = try? Syscall.readFile("/etc/passwd", limit: 16 << 20) else { return false }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains { line in
+            line.split(separator: ":", omittingEmptySubsequences: false).first == name
+        }
+    }
+
+    /// The groups that /etc/passwd and /etc/group give a user.
+    static func groups(of user: UInt32) -> [(id: UInt32, name: String)] {
+        guard let accounts = try? Syscall.readFile("/etc/passwd", limit: 16 << 20),
+            let bytes = try? Syscall.readFile("/etc/group", limit: 16 << 20)
+        else { return [] }
+        let account = String(decoding: accounts, as: UTF8.self).split(separator: "\n")
+            .map { $0.split(separator: ":", omittingEmptySubsequences: false) }
+            .first { $0.count >= 4 && UInt32($0[2]) == user }
+        guard let account, let primary = UInt32(account[3]) else { return [] }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { line in
+            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
+            guard fields.count >= 4, let id = UInt32(fields[2]) else { return nil }
+            return id == primary || fields[3].split(separator: ",").contains(account[0]) ? (id, String(fields[0])) : nil
+        }
+    }
+
     /// The id in /etc/group of a group's name.
     package static func group(named name: String) -> UInt32? {
         guard let bytes = try? Syscall.readFile("/etc/group", limit: 16 << 20) else { return nil }

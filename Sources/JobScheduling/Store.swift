@@ -19,8 +19,8 @@ package struct Store: Sendable {
     package let snapshots: SnapshotStore
     /// The user for whom a service keeps the store; nil where it is its user's own.
     package let owner: StoreOwner?
-    /// How many runs may wait in it; nil is any number, as in every store when it is opened.
-    package var quota: RunQuota?
+    /// What its user may have at once; nil is any number of everything, as in every store when it is opened.
+    package var quota: UserQuota?
     /// Keeps the database from being replaced.
     private let use: StoreUse
 

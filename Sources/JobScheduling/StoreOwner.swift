@@ -20,6 +20,15 @@ package struct StoreOwner: Sendable, Hashable, Codable {
     /// The name of a user in /etc/passwd.
     package static func name(of user: UInt32) -> String? { HostIdentity.userName(user) }
 
+    /// What the names of the environments begin with that are built for him, in the service's store.
+    package var environmentPrefix: String { "u\(user)-" }
+
+    /// Names a user.
+    package init(user: UInt32, name: String?) {
+        self.user = user
+        self.name = name
+    }
+
     private static let fileName: FilePath = "owner.json"
     private static let directory: FilePath = "owners"
 

@@ -227,6 +227,25 @@ extension EndToEnd {
                 #expect(try user.run(["rm", "of-it", "--yes"]).status == 0)
             }
             #expect(built[0].contains("-") && built[0] == built[2] && built[0] != built[1], "\(built)")
+            // Each sees what was built for him, counts it as what he keeps, and can remove it.
+            func names(_ user: SharedTestService.Client) throws -> [String] {
+                let listed = try user.run(["env", "ls", "--json"]).value("environments") as? [[String: Any]] ?? []
+                return listed.compactMap { $0["name"] as? String }.filter { $0.hasPrefix("u") }
+            }
+            let mine = try names(alice)
+            #expect(mine.count == 1 && mine[0].hasPrefix("u\(alice.id)-"), "\(mine)")
+            #expect(try names(bob).allSatisfy { $0.hasPrefix("u\(bob.id)-") })
+            let used = try alice.run(["system", "df", "--json"])
+            let environments = try used.value("environments") as? [[String: Any]] ?? []
+            #expect(environments.map { $0["name"] as? String } == [mine[0]], "\(used)")
+            let (whole, other) = (try used.value("total_bytes") as? Int, try used.value("other_bytes") as? Int)
+            #expect(try #require(whole) > #require(environments.first?["own_bytes"] as? Int) && #require(other) >= 0)
+            for words in [[mine[0]], ["python"], ["--unused"], ["--packages"]] {
+                #expect(try bob.run(["env", "rm", "--yes"] + words).status == 6)
+            }
+            #expect(try alice.run(["env", "rm", "--yes", mine[0]]).status == 0)
+            #expect(try names(alice) == [])
+
             // Somebody builds for her.
             let file = open("\(try Cloche.home.get())/owners/\(alice.id)/build.lock", O_RDWR | O_CLOEXEC)
             #expect(file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0)

@@ -17,15 +17,21 @@ package struct SharingSettings: Sendable, Hashable, Codable {
     package var pending: Int?
     /// The most bytes of a project.
     package var projectBytes: Int64
+    /// How much each may keep.
+    package var disk: DiskLimits
 
     /// Sets the limits of each user.
-    package init(pending: Int?, projectBytes: Int64) {
+    package init(pending: Int?, projectBytes: Int64, disk: DiskLimits) {
         self.pending = pending
         self.projectBytes = projectBytes
+        self.disk = disk
     }
 
+    /// What a user may have at once.
+    func quota(of user: UInt32) -> UserQuota { UserQuota(pending: pending, disk: disk.limit(user: user)) }
+
     private enum CodingKeys: String, CodingKey {
-        case pending
+        case pending, disk
         case projectBytes = "project_bytes"
     }
 }
@@ -71,6 +77,8 @@ package final class ClientAttendance {
         } catch let fault as ClientFault {
             return refuse(
                 "serve the client: he sent \(fault)", hint: "use the version of `cloche` that the service has", 65)
+        } catch let refusal as JobRefusal {
+            return refuse(refusal.message, hint: refusal.hint, 6)
         } catch {
             return refuse("serve the client: \(error)", hint: "whoever runs the service can tell more", 78)
         }
@@ -94,12 +102,14 @@ package final class ClientAttendance {
         let client = ServedClient(
             user: user, groups: groups, userName: HostIdentity.userName(user),
             groupNames: HostIdentity.groupNames(Set(groups)), isAdministrator: isAdministrator,
-            quota: isAdministrator ? nil : settings.pending.map { RunQuota(pending: $0) })
+            quota: isAdministrator ? nil : settings.quota(of: user))
         guard let frame = try next() else { throw ClientFault("nothing") }
         guard frame.kind == .request, let request = JSONFile.decode(ClientRequest.self, frame.bytes) else {
             throw ClientFault("no request")
         }
         if let fault = request.fault { throw ClientFault(fault) }
+        // Before he sends a project that would not be taken.
+        if request.pipeline != nil { try client.quota?.checkDisk(of: own) }
         let needsPlace = request.pipeline != nil || request.hasParameters
         return Preparation(
             client: client, store: own, request: request, place: needsPlace ? try IncomingPlace(in: own) : nil)

@@ -94,12 +94,12 @@ package struct ServedClient: Sendable, Hashable, Codable {
     package var project: ReceivedProject?
     /// The parameters file that was received.
     package var parameters: String?
-    package var quota: RunQuota?
+    package var quota: UserQuota?
 
     /// Describes a client who has sent nothing yet.
     package init(
         user: UInt32, groups: [UInt32], userName: String?, groupNames: [String], isAdministrator: Bool,
-        quota: RunQuota?
+        quota: UserQuota?
     ) {
         self.user = user
         self.groups = groups

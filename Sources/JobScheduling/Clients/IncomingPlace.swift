@@ -8,7 +8,7 @@ import SystemPackage
 
 /// A directory for what a client sends, as long as his command runs: `incoming/<random>` in his store.
 final class IncomingPlace {
-    private static let directory: FilePath = "incoming"
+    static let directory: FilePath = "incoming"
     /// What is younger may be one that is just being made, in seconds.
     private static let youth = 60.0
 

@@ -62,6 +62,7 @@ package final class SharedService {
     private let slots: RunSlots
     private let service: JobService
     private let listener: OwnedFileDescriptor
+    private var measuring: StoreMeasuring?
     private var owners: [UInt32: JobService] = [:]
     private var attendances: [CInt: Attendance] = [:]
     private var connections: [UInt32: Int] = [:]
@@ -90,6 +91,8 @@ package final class SharedService {
         listener = try SharedSocket.listen(at: options.socket, group: options.group)
         service.onStop = { [weak self] in self?.stop(drain: $0) }
         slots.count { [weak service = self.service] in service?.engine }
+        // Who has less than before may go on.
+        measuring = StoreMeasuring(loop) { [weak self] in self?.owners[$0]?.look() }
     }
 
     /// Serves until a signal, or a command of the store's owner, ends it.
@@ -103,6 +106,7 @@ package final class SharedService {
             try? Syscall.unlink(options.socket)
             for attendance in attendances.values { try? attendance.process.signal(SIGTERM) }
             for owner in owners.values { owner.end() }
+            measuring?.end()
         }
         try service.run { owners.values.allSatisfy(\.isDone) }
     }
@@ -118,7 +122,8 @@ package final class SharedService {
     private func serve(_ owner: StoreOwner, _ path: FilePath) throws {
         let name = owner.text
         var store = try Store.open(path)
-        store.quota = options.settings.pending.map { RunQuota(pending: $0) }
+        store.quota = options.settings.quota(of: owner.user)
+        store.quota?.isMeasuredElsewhere = true
         let service = try JobService(
             store, place: place(path), limit: min(limit, options.parallel ?? limit),
             manager: ServiceManager(socket: nil, interval: nil), slots: slots, loop: loop
@@ -126,6 +131,11 @@ package final class SharedService {
         for warning in try Recovery.reconcile(store) { log("\(name): warning: \(printable(warning))") }
         slots.count { [weak service] in service?.engine }
         owners[owner.user] = service
+        if let limit = store.quota?.disk {
+            measuring?.keep(owner.user, path, limit: limit) { [weak service] in service?.engine }
+        } else {
+            StoreSize.forget(in: path)
+        }
         service.begin()
     }
 
@@ -232,6 +242,7 @@ package final class SharedService {
             self.connections[user, default: 1] -= 1
             // What a client has changed need not wait for the next look.
             self.owners[user]?.look()
+            self.measuring?.noteChange(of: user)
         }
     }
 }

@@ -1,0 +1,111 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    @Suite(
+        "What a user of a service keeps on the disk", .enabled(if: Cloche.isBuilt, "the programs are not built"),
+        .enabled(if: Cloche.isRoot, "making users needs root"),
+        .enabled(if: FileManager.default.fileExists(atPath: "/dev/net/tun"), "the helper for users needs /dev/net/tun"))
+    struct UserDisks {
+        private static func project(_ text: String, grid: [Any]? = nil) throws -> TestProject {
+            try TestProject(
+                [.init(file: "one.py", text: "import os, time, orchest\n" + text)], parameters: ["x": 1],
+                grid: grid.map { ["pipeline": ["x": $0]] })
+        }
+
+        private static let write = "open('big', 'wb').write(os.urandom(6_000_000))\n"
+
+        private func disk(_ user: SharedTestService.Client) throws -> [String: Any]? {
+            let users = try Cloche.run("system", "status", "--json").value("users") as? [[String: Any]] ?? []
+            return users.first { $0["uid"] as? Int == user.id }?["disk"] as? [String: Any]
+        }
+
+        private func counts(_ user: SharedTestService.Client, _ job: String) throws -> [String: Int] {
+            try user.run(["show", job, "--json"]).value("job", "counts") as? [String: Int] ?? [:]
+        }
+
+        @Test("his pending runs wait while it is too much, and he hears what to do", .timeLimit(.minutes(4)))
+        func pendingRunsWait() throws {
+            let service = try SharedTestService(["--max-disk", "5MiB", "--max-parallel", "1"])
+            let (alice, bob) = (try service.user(), try service.user())
+            let project = try Self.project(
+                Self.write
+                    + "while not os.path.exists('/data/go'): time.sleep(0.05)\n", grid: [1, 2, 3])
+            let made = try alice.run(["job", "create", "main.orchest", "--name", "many", "--detach"], in: project.path)
+            #expect(made.status == 0, "\(made.errors)")
+            let follower = try alice.start(["watch", "many"])
+            #expect(try eventually(within: 40) { try disk(alice)?["exceeded"] as? Bool == true }, "\(service.log)")
+
+            // What runs goes on to its end, and nothing else begins.
+            let data = "\(try Cloche.home.get())/owners/\(alice.id)/data/shared/go"
+            #expect(FileManager.default.createFile(atPath: data, contents: nil))
+            #expect(try eventually(within: 20) { try counts(alice, "many")["succeeded"] == 1 })
+            Thread.sleep(forTimeInterval: 3)
+            #expect(try counts(alice, "many")["pending"] == 2 && counts(alice, "many")["running"] == 0)
+            #expect(follower.errors.contains("its runs wait: you keep"), "\(follower.errors)")
+            let shown = try alice.run(["show", "many"]).output
+            #expect(shown.contains("waits") && shown.contains("of at most 5MiB on the disk of the service"), "\(shown)")
+            #expect(shown.contains("cloche snapshot prune"), "\(shown)")
+            #expect(service.log.contains("its runs wait: you keep"), "\(service.log)")
+            let status = try Cloche.run("system", "status").output
+            #expect(
+                status.contains("user     \(alice.name) keeps") && status.contains("no run of this user"), "\(status)")
+            let used = try Cloche.run("system", "df").output
+            #expect(used.contains("of at most 5.0 MiB"), "\(used)")
+
+            // Neither are new ones made, and what was sent for them does not stay.
+            let quick = try Self.project("print(1)")
+            let before = try alice.run(["snapshot", "ls", "--json"]).value("snapshots") as? [Any] ?? []
+            for words in [["job", "create", "main.orchest"], ["run", "main.orchest"]] {
+                let refused = try alice.run(words, in: quick.path)
+                #expect(refused.status == 6 && refused.errors.contains("of at most 5MiB on the disk"), "\(refused)")
+                #expect(refused.errors.contains("hint: `cloche system df`"), "\(refused)")
+            }
+            #expect(try (alice.run(["snapshot", "ls", "--json"]).value("snapshots") as? [Any])?.count == before.count)
+            #expect(try alice.run(["system", "df"]).errors.contains("the service lets you keep 5.0 MiB"))
+            // Nobody else is concerned.
+            #expect(try bob.run(["run", "main.orchest"], in: quick.path).status == 0)
+
+            // What he removes lets the rest go on.
+            #expect(try alice.run(["rm", "many/0", "--yes"]).status == 0)
+            #expect(try eventually(within: 30) { try counts(alice, "many")["succeeded"] ?? 0 > 1 }, "\(service.log)")
+            // The last one may have begun before the next measure.
+            _ = try alice.run(["cancel", "many"])
+            #expect([0, 2].contains(follower.wait(timeout: 20).status), "\(follower.errors)")
+        }
+
+        @Test("a project that is too much is not kept", .timeLimit(.minutes(2)))
+        func project() throws {
+            let service = try SharedTestService(["--max-disk", "5MiB"])
+            let alice = try service.user()
+            let project = try Self.project("print(1)")
+            let first = try alice.run(["run", "main.orchest", "--name", "small"], in: project.path)
+            #expect(first.status == 0, "\(first.errors)")
+            var bytes = [UInt8](repeating: 0, count: 6_000_000)
+            for index in bytes.indices { bytes[index] = UInt8.random(in: .min ... .max) }
+            try Data(bytes).write(to: URL(filePath: project.path + "/large"))
+            let refused = try alice.run(["job", "create", "main.orchest", "--name", "large"], in: project.path)
+            #expect(refused.status == 6 && refused.errors.contains("of at most 5MiB on the disk"), "\(refused)")
+            let home = "\(try Cloche.home.get())/owners/\(alice.id)"
+            #expect(try alice.run(["show", "large"]).status == 5)
+            #expect(try (alice.run(["snapshot", "ls", "--json"]).value("snapshots") as? [Any])?.count == 1)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: home + "/incoming") == [])
+            // Without it he has room again.
+            try FileManager.default.removeItem(atPath: project.path + "/large")
+            let again = try alice.run(["run", "main.orchest", "--name", "again"], in: project.path)
+            #expect(again.status == 0, "\(again.errors)")
+        }
+
+        @Test("limits are sizes, for users and groups that there are")
+        func options() throws {
+            for (value, part) in [
+                ("much", "--max-disk"), ("=5GiB", "--max-disk"), ("nobody-of-here=5GiB", "no such user"),
+                ("@nobody-of-here=none", "no such group"),
+            ] {
+                let refused = try Cloche.run("serve", "--share", "--socket", "/tmp/none/socket", "--max-disk", value)
+                #expect([64, 5].contains(refused.status) && refused.errors.contains(part), "\(value): \(refused)")
+            }
+            #expect(try Cloche.run("serve", "--max-disk", "5GiB").status == 64)
+        }
+    }
+}
