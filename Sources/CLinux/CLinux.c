@@ -60,6 +60,10 @@ int CLinux_mount_setattr(int directory, const char *path, unsigned int flags, ui
     struct mount_attr attributes = {.attr_set = set, .attr_clr = clear};
     return (int)syscall(SYS_mount_setattr, directory, path, flags, &attributes, sizeof attributes);
 }
+int CLinux_mount_idmap(int mount, int namespace) {
+    struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)namespace};
+    return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes);
+}
 int CLinux_unshare(int flags) { return unshare(flags); }
 int CLinux_setns(int descriptor, int type) { return setns(descriptor, type); }
 int CLinux_pivot_root(const char *newRoot, const char *oldRoot) {

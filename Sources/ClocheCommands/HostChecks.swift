@@ -66,7 +66,19 @@ struct HostChecks {
         let identity = HostIdentity.choose()
         switch identity.kind {
         case .ownerRange:
-            return Check(name: "ids", state: "ok", detail: "runs get ids \(identity.users[0].outside) and up")
+            let detail = "runs get ids \(identity.users[0].outside) and up"
+            switch (try? CommandContext.storePath()).flatMap({ try? UserRanges($0).next }) {
+            case .own(_, let left)?:
+                return Check(
+                    name: "ids", state: "ok",
+                    detail:
+                        "\(detail), and each user of a shared service has some of his own, for \(left + 1) users more")
+            case .shared(let why, let remedy)?:
+                return Check(
+                    name: "ids", state: "weaker", detail: "\(detail); users of a shared service have the same: \(why)",
+                    remedy: remedy)
+            case nil: return Check(name: "ids", state: "ok", detail: detail)
+            }
         case .userRange: return Check(name: "ids", state: "ok", detail: "a range of /etc/subuid")
         case .single:
             return Check(

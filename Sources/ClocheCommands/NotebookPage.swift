@@ -73,7 +73,7 @@ struct NotebookPage {
             policy: policy,
             arguments: [python, "-c", Self.program, String(step.file.dropFirst(prefix.count)), environment.name],
             variables: variables)
-        var stage = StageSpec(environments: [.init(layers: environment.layers)])
+        var stage = StageSpec(environments: [.init(layers: environment.layers, owner: environment.owner)])
         // The newest layer of what the run wrote that has the notebook, else the project as it was frozen.
         for (index, layer) in (written() + spec.projectLayers).prefix(16).enumerated() {
             sandbox.mounts.append(.init(.bind(index), at: "/notebooks/\(index)"))

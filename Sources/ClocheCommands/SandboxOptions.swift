@@ -70,7 +70,7 @@ extension SandboxWishes {
         for (variable, value) in try SecretStore(store: store.path).values(given).byVariable {
             sandbox.variables[variable] = isOnlyShown ? "***" : value
         }
-        var stage = StageSpec(environments: [.init(layers: environment.layers)])
+        var stage = StageSpec(environments: [.init(layers: environment.layers, owner: environment.owner)])
         stage.connect(policy.network)
         stage.devices = DeviceSearch(policy.devices, for: store.identity).found
         if policy.data != .none {

@@ -96,6 +96,7 @@ struct SystemStatusCommand: ParsableCommand {
         try context.print("store    \(printable(path.string))")
         try context.print("runs     \(status.runs.count) of at most \(status.maxParallel) at a time")
         if status.draining { try context.print("state    draining: it ends when these have ended") }
+        if let text = try ids(of: path) { try context.print("ids      \(text)") }
         if let own { try context.print("disk     \(own.text)\(own.isExceeded ? ": no run is started" : "")") }
         for (owner, size) in users {
             let end = size.isExceeded ? ": no run of this user is started" : ""
@@ -106,6 +107,21 @@ struct SystemStatusCommand: ParsableCommand {
             let attempt = run.attempt > 1 ? ", attempt \(run.attempt)" : ""
             try context.print("  \(printable(run.job))/\(run.index)\(attempt)")
         }
+    }
+
+    /// Whether the users of the service are kept apart by their ids; nil where it has none.
+    private func ids(of store: FilePath) throws -> String? {
+        let owners = try StoreOwner.all(in: store)
+        if owners.isEmpty { return nil }
+        let ranges = try UserRanges(store)
+        let sharing = try owners.filter { try !ranges.areOwn(in: $0.store) }.map { printable($0.owner.text) }
+        let apart =
+            sharing.isEmpty
+            ? "all users have ids of their own"
+            : "\(owners.count - sharing.count) of \(counted(owners.count, "user")) have ids of their own; those of the "
+                + "service have \(sharing.prefix(20).joined(separator: ", "))" + (sharing.count > 20 ? ", …" : "")
+        guard case .shared(let why, let remedy) = ranges.next else { return apart }
+        return "\(apart); the next one shares those of the service: \(why) (\(remedy))"
     }
 }
 

@@ -78,6 +78,15 @@ package struct IdentityMap: Sendable, Hashable, Codable {
         ]
     }
 
+    /// A map by which files of this map's ids are seen as those of another's; nil where both are not whole ranges.
+    package func shift(to other: IdentityMap) -> IdentityMap? {
+        guard kind == .ownerRange, other.kind == .ownerRange else { return nil }
+        func shift(_ from: [Range], _ to: [Range]) -> [Range] {
+            zip(from, to).map { Range(inside: $0.outside, outside: $1.outside, count: min($0.count, $1.count)) }
+        }
+        return IdentityMap(kind: .ownerRange, users: shift(users, other.users), groups: shift(groups, other.groups))
+    }
+
     /// Whether there are ids to tell supervisor, init and command apart.
     package var hasRange: Bool { kind != .single }
 

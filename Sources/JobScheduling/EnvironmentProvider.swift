@@ -213,7 +213,8 @@ package struct EnvironmentProvider {
         EnvironmentBuilder(
             store: environments,
             executor: SandboxBuildExecutor(
-                identity: store.identity, scratch: ScratchPlace.directory(of: store.path),
+                identity: store.environmentsOwner ?? store.identity, authors: store.identity,
+                scratch: ScratchPlace.directory(of: store.path),
                 ceiling: try PolicyCatalogue.standard(store: store.path).ceiling,
                 python: try PythonSupport.install(in: store)), host: .live,
             settings: HostSettings(host: .live, variables: HostProcess.variables()),
@@ -238,7 +239,7 @@ enum PinnedEnvironments {
             return RunSpec.Environment(
                 uuid: uuid, name: pin.name, build: pin.build,
                 layers: environments.layers(of: record).map(\.string), variables: record.variables,
-                interpreters: record.interpreters)
+                interpreters: record.interpreters, owner: store.environmentsOwner)
         }
     }
 }

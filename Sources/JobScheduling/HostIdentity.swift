@@ -11,7 +11,11 @@ package import SystemPackage
 package enum HostIdentity {
     /// First id of the range for a service as root for whom /etc/subuid has none: far above the ids of people and of
     /// the ranges that distributions hand out, and below 2^31, beyond which some programs misread ids.
-    private static let builtInBase: UInt32 = 1_900_544_000
+    static let builtInBase: UInt32 = 1_900_544_000
+    /// Up to 2^31.
+    static let builtInCount: UInt32 = 3768 * 65536
+    /// Ids of one user.
+    static let width: UInt32 = 65536
 
     /// The identity of a store: read from it, or chosen now and written.
     package static func stored(in store: FilePath) throws(StoreError) -> IdentityMap {
@@ -38,13 +42,22 @@ package enum HostIdentity {
         return identity
     }
 
+    /// Whose ids the files of environments have that the store at a path uses; nil where they are its own.
+    static func environmentsOwner(in store: FilePath, _ identity: IdentityMap) throws(StoreError) -> IdentityMap? {
+        let shared = try StoreOwner.sharedStore(of: store)
+        if shared == store { return nil }
+        let owner = try stored(in: shared)
+        return owner == identity ? nil : owner
+    }
+
     /// The best identity that this user can have on this host.
     package static func choose() -> IdentityMap {
         let user = geteuid()
         let group = getegid()
-        if user == 0 { return .ownerRange(base: range("/etc/subuid", names: ["cloche"]) ?? builtInBase) }
+        if user == 0 { return .ownerRange(base: ranges("/etc/subuid", of: ["cloche"]).first?.first ?? builtInBase) }
         let names = [userName(user), String(user)].compactMap { $0 }
-        if let users = range("/etc/subuid", names: names), let groups = range("/etc/subgid", names: names),
+        if let users = ranges("/etc/subuid", of: names).first?.first,
+            let groups = ranges("/etc/subgid", of: names).first?.first,
             Syscall.exists("/usr/bin/newuidmap"), Syscall.exists("/usr/bin/newgidmap")
         {
             return .userRange(user: user, group: group, subordinateUsers: users, subordinateGroups: groups)
@@ -52,17 +65,24 @@ package enum HostIdentity {
         return .single(user: user, group: group, inside: IdentityMap.user)
     }
 
-    /// The first range of 65536 ids of one of the names: lines `name:first:count` (subuid(5)).
-    private static func range(_ path: String, names: [String]) -> UInt32? {
-        guard let bytes = try? Syscall.readFile(FilePath(path), limit: 1 << 20) else { return nil }
-        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+    /// Consecutive ids that somebody may use for others than himself: a line `name:first:count` (subuid(5)).
+    struct SubordinateRange: Equatable {
+        var name: String
+        var first: UInt32, count: UInt32
+    }
+
+    /// The ranges of one of the names in which there are 65536 ids.
+    static func ranges(_ path: FilePath, of names: [String]) -> [SubordinateRange] {
+        allRanges(path).filter { names.contains($0.name) && $0.count >= width && $0.first <= UInt32.max - $0.count }
+    }
+
+    static func allRanges(_ path: FilePath) -> [SubordinateRange] {
+        guard let bytes = try? Syscall.readFile(path, limit: 1 << 20) else { return [] }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { line in
             let fields = line.split(separator: ":", omittingEmptySubsequences: false)
-            guard fields.count == 3, names.contains(String(fields[0])), let first = UInt32(fields[1]),
-                let count = UInt32(fields[2]), count >= 65536, first <= UInt32.max - 65536
-            else { continue }
-            return first
+            guard fields.count == 3, let first = UInt32(fields[1]), let count = UInt32(fields[2]) else { return nil }
+            return SubordinateRange(name: String(fields[0]), first: first, count: count)
         }
-        return nil
     }
 
     /// The names in /etc/group of groups, by their ids, in no order.
@@ -114,13 +134,8 @@ package enum HostIdentity {
 
     /// Whether an id lies in a range of /etc/subuid, or in the one that is taken where that has none.
     static func isSubordinate(_ user: UInt32) -> Bool {
-        if user >= builtInBase, user - builtInBase < 65536 { return true }
-        guard let bytes = try? Syscall.readFile("/etc/subuid", limit: 1 << 20) else { return false }
-        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains { line in
-            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
-            guard fields.count == 3, let first = UInt32(fields[1]), let count = UInt32(fields[2]) else { return false }
-            return user >= first && user - first < count
-        }
+        if user >= builtInBase, user - builtInBase < builtInCount { return true }
+        return allRanges("/etc/subuid").contains { user >= $0.first && user - $0.first < $0.count }
     }
 
     /// The name of a user in /etc/passwd itself: the program is linked statically, without name services.

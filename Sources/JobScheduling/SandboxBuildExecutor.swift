@@ -15,19 +15,24 @@ package import SystemPackage
 package struct SandboxBuildExecutor: BuildExecutor {
     /// The ids of builds, and those of other sandboxes.
     let identity: IdentityMap, stepIdentity: IdentityMap
+    /// Whose ids the files of projects have.
+    private let authors: IdentityMap
     let scratch: String?
     let ceiling: PolicyCeiling?
     let python: FilePath?
 
-    /// An executor for a store's identity, its directory for throw-away changes where they are on the disk, the
-    /// administrator's ceiling, and the Python modules of steps, which set-up scripts can use as well.
+    /// An executor for a store's identity, that of its authors where that is another one, its directory for throw-away
+    /// changes where they are on the disk, the administrator's ceiling, and the Python modules of steps, which set-up
+    /// scripts can use as well.
     package init(
-        identity: IdentityMap, scratch: String? = nil, ceiling: PolicyCeiling? = nil, python: FilePath? = nil
+        identity: IdentityMap, authors: IdentityMap? = nil, scratch: String? = nil, ceiling: PolicyCeiling? = nil,
+        python: FilePath? = nil
     ) {
         self.scratch = scratch
         self.ceiling = ceiling
         self.python = python
         stepIdentity = identity
+        self.authors = authors ?? identity
         // Without a range a build is root of a namespace that has only one id.
         self.identity = identity.hasRange ? identity : .single(user: geteuid(), group: getegid(), inside: 0)
     }
@@ -63,7 +68,9 @@ package struct SandboxBuildExecutor: BuildExecutor {
         for (mounts, scratch) in [(command.binds, false), (command.scratch, true)] {
             for mount in mounts {
                 let index = stage.binds.count
-                stage.binds.append(.init(source: mount.source.string, readOnly: true))
+                // What is thrown away again is the project.
+                let owner = scratch && authors != stepIdentity ? authors : nil
+                stage.binds.append(.init(source: mount.source.string, readOnly: true, owner: owner))
                 sandbox.mounts.append(.init(scratch ? .scratchOver(index) : .bind(index), at: mount.target.string))
             }
         }

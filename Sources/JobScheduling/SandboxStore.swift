@@ -18,15 +18,19 @@ package struct SandboxStore {
         package let directory: String?
         /// Its shell; nil where it has none.
         package let shell: String?
+        /// Whose ids the files have; nil are those of the store.
+        package let owner: IdentityMap?
 
         /// Describes an environment.
         package init(
-            layers: [String], variables: [String: String], directory: String? = nil, shell: String? = nil
+            layers: [String], variables: [String: String], directory: String? = nil, shell: String? = nil,
+            owner: IdentityMap? = nil
         ) {
             self.layers = layers
             self.variables = variables
             self.directory = directory
             self.shell = shell
+            self.owner = owner
         }
     }
 
@@ -83,6 +87,7 @@ package struct SandboxStore {
         try store.hold(record).keepForLife()
         return Environment(
             layers: store.layers(of: record).map(\.string), variables: record.variables,
-            directory: record.image?.workingDirectory, shell: record.interpreters["bash"])
+            directory: record.image?.workingDirectory, shell: record.interpreters["bash"],
+            owner: try HostIdentity.environmentsOwner(in: path, identity))
     }
 }

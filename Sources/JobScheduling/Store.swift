@@ -14,6 +14,8 @@ package import SystemPackage
 package struct Store: Sendable {
     package let path: FilePath
     package let identity: IdentityMap
+    /// Whose ids the files of environments have, where these are others than those of the runs.
+    package let environmentsOwner: IdentityMap?
     /// The database: an index over the directories, and the queue.
     package let database: JobDatabase
     package let snapshots: SnapshotStore
@@ -38,6 +40,7 @@ package struct Store: Sendable {
         }
         let identity = try HostIdentity.stored(in: path)
         let owner = try StoreOwner.stored(in: path)
+        let environmentsOwner = try HostIdentity.environmentsOwner(in: path, identity)
         let use = try StoreUse.shared(path)
         let database: JobDatabase
         do throws(JobStorageError) {
@@ -50,7 +53,8 @@ package struct Store: Sendable {
         }
         do throws(SnapshotError) {
             return Store(
-                path: path, identity: identity, database: database, snapshots: try SnapshotStore(store: path),
+                path: path, identity: identity, environmentsOwner: environmentsOwner, database: database,
+                snapshots: try SnapshotStore(store: path),
                 owner: owner, use: use)
         } catch {
             throw StoreError(message: "open the store `\(path)`: \(error)", hint: error.hint)

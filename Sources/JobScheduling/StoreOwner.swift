@@ -10,7 +10,7 @@ package import SystemPackage
 /// The user for whom a service keeps a store of his own: `owners/<uid>` in the service's store.
 ///
 /// Each is a store like any other, with its own jobs, snapshots, secrets and `/data`, so that nothing has to be told apart
-/// by a condition that could be forgotten. It shares the environments, the policies and the ids of the service's store.
+/// by a condition that could be forgotten. It shares the environments and the policies of the service's store.
 package struct StoreOwner: Sendable, Hashable, Codable {
     /// The user id.
     package let user: UInt32
@@ -62,8 +62,16 @@ package struct StoreOwner: Sendable, Hashable, Codable {
         let path = store.pushing(directory).appending(String(user))
         if Syscall.exists(path.pushing(fileName)) { return path }
         try Syscall.makeDirectories(path, mode: 0o700)
-        // Environments belong to the ids of the store that they are built in.
-        let identity = try HostIdentity.stored(in: store)
+        // Two who come at once get two ranges of ids.
+        let above = try Syscall.open(store.pushing(directory), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        try Syscall.flock(above.number, LOCK_EX)
+        defer { withExtendedLifetime(above) {} }
+        if Syscall.exists(path.pushing(fileName)) { return path }
+        let identity =
+            switch try UserRanges(store).next {
+            case .own(let identity, _): identity
+            case .shared: try HostIdentity.stored(in: store)
+            }
         let opened = try Syscall.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         try Syscall.replaceFile("identity.json", at: opened.number, JSONFile.encode(identity) ?? [], mode: 0o600)
         let owner = StoreOwner(user: user, name: HostIdentity.userName(user))

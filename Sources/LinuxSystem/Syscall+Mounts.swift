@@ -44,6 +44,12 @@ extension Syscall {
         _ = try check("mount_setattr") { CLinux_mount_setattr(mount, "", flags, set.rawValue, 0) }
     }
 
+    /// mount_setattr(2), MOUNT_ATTR_IDMAP: shows the files of a detached mount as those of other ids, by the map of an
+    /// open user namespace.
+    package static func mapIDs(of mount: CInt, by namespace: CInt) throws(SyscallError) {
+        _ = try check("mount_setattr MOUNT_ATTR_IDMAP") { CLinux_mount_idmap(mount, namespace) }
+    }
+
     /// umount2(2) with MNT_DETACH.
     package static func detachMount(_ target: FilePath) throws(SyscallError) {
         _ = try check("umount2", target.string) { target.withPlatformString { Glibc.umount2($0, CInt(MNT_DETACH)) } }

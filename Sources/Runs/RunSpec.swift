@@ -14,11 +14,13 @@ package struct RunSpec: Sendable, Hashable, Codable {
         package var variables: [String: String]
         /// Programs by language: `python`, `r`, `julia`, `javascript`, `bash`.
         package var interpreters: [String: String]
+        /// Whose ids the files have; nil are those of the run.
+        package var owner: IdentityMap?
 
         /// Pins an environment.
         package init(
             uuid: String, name: String, build: String, layers: [String], variables: [String: String],
-            interpreters: [String: String]
+            interpreters: [String: String], owner: IdentityMap? = nil
         ) {
             self.uuid = uuid
             self.name = name
@@ -26,6 +28,7 @@ package struct RunSpec: Sendable, Hashable, Codable {
             self.layers = layers
             self.variables = variables
             self.interpreters = interpreters
+            self.owner = owner
         }
     }
 

@@ -85,7 +85,7 @@ package enum StepCommand {
             binds.append(StageSpec.Bind(source: data, readOnly: spec.policy.data == .readOnly))
         }
         var stage = StageSpec(
-            environments: spec.environments.map { StageSpec.Environment(layers: $0.layers) },
+            environments: environments(spec),
             project: StageSpec.Project(
                 lowers: spec.projectLayers,
                 kept: kept.isEmpty ? nil : StageSpec.Project.Kept(root: runDirectory, layers: kept.reversed())),
@@ -93,6 +93,10 @@ package enum StepCommand {
         stage.connect(spec.policy.network)
         stage.devices = devices
         return stage
+    }
+
+    static func environments(_ spec: RunSpec) -> [StageSpec.Environment] {
+        spec.environments.map { StageSpec.Environment(layers: $0.layers, owner: $0.owner) }
     }
 
     static func mounts(_ spec: RunSpec) -> [SandboxSpec.Mount] {

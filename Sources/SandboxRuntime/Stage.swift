@@ -28,9 +28,9 @@ package struct Stage: Sendable {
 
     /// Builds the stage in the calling process, inside its new namespaces, and drops every other view of the host.
     ///
-    /// `skeleton` is what lies above each environment: mount points, and small files with their text.
+    /// `shifted` was made before the namespaces. `skeleton` is what lies above each environment: mount points, and small files with their text.
     package static func build(
-        _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, view: ResourceView
+        _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, view: ResourceView, shifted: ShiftedMounts
     ) throws(LaunchError) -> Stage {
         var skeleton = skeleton
         skeleton.show(view)
@@ -39,7 +39,7 @@ package struct Stage: Sendable {
             try Syscall.mount(source: "none", target: "/", type: nil, flags: UInt(MS_REC | MS_PRIVATE))
         }
         try limitKernelObjects()
-        var sources = try StageSources.open(spec, devices: devices)
+        var sources = try StageSources.open(spec, devices: devices, shifted: shifted)
         if identity.hasRange {
             try during("become root of the user namespace") { () throws(SyscallError) in
                 try Credentials.become(user: 0, group: 0)

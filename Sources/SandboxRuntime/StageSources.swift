@@ -20,10 +20,19 @@ struct StageSources {
     private(set) var bindKinds: [Stage.FileKind] = []
 
     /// Opens every source and clones its mount, detached and with its final attributes.
-    static func open(_ spec: StageSpec, devices: [String]) throws(LaunchError) -> StageSources {
+    ///
+    /// `shifted` are those that had to be opened before.
+    static func open(
+        _ spec: StageSpec, devices: [String], shifted: ShiftedMounts
+    ) throws(LaunchError) -> StageSources {
         var result = StageSources()
         for source in spec.sources {
-            let kind = try result.add(source.path, source.target, source.attributes, below: source.root)
+            let kind =
+                if let mount = shifted.mounts[source.target] {
+                    try result.add(shifted: mount, source.path, source.target, source.attributes)
+                } else {
+                    try result.add(source.path, source.target, source.attributes, below: source.root)
+                }
             if source.isBind { result.bindKinds.append(kind) }
         }
         // Mounting procfs in a user namespace needs one that is wholly visible in the same mount namespace.
@@ -49,6 +58,19 @@ struct StageSources {
         }
         sources.append(Source(mount: mount, target: target, kind: kind))
         return kind
+    }
+
+    private mutating func add(
+        shifted mount: CInt, _ path: String, _ target: String, _ attributes: MountAttributes
+    ) throws(LaunchError) -> Stage.FileKind {
+        try LaunchError.during("open `\(path)`") { () throws(SyscallError) in
+            guard try Syscall.fstat(mount).isDirectory else {
+                throw SyscallError("open", path, errno: .notDirectory)
+            }
+            try Syscall.setMountAttributes(mount, attributes, recursive: true)
+        }
+        sources.append(Source(mount: mount, target: target, kind: .directory))
+        return .directory
     }
 
     /// What an earlier attempt has left was in the hands of its supervisor: no link there leads anywhere else.

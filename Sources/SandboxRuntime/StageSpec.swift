@@ -8,9 +8,14 @@ package struct StageSpec: Sendable, Hashable, Codable {
     /// A root file system: directories stacked read-only, the topmost first.
     package struct Environment: Sendable, Hashable, Codable {
         package var layers: [String]
+        /// Whose ids the files have; nil are those of the sandbox.
+        package var owner: IdentityMap?
 
-        /// Names the layers of an environment.
-        package init(layers: [String]) { self.layers = layers }
+        /// Names the layers of an environment, and whose they are.
+        package init(layers: [String], owner: IdentityMap? = nil) {
+            self.layers = layers
+            self.owner = owner
+        }
     }
 
     /// The project of a run: layers that are only read, under an upper directory inside of `writable`.
@@ -54,11 +59,14 @@ package struct StageSpec: Sendable, Hashable, Codable {
     package struct Bind: Sendable, Hashable, Codable {
         package var source: String
         package var readOnly: Bool
+        /// Whose ids the files have; nil are those of the sandbox, or of anybody.
+        package var owner: IdentityMap?
 
         /// Names a source; a link at its end is followed, as the one who names it sees it.
-        package init(source: String, readOnly: Bool) {
+        package init(source: String, readOnly: Bool, owner: IdentityMap? = nil) {
             self.source = source
             self.readOnly = readOnly
+            self.owner = owner
         }
     }
 
@@ -119,6 +127,8 @@ extension StageSpec {
         var path: String, target: String
         var attributes: MountAttributes
         var isBind = false
+        /// Whose ids its files have; nil are those of the sandbox, or of anybody.
+        var owner: IdentityMap?
         /// A directory below which the path stays, without following links; nil for a path of the caller's.
         var root: String?
     }
@@ -130,7 +140,9 @@ extension StageSpec {
         var sources: [Source] = []
         for (number, environment) in environments.enumerated() {
             for (index, layer) in environment.layers.enumerated() {
-                sources.append(Source(path: layer, target: StagePath.layer(number, index), attributes: reading))
+                var source = Source(path: layer, target: StagePath.layer(number, index), attributes: reading)
+                source.owner = environment.owner
+                sources.append(source)
             }
         }
         let kept = (project?.kept?.layers ?? []).map {
@@ -149,8 +161,9 @@ extension StageSpec {
         add(persistentRoot?.directory, at: StagePath.persistentRoot)
         for (index, bind) in binds.enumerated() {
             let attributes = bind.readOnly ? reading : writing
-            sources.append(
-                Source(path: bind.source, target: StagePath.bind(index), attributes: attributes, isBind: true))
+            var source = Source(path: bind.source, target: StagePath.bind(index), attributes: attributes, isBind: true)
+            source.owner = bind.owner
+            sources.append(source)
         }
         for (index, companion) in (devices?.companions ?? []).enumerated() {
             sources.append(

@@ -19,6 +19,8 @@ int CLinux_open_tree(int directory, const char *path, unsigned int flags);
 int CLinux_move_mount(int from, const char *fromPath, int to, const char *toPath, unsigned int flags);
 /// mount_setattr(2).
 int CLinux_mount_setattr(int directory, const char *path, unsigned int flags, uint64_t set, uint64_t clear);
+/// mount_setattr(2) on an open mount: MOUNT_ATTR_IDMAP, with the map of an open user namespace.
+int CLinux_mount_idmap(int mount, int namespace);
 /// unshare(2).
 int CLinux_unshare(int flags);
 /// setns(2).
