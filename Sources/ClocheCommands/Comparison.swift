@@ -88,7 +88,7 @@ struct Comparison {
             for row in rows {
                 keys.append(RunOrder.Key(resolved[row.sheet].flatMap { sheets[row.sheet].value($0, of: row.row) }))
             }
-            rows = rows.indices.sorted { order.precedes(keys[$0], keys[$1]) ?? ($0 < $1) }.map { rows[$0] }
+            rows = order.places(of: keys).map { rows[$0] }
         }
     }
 

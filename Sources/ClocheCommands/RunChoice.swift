@@ -60,6 +60,8 @@ extension RunSheet {
         try store.database.note(metrics: found, of: job.uuid)
         self.init(
             outlines, titles: StepTitles.of(job, in: store), now: Timestamp(seconds: Syscall.wallClockSeconds()))
+        // A command that looks at runs ends when it has told of them.
+        HostProcess.keepUntilEnd(self)
     }
 }
 

@@ -191,12 +191,34 @@ package struct RunOrder: Sendable, Hashable {
         }
 
         fileprivate static let missing = 4
+        fileprivate var isText: Bool { rank == 1 || rank == 3 }
+    }
+
+    /// The places of keys in this order; those that are equal stay as they were.
+    package func places(of keys: [Key]) -> [Int] {
+        // Texts are counted references, and most keys are numbers.
+        struct Number {
+            let isMissing: Bool, rank: Int, number: Double, place: Int
+        }
+        guard !keys.contains(where: \.isText) else {
+            return keys.indices.sorted { precedes(keys[$0], keys[$1]) ?? ($0 < $1) }
+        }
+        var numbers = keys.enumerated().map {
+            Number(isMissing: $1.rank == Key.missing, rank: $1.rank, number: $1.number, place: $0)
+        }
+        numbers.sort { left, right in
+            if left.isMissing != right.isMissing { return right.isMissing }
+            if left.rank != right.rank { return (left.rank < right.rank) != isDescending }
+            if left.number != right.number { return (left.number < right.number) != isDescending }
+            return left.place < right.place
+        }
+        return numbers.map(\.place)
     }
 
     /// Whether a run with the one value comes before a run with the other; nil where they are equal.
     ///
     /// Runs without a value come last in both directions; numbers come before texts, texts before all else.
-    package func precedes(_ left: Key, _ right: Key) -> Bool? {
+    private func precedes(_ left: Key, _ right: Key) -> Bool? {
         if left.rank == Key.missing || right.rank == Key.missing {
             return left.rank == right.rank ? nil : right.rank == Key.missing
         }

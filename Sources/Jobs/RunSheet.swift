@@ -29,13 +29,21 @@ package struct RunSheet: Sendable {
     }
 
     /// One run.
-    package struct Row: Sendable {
+    ///
+    /// An object, for thousands are sorted: what it holds is not counted anew each time that one changes its place.
+    package final class Row: Sendable {
         /// What is known of it.
         package let outline: RunOutline
         /// Its parameters.
         package let parameters: Pipelines.RunParameters
         /// Its metrics by name.
         package let metrics: JSONObject
+
+        init(outline: RunOutline, parameters: Pipelines.RunParameters, metrics: JSONObject) {
+            self.outline = outline
+            self.parameters = parameters
+            self.metrics = metrics
+        }
     }
 
     /// The runs, in the order in which they were given.
@@ -124,17 +132,10 @@ package struct RunSheet: Sendable {
             // States come in the order of a run's life, not of the alphabet.
             if field == .fact(.state) {
                 let ranks = Dictionary(uniqueKeysWithValues: RunState.allCases.enumerated().map { ($1, $0) })
-                rows = sorted {
-                    ranks[$0.outline.state] ?? 0
-                } by: {
-                    $0 == $1 ? nil : ($0 < $1) != order.isDescending
-                }
+                let keys = rows.map { RunOrder.Key(.number(JSONNumber(ranks[$0.outline.state] ?? 0))) }
+                rows = order.places(of: keys).map { rows[$0] }
             } else {
-                rows = sorted {
-                    RunOrder.Key(value(field, of: $0))
-                } by: {
-                    order.precedes($0, $1)
-                }
+                rows = order.places(of: rows.map { RunOrder.Key(value(field, of: $0)) }).map { rows[$0] }
             }
         }
     }
@@ -142,11 +143,6 @@ package struct RunSheet: Sendable {
     /// What an order sorts by.
     package func field(for order: RunOrder) throws(InvalidRunExpression) -> Field {
         try field(named: order.name, in: order.name, column: 1)
-    }
-
-    private func sorted<Key>(_ key: (Row) -> Key, by precedes: (Key, Key) -> Bool?) -> [Row] {
-        let keys = rows.map(key)
-        return rows.indices.sorted { precedes(keys[$0], keys[$1]) ?? ($0 < $1) }.map { rows[$0] }
     }
 
     /// The field of that name: a parameter, else a metric, else a fact; `parameter:` and `metric:` say which.

@@ -7,6 +7,12 @@ package import SystemPackage
 
 /// Programs of the host, started by posix_spawn(3): never by a fork of this process.
 package enum HostProcess {
+    /// Keeps a value until the process ends: to give back piece by piece what thousands of runs take, just before all of
+    /// it goes at once, takes longer than to make it.
+    package static func keepUntilEnd<Value: Sendable>(_ value: Value) {
+        _ = Unmanaged.passRetained(Kept(value))
+    }
+
     /// Keeps every descriptor beyond the standard ones from programs that this process will execute (close_range(2)).
     ///
     /// To be called first of all: whoever started this process may have left others open.
@@ -110,4 +116,10 @@ extension SyscallError {
         for word in words + environment { free(word) }
         return error
     }
+}
+
+private final class Kept<Value: Sendable>: Sendable {
+    let value: Value
+
+    init(_ value: Value) { self.value = value }
 }

@@ -59,6 +59,7 @@ struct JSONParser {
     }
 
     private mutating func skipByteOrderMark() throws(Stop) {
+        guard let first = bytes.first, first >= 0xEF else { return }
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
             offset = 3
             lineStarts = [3]
