@@ -135,15 +135,29 @@ private struct ParameterFileReader {
                 hint: ParameterOverride.meantParameter(parameter.key, of: owner.step, in: pipeline))
         }
         guard let strategy else {
-            return parameters.compactMap { parameter in list(parameter).map { (parameter.key, $0) } }
+            return parameters.compactMap { parameter in
+                list(parameter).map { (parameter.key, checked($0, of: parameter, among: defaults)) }
+            }
         }
         if let key = member.value["key"], key.string != member.key {
             problems.error("`key` is not \(quoted(member.key)), the key of its entry", at: key.offset)
         }
         return strategy.compactMap { parameter in
             let list = parameter.value.kind == .string ? listInText(parameter) : list(parameter)
-            return list.map { (parameter.key, $0) }
+            return list.map { (parameter.key, checked($0, of: parameter, among: defaults)) }
         }
+    }
+
+    /// The values, with a word about those of which the program may know nothing.
+    private mutating func checked(
+        _ values: [JSONValue], of parameter: JSONNode.Member, among defaults: JSONObject
+    ) -> [JSONValue] {
+        if let standard = defaults[parameter.key],
+            let message = ParameterOverride.otherKind(parameter.key, values, than: standard)
+        {
+            problems.warning(message, at: parameter.keyNode.offset)
+        }
+        return values
     }
 
     /// The parameters of an entry in the strategy form; nil for the plain form, where `parameters` would be a list.

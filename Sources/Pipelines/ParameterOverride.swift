@@ -56,14 +56,26 @@ package struct ParameterOverride: Sendable, Hashable {
         throw .unknownStep(stepName, among: pipeline.steps)
     }
 
-    /// That the pipeline or step does not have this parameter yet, and what was probably meant; nil where it has it.
+    /// That the pipeline or step does not have this parameter yet, and what was probably meant, or that it has a value
+    /// of another kind; nil where neither is so.
     ///
-    /// A new parameter is allowed, since programs may read one that has no default; a message is in order all the same.
+    /// Both are allowed, since programs may read what has no default, or several kinds; a message is in order all the same.
     package func remark(in pipeline: Pipeline) -> (message: String, hint: String?)? {
-        guard Self.parameters(of: step, in: pipeline)[name] == nil else { return nil }
-        return (
-            Self.newParameter(name, of: step, in: pipeline), Self.meantParameter(name, of: step, in: pipeline)
-        )
+        guard let standard = Self.parameters(of: step, in: pipeline)[name] else {
+            return (
+                Self.newParameter(name, of: step, in: pipeline), Self.meantParameter(name, of: step, in: pipeline)
+            )
+        }
+        return Self.otherKind(name, [value], than: standard).map { ($0, nil) }
+    }
+
+    /// That one of the values of a parameter is of another kind than its default; null goes with every kind.
+    static func otherKind(_ name: String, _ values: [JSONValue], than standard: JSONValue) -> String? {
+        guard standard.kind != .null,
+            let other = values.first(where: { $0.kind != standard.kind && $0.kind != .null })
+        else { return nil }
+        return "\(quoted(name)) is \(standard.kind.phrase) in the pipeline, and \(other.kind.phrase) here: "
+            + quoted(other.text())
     }
 
     /// That a step, or the pipeline, has no such parameter.

@@ -9,6 +9,7 @@ extension Pipeline {
     package func check(against project: ProjectListing) -> [Diagnostic] {
         var check = PipelineCheck(project: project, problems: DiagnosticList(source: source))
         for step in steps { check.run(step) }
+        if steps.isEmpty { check.problems.warning("the pipeline has no steps: a run of it does nothing", at: nil) }
         return check.problems.diagnostics
     }
 

@@ -39,6 +39,20 @@ struct ParameterGridTests {
         #expect(read.warnings.allSatisfy { $0.severity == .warning })
     }
 
+    @Test func `a value of another kind than the default is told, once a parameter, and null is of every kind`() throws
+    {
+        let text =
+            #"{"Train": {"lr": [5, "O.2", [1], null], "depth": [null, 2.5]}, "pipeline_parameters": {"data": [1]}}"#
+        let read = try ParameterGrid.reading(
+            Array(text.utf8), file: "main.parameters.json", for: try Samples.parameterised())
+        #expect(read.grid.count == 8)
+        #expect(
+            read.warnings.map(\.description) == [
+                #"main.parameters.json:1:12: `lr` is a number in the pipeline, and a string here: `"O.2"`"#,
+                "main.parameters.json:1:88: `data` is a string in the pipeline, and a number here: `1`",
+            ])
+    }
+
     @Test func `the defaults make one run`() throws {
         let grid = ParameterGrid(defaultsOf: try Samples.parameterised())
         #expect(grid.count == 1)

@@ -159,6 +159,10 @@ struct ParameterOverrideTests {
             override.remark(in: pipeline).map { [$0.message, $0.hint] }
         }
         #expect(remark(try ParameterOverride(pipelineArgument: "seed=2")) == nil)
+        #expect(remark(try ParameterOverride(pipelineArgument: "seed=null")) == nil)
+        #expect(
+            remark(try ParameterOverride(pipelineArgument: "seed=O.2"))
+                == ["`seed` is a number in the pipeline, and a string here: `\"O.2\"`", nil])
         #expect(
             remark(try ParameterOverride(pipelineArgument: "sede=2"))
                 == ["the pipeline has no parameter `sede`", "did you mean `seed`?"])
