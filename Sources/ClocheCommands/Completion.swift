@@ -24,7 +24,7 @@ struct CompletionCommand: ParsableCommand {
               cloche completion fish > ~/.config/fish/completions/cloche.fish
             """)
 
-    @Argument(help: "bash, zsh or fish.") var shell: String
+    @Argument(help: "bash, zsh or fish.", completion: .list(CompletionShell.allCases.map(\.rawValue))) var shell: String
 
     func run() throws {
         guard let known = CompletionShell.allCases.first(where: { $0.rawValue == shell }) else {
@@ -61,6 +61,12 @@ enum Completion {
     /// Snapshots, by the beginnings of their identities.
     static let snapshots = CompletionKind.custom { _, _, _ in
         names(in: "snapshots").filter { $0.utf8.count == 64 }.map { String($0.prefix(16)) }
+    }
+    /// Steps of the run that an earlier word names.
+    static let stepsOfReference = CompletionKind.custom { words, _, _ in
+        words.lazy.map { references($0.split(separator: "/").count == 2 ? $0 + "/" : "") }.first { steps in
+            steps.contains { $0.split(separator: "/").count == 3 }
+        }?.compactMap { $0.split(separator: "/", maxSplits: 2).last.map(String.init) } ?? []
     }
     /// Pipelines and directories on the way to them.
     static let pipelines = CompletionKind.file(extensions: ["orchest"])

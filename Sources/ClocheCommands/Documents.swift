@@ -31,7 +31,10 @@ enum Documents {
                 ("timeout_seconds", value(job.options.timeoutSeconds)),
                 ("run_timeout_seconds", value(job.options.runTimeoutSeconds)),
                 ("job_timeout_seconds", value(job.options.jobTimeoutSeconds)), ("keep", value(job.options.keep)),
-                ("keep_logs", .bool(job.options.keepLogs == true)),
+                ("keep_logs", .bool(job.options.keepLogs == true)), ("max_parallel", value(job.options.maxParallel)),
+                ("stop_on_failure", .bool(job.options.stopOnFailure)), ("retries", value(job.options.retries)),
+                ("retry_delay_seconds", value(job.options.retryDelaySeconds)),
+                ("retry_on", value(job.options.retryOn.map { $0.map(\.rawValue).sorted() })),
             ] + ScheduleDescription(job).members())
     }
 

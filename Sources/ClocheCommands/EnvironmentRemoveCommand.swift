@@ -17,7 +17,8 @@ struct EnvironmentRemoveCommand: ParsableCommand {
               cloche env rm --unused --yes
               cloche env rm --packages          the next build fetches again what it needs
             """, aliases: ["remove"])
-    @Argument(help: "The environment's name, or the identity of a build.") var name: String?
+    @Argument(help: "The environment's name, or the identity of a build.", completion: Completion.environments)
+    var name: String?
     @Flag(help: "Take the name out of force, and keep the builds that somebody needs.") var forget = false
     @Flag(help: "Remove every build that neither a job nor an environment needs.") var unused = false
     @Flag(help: "Remove the Debian packages that are kept for the next build.") var packages = false

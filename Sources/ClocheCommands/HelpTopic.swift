@@ -123,6 +123,7 @@ enum ManualPage {
 
         struct Command: Decodable {
             var commandName: String
+            var shouldDisplay: Bool
             var abstract: String?
             var discussion: String?
             var subcommands: [Command]?
@@ -152,7 +153,7 @@ enum ManualPage {
     }
 
     private static func section(_ command: Tool.Command, path: String) -> [String] {
-        if command.commandName == "help" { return [] }
+        if command.commandName == "help" || !command.shouldDisplay { return [] }
         let name = "\(path) \(command.commandName)"
         let arguments = (command.arguments ?? []).filter { $0.shouldDisplay && $0.names?.first?.name != "help" }
         var lines = [".SS \"\(escaped(name))\""]

@@ -24,10 +24,11 @@ struct LogsCommand: ParsableCommand {
               cloche logs sweep/3/train --raw > train.log
             """)
 
-    @Argument(help: "JOB/7 or JOB/7/train; JOB means its first run.", completion: Completion.references) var reference:
-        String
+    @Argument(
+        help: "JOB/7 or JOB/7/train; JOB means its first run, or the last that has begun where it has a schedule.",
+        completion: Completion.references) var reference: String
     @Flag(name: .shortAndLong, help: "Go on until the run has ended.") var follow = false
-    @Option(help: "Only this step.") var step: String?
+    @Option(help: "Only this step.", completion: Completion.stepsOfReference) var step: String?
     @Option(help: "Of this attempt alone, from 1 on; by default of the last one and, for steps kept in it, of theirs.")
     var attempt: Int?
     @Option(help: "Begin with the last lines of each step, so many.") var tail: Int?
@@ -42,7 +43,7 @@ struct LogsCommand: ParsableCommand {
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(reference, in: store)
-        let run = try target.run ?? store.database.run(0, of: target.job)
+        let run = try target.run ?? Self.run(of: target.job, in: store, context)
         var readers: [String: LogReader] = [:]
         while true {
             let record = try store.database.run(run.address)
@@ -75,6 +76,18 @@ struct LogsCommand: ParsableCommand {
             if isLast { break }
             _ = try Syscall.poll([], milliseconds: 100)
         }
+    }
+
+    /// The run that a job alone means, told where there are others: some may have been removed, or not kept.
+    private static func run(of job: JobRecord, in store: Store, _ context: CommandContext) throws -> RunRecord {
+        let runs = try store.database.outlines(of: job.uuid)
+        let meant = job.schedule == nil ? runs.first : runs.last { $0.attempt > 0 } ?? runs.first
+        if let meant, runs.count > 1 {
+            context.say(
+                "note: this is run \(meant.number) of \(counted(runs.count, "run")); `cloche logs "
+                    + "\(printable(job.name.description))/NUMBER` prints another one")
+        }
+        return try store.database.run(meant?.number ?? 0, of: job)
     }
 
     /// The log of a step that was kept is in the attempt in which it ran.

@@ -54,7 +54,7 @@ struct JobSettings: ParsableArguments {
         try limits.change()?(&request.options)
         try retrying.change()?(&request.options)
         if record { request.options.isRecorded = true }
-        if let problem = request.options.problem { throw ValidationError(problem) }
+        if let problem = request.options.problemOfOption { throw ValidationError(problem) }
     }
 
     static func parsed(_ variables: [String]) throws -> [String: String] {
@@ -256,7 +256,7 @@ struct JobCreateCommand: ParsableCommand {
         try settings.apply(to: &request)
         request.options.maxParallel = maxParallel
         request.options.stopOnFailure = stopOnFailure
-        if let problem = request.options.problem { throw ValidationError(problem) }
+        if let problem = request.options.problemOfOption { throw ValidationError(problem) }
         let store = try context.openStore()
         let job = try JobMaking(context, store).make(request)
         if draft || job.schedule != nil { return try tellLater(context, store, job) }

@@ -14,9 +14,13 @@ struct ScheduleOptions: ParsableArguments {
     var cron: String?
     @Option(help: "The time zone of --at and --cron: Europe/Berlin; by default UTC.")
     var timeZone: String?
-    @Option(help: "What becomes of missed times: none, one (together one batch, the default) or all (a batch each).")
+    @Option(
+        help: "What becomes of missed times: none, one (together one batch, the default) or all (a batch each).",
+        completion: .list(JobSchedule.CatchUp.allCases.map(\.rawValue)))
     var catchUp: String?
-    @Option(help: "While earlier runs go on: allow more (the default), skip the time, or queue behind them.")
+    @Option(
+        help: "While earlier runs go on: allow more (the default), skip the time, or queue behind them.",
+        completion: .list(JobSchedule.Overlap.allCases.map(\.rawValue)))
     var overlap: String?
 
     var isEmpty: Bool { at == nil && cron == nil && timeZone == nil && catchUp == nil && overlap == nil }

@@ -77,7 +77,7 @@ struct StepTree {
                 RunTable.time(step.started, step.finished),
                 Table.Cell(
                     step.usage?.cpuSeconds.map { humanDuration(.seconds($0)) } ?? "",
-                    exact: step.usage?.cpuSeconds.map { String($0) } ?? ""),
+                    exact: step.usage?.cpuSeconds.map { String(($0 * 1000).rounded() / 1000) } ?? ""),
                 Table.Cell(
                     step.usage?.memoryPeakBytes.map(humanBytes) ?? "",
                     exact: step.usage?.memoryPeakBytes.map { String($0) } ?? ""),

@@ -34,13 +34,22 @@ struct TimeLimitOptions: ParsableArguments {
         return .some(text == "none" ? nil : try JobSettings.seconds(text))
     }
 
-    /// The limits of a job, for its facts; empty where there are none.
+    /// How a job's runs are made, and its limits, for its facts; empty where that is as usual.
     static func facts(_ job: JobRecord) -> [(String, String)] {
         let limits = [
             ("a step", job.options.timeoutSeconds), ("a run", job.options.runTimeoutSeconds),
             ("the job", job.options.jobTimeoutSeconds),
         ].compactMap { name, seconds in seconds.map { "\(name) \(humanDuration(.seconds($0)))" } }
         var facts: [(String, String)] = []
+        let options = job.options
+        if let most = options.maxParallel { facts.append(("at once", counted(most, "run"))) }
+        if options.stopOnFailure { facts.append(("stops", "at the first run that fails")) }
+        if options.retries > 0 {
+            let causes = options.retryOn.map { " of " + $0.map(\.rawValue).sorted().joined(separator: ", ") } ?? ""
+            let delay = options.retryDelaySeconds.map { ", the first after \(humanDuration(.seconds($0)))" } ?? ""
+            facts.append(
+                ("retries", "\(options.retries) of a run\(delay)\(causes.isEmpty ? "" : ", in case\(causes)")"))
+        }
         if !limits.isEmpty { facts.append(("time limits", limits.joined(separator: ", "))) }
         if let time = job.timedOut { facts.append(("timed out", "\(time); \(TimeLimit.job.remedy)")) }
         return facts

@@ -55,7 +55,7 @@ extension Store {
             if let name = edit.name { new.name = name }
             edit.limits?(&new.options)
             if let seconds = edit.timeoutSeconds { new.options.timeoutSeconds = seconds }
-            if let problem = new.options.problem {
+            if let problem = new.options.problemOfOption {
                 throw ParameterError("change the job: \(problem)", hint: "see `cloche job edit --help`")
             }
             new.variables.merge(edit.variables) { _, new in new }

@@ -41,6 +41,8 @@ extension JobStorageError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .notFound(let name, _): "no job matches \(Self.quoted(name))"
+        case .noSuchRun(let job, let number, let count) where (0..<count).contains(number):
+            "run \(number) of job \(Self.quoted(job)) has been removed"
         case .noSuchRun(let job, let number, let count):
             "job \(Self.quoted(job)) has no run \(number), \(Self.extent(count))"
         case .ambiguous(let name, let candidates): "\(Self.quoted(name)) matches \(candidates.count) jobs"
@@ -69,10 +71,13 @@ extension JobStorageError: CustomStringConvertible {
         case .notFound(_, let nearest):
             nearest.isEmpty
                 ? "`cloche ls` lists the jobs" : "did you mean \(nearest.map(Self.quoted).joined(separator: " or "))?"
+        case .noSuchRun(_, let number, let count) where (0..<count).contains(number):
+            "`cloche ls JOB` lists those that there are; `--keep` and `cloche rm` remove runs"
         case .noSuchRun: "`cloche ls JOB` lists the runs of a job"
         case .ambiguous(_, let candidates):
             "write more of one of " + candidates.map(Self.quoted).joined(separator: ", ")
-        case .nameTaken(_, let proposal): "\(Self.quoted(proposal.description)) is free, or delete the other job first"
+        case .nameTaken(_, let proposal):
+            "\(Self.quoted(proposal.description)) is free, or remove the other job by `cloche rm`"
         case .identityTaken: "make the job with a new identity"
         case .runCount: "choose 1 to 10,000,000 combinations of its parameters"
         case .refused(_, let refusal): refusal.hint

@@ -31,22 +31,32 @@ package struct JobOptions: Sendable, Hashable, Codable {
     package init() {}
 
     /// The first value that is out of its range, in words; nil when all are fine.
-    package var problem: String? {
-        if let maxParallel, !(1...10_000).contains(maxParallel) { return "`max_parallel` is not 1 to 10,000" }
+    package var problem: String? { fault.map { "`\($0.key)` is not \($0.range)" } }
+
+    /// The same, for who gave it as an option of a command.
+    package var problemOfOption: String? {
+        fault.map { fault in
+            let words = fault.key.split(separator: "_").filter { $0 != "seconds" }
+            return "--\(words.joined(separator: "-")) is not \(fault.range)"
+        }
+    }
+
+    private var fault: (key: String, range: String)? {
+        if let maxParallel, !(1...10_000).contains(maxParallel) { return ("max_parallel", "1 to 10,000") }
         for (name, value) in [
             ("timeout_seconds", timeoutSeconds), ("run_timeout_seconds", runTimeoutSeconds),
             ("job_timeout_seconds", jobTimeoutSeconds),
         ] {
-            if let value, !(value > 0 && value <= 1e9) { return "`\(name)` is not above 0 and at most 1,000,000,000" }
+            if let value, !(value > 0 && value <= 1e9) { return (name, "above 0 and at most 1,000,000,000 seconds") }
         }
-        if !(0...1000).contains(retries) { return "`retries` is not 0 to 1,000" }
+        if !(0...1000).contains(retries) { return ("retries", "0 to 1,000") }
         if let retryDelaySeconds, !(retryDelaySeconds >= 0 && retryDelaySeconds <= RetryRules.longestDelay) {
-            return "`retry_delay_seconds` is not 0 to \(Int(RetryRules.longestDelay))"
+            return ("retry_delay_seconds", "0 to \(Int(RetryRules.longestDelay)) seconds")
         }
         if let retryOn, !Set(retryOn).isSubset(of: RetryRules.possible) {
-            return "`retry_on` names a cause that is no failure"
+            return ("retry_on", "made of causes that are failures")
         }
-        if let keep, !(0...10_000_000).contains(keep) { return "`keep` is not 0 to 10,000,000" }
+        if let keep, !(0...10_000_000).contains(keep) { return ("keep", "0 to 10,000,000") }
         return nil
     }
 

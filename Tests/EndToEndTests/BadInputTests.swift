@@ -14,7 +14,7 @@ extension EndToEnd {
             (["--parameters", "huge.json", "--only", "0-3"], 65, "by --parameters; at most 1000000 runs"),
             (["--only", "9"], 65, "there is no run 9"),
             (["--name", "a/b"], 64, "invalid job name"),
-            (["--max-parallel", "0"], 64, "max_parallel"),
+            (["--max-parallel", "0"], 64, "--max-parallel"),
             (["--policy", "no-such"], 5, "no-such"),
             (["--metrics", "/etc/passwd"], 64, "below the project"),
         ]

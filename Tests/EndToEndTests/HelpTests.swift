@@ -15,6 +15,10 @@ extension EndToEnd {
             let page = try Cloche.run("help", "man").output
             #expect(page.hasPrefix(".TH CLOCHE 1") && page.contains(#".SS "cloche compare""#))
             #expect(page.contains(#"\fB\-\-where\fR"#) && page.contains(".SH \"EXIT STATUS\""))
+            // What only our own programs call is none of a reader's business.
+            for command in ["attend", "notify deliver", "system measure"] {
+                #expect(!page.contains(".SS \"cloche \(command)\""), "\(command)")
+            }
         }
 
         @Test("help with what does not exist says so, with the nearest command or topic") func unknownTopic() throws {
@@ -89,6 +93,15 @@ extension EndToEnd {
                 ).wait(timeout: 30).output.split(separator: "\n").map(String.init)
             }
             #expect(try proposed(["env", "show"], "positional@0").contains("python"))
+            #expect(try proposed(["env", "rm"], "positional@0").contains("python"))
+            let words = ["logs", "\(project.name)/0", "--step"]
+            #expect(
+                try Cloche.start(
+                    ["---completion", "logs", "--", "--step", "4", "0", "cloche"] + words + [""],
+                    environment: ["SAP_SHELL": "bash"]
+                ).wait(timeout: 30).output == "load\n")
+            let script = try Cloche.run("completion", "bash").output
+            #expect(["queue", "none", "zsh"].allSatisfy { script.contains("'\($0)'") || script.contains("''\($0)") })
             let secret = "PROPOSED_\(UInt32.random(in: 0 ... .max))"
             #expect(
                 try StartedCommand(

@@ -61,6 +61,44 @@ extension EndToEnd {
             _ = try Cloche.run("rm", name, "--yes")
         }
 
+        @Test("a job tells how its runs are made, which one its log is of, and which are gone") func howItIsMade()
+            throws
+        {
+            let project = try TestProject(
+                [.init(file: "one.sh", text: "echo of $CLOCHE_RUN\n")], parameters: ["x": 1],
+                grid: ["pipeline": ["x": [1, 2, 3]]])
+            let name = project.name
+            let made = try project.cloche(
+                "job", "create", "main.orchest", "--name", name, "--max-parallel", "1", "--stop-on-failure",
+                "--retries",
+                "2", "--retry-delay", "90s", "--retry-on", "exit,timeout")
+            #expect(made.status == 0, "\(made.errors)")
+            let shown = try Cloche.run("show", name).output
+            for line in [
+                "at once      1 run\n", "stops        at the first run that fails",
+                "retries      2 of a run, the first after 1m 30s, in case of exit, timeout",
+            ] { #expect(shown.contains(line), "\(shown)") }
+            let document = try Cloche.run("show", name, "--json")
+            #expect(try document.value("job", "retries") as? Int == 2)
+            #expect(try document.value("job", "retry_on") as? [String] == ["exit", "timeout"])
+            #expect(try document.value("job", "max_parallel") as? Int == 1)
+            let log = try Cloche.run("logs", name)
+            #expect(log.output == "of 0\n" && log.errors.contains("this is run 0 of 3 runs"), "\(log)")
+            #expect(try Cloche.run("rm", "\(name)/0", "--yes").status == 0)
+            #expect(try Cloche.run("logs", name).output == "of 1\n")
+            for words in [["show"], ["logs"], ["retry"]] {
+                let gone = try Cloche.start(words + ["\(name)/0"]).wait(timeout: 30)
+                #expect(gone.status == 5 && gone.errors.contains("run 0 of job `\(name)` has been removed"), "\(gone)")
+            }
+            for (words, problem) in [
+                (["--retries=2000"], "--retries is not"), (["--max-parallel", "0"], "--max-parallel is not"),
+            ] {
+                let refused = try Cloche.start(["job", "create", "main.orchest"] + words, in: project.path).wait(
+                    timeout: 30)
+                #expect(refused.status == 64 && refused.errors.contains(problem), "\(refused)")
+            }
+        }
+
         @Test("a job tells what failed, and what the failures have in common") func summary() throws {
             let project = try Self.job()
             let shown = try Cloche.run("show", project.name)

@@ -83,7 +83,7 @@ import Testing
                     let error = #expect(throws: JobStorageError.nameTaken(wanted, proposal: free)) {
                         try database.add(document(number, name: "train"))
                     }
-                    #expect(error?.hint == "`train-\(number)` is free, or delete the other job first")
+                    #expect(error?.hint == "`train-\(number)` is free, or remove the other job by `cloche rm`")
                 }
                 try database.add(document(number, name: free.description))
             }

@@ -62,7 +62,7 @@ import Testing
             let missing = #expect(throws: JobStorageError.noSuchRun(job: "train", number: 0, count: 3)) {
                 try database.run(address(0))
             }
-            #expect(missing?.description == "job `train` has no run 0, its runs are 0 to 2")
+            #expect(missing?.description == "run 0 of job `train` has been removed")
             for _ in 0..<2 { try database.end(try #require(try database.claim())) }
             #expect(try database.job(job).state == .failed, "the deleted run had failed")
         }

@@ -142,5 +142,6 @@ import Testing
         #expect(options.problem == nil)
         options.retryOn = [.succeeded]
         #expect(options.problem != nil)
+        #expect(options.problemOfOption?.hasPrefix("--") == true)
     }
 }
