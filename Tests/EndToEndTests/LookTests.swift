@@ -97,6 +97,7 @@ extension EndToEnd {
                     timeout: 30)
                 #expect(refused.status == 64 && refused.errors.contains(problem), "\(refused)")
             }
+            #expect(try Cloche.run("rm", name, "--yes").status == 0)
         }
 
         @Test("a job tells what failed, and what the failures have in common") func summary() throws {
