@@ -75,10 +75,9 @@ struct ExecRequest: Hashable {
             !ExecWords.isElsewhere(environmentVariable)
         else { return filters }
         do {
-            let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
+            let programs = FilePath(bytes: try Syscall.readLink("/proc/self/exe")).removingLastComponent()
             let key = try CommandLineKey(
-                words: words.options, program: own.removingLastComponent().appending("cloche"),
-                variable: environmentVariable)
+                words: words.options, store: store.path, programs: programs, variable: environmentVariable)
             let sources = try store.sources(of: wishes.environment)
             let prepared = PreparedCommand(
                 request, filters,

@@ -5,22 +5,31 @@ package import SystemPackage
     import Glibc
 #endif
 
-/// All that the sandbox of a command depends on beside files: what was asked for, by whom, on which kernel, of which
-/// build of this program.
+/// All that the sandbox of a command depends on beside files: what was asked for, of which store, by whom, on which
+/// kernel, of which build of these programs.
 package struct CommandLineKey: Sendable, Hashable {
+    /// The program that carries out what is kept, and the one that works out and keeps it.
+    static let programNames = ["cloche", "cloche-commands"]
+
     let bytes: [UInt8]
 
-    /// The key of the words of `exec`, up to `--`; `program` is the file that both the one who keeps and the one who asks
-    /// are of.
-    package init(words: [String], program: FilePath, variable: (String) -> String?) throws(SyscallError) {
+    /// The key of the words of `exec`, up to `--`; `programs` is the directory of both programs.
+    package init(
+        words: [String], store: FilePath, programs: FilePath, variable: (String) -> String?
+    ) throws(SyscallError) {
         var writer = ByteWriter()
         writer.write(words) { $0.write($1) }
+        // A copy of a store has the commands of the one that it was copied from, with the paths of that.
+        writer.write(store.string)
         // Each of them says something about the sandbox.
         for name in ["TERM", "CLOCHE_SCRATCH"] { writer.write(variable(name)) { $0.write($1) } }
         for id in [geteuid(), getegid()] { writer.write(id) }
-        let status = try Syscall.lstat(program)
-        for number in [status.device, status.inode] { writer.write(number) }
-        for number in [status.size, status.changed.seconds, status.changed.nanoseconds] { writer.write(number) }
+        // An update may exchange one of them alone; built-in policies are in the second one only.
+        for name in Self.programNames {
+            let status = try Syscall.lstat(programs.appending(name))
+            for number in [status.device, status.inode] { writer.write(number) }
+            for number in [status.size, status.changed.seconds, status.changed.nanoseconds] { writer.write(number) }
+        }
         writer.write(Syscall.kernelRelease())
         bytes = writer.bytes
     }

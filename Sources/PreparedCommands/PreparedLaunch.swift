@@ -14,20 +14,17 @@ import TerminalOutput
 ///
 /// It is small for the sake of its start: without Foundation, and without what all the other commands need.
 package enum PreparedLaunch {
-    private static let programName = "cloche-commands"
-
     /// Never comes back.
     package static func run() -> Never {
         do {
-            let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
+            let programs = FilePath(bytes: try Syscall.readLink("/proc/self/exe")).removingLastComponent()
             // Swift reads the arguments from the stack, which it finds by /proc/self/maps.
             guard !CommandLine.arguments.isEmpty else {
                 refuse("read the command line: there is no /proc/self/maps", hint: "mount /proc")
             }
             // What fails before anything is started is found again, and told, by whoever works the command out anew.
-            if let words = ExecWords(CommandLine.arguments) { try? carryOut(words, program: own) }
-            let commands = own.removingLastComponent().appending(programName)
-            let error = HostProcess.become(commands)
+            if let words = ExecWords(CommandLine.arguments) { try? carryOut(words, programs) }
+            let error = HostProcess.become(programs.appending(CommandLineKey.programNames[1]))
             refuse("start the command line: \(error)", hint: "keep the programs of Cloche in one directory")
         } catch {
             refuse("start: \(error)", hint: "use Linux 6.1 or later, with /proc mounted")
@@ -35,12 +32,13 @@ package enum PreparedLaunch {
     }
 
     /// Comes back where the command is not prepared, or something is not as it was then: it is to be worked out anew.
-    private static func carryOut(_ words: ExecWords, program: FilePath) throws {
+    private static func carryOut(_ words: ExecWords, _ programs: FilePath) throws {
         guard !words.command.isEmpty, !ExecWords.isElsewhere(environmentVariable),
             let path = try? StorePlace.path(environmentVariable)
         else { return }
         let timings = words.options.contains("--timings") ? LaunchTimings() : nil
-        let key = try CommandLineKey(words: words.options, program: program, variable: environmentVariable)
+        let key = try CommandLineKey(
+            words: words.options, store: path, programs: programs, variable: environmentVariable)
         guard let prepared = PreparedCommandStore(store: path).find(key),
             // Someone has to look after what was left there.
             ScratchDirectory.isClear(path.appending("scratch")), let taken = prepared.take(words.command)

@@ -139,17 +139,39 @@ import Testing
         #expect(try prepared(request, sources: [path]) != nil)
     }
 
-    @Test("the key tells apart what was asked for, and in which terminal")
-    func keys() throws {
-        func key(_ words: [String], _ variables: [String: String] = [:]) throws -> CommandLineKey {
-            try CommandLineKey(words: words, program: "/proc/self/exe", variable: { variables[$0] })
+    /// A key of the programs in the test's directory.
+    private func key(
+        _ words: [String], _ variables: [String: String] = [:], store: FilePath = "/store"
+    ) throws -> CommandLineKey {
+        for name in CommandLineKey.programNames {
+            let path = directory.appending(path: name)
+            if !FileManager.default.fileExists(atPath: path.path) { try Data(name.utf8).write(to: path) }
         }
+        return try CommandLineKey(
+            words: words, store: store, programs: FilePath(directory.path), variable: { variables[$0] })
+    }
+
+    @Test("the key tells apart what was asked for, of which store, and in which terminal")
+    func keys() throws {
         let keys = [
             try key([]), try key(["--policy", "a"]), try key(["--policy", "b"]), try key(["--policya", ""]),
             try key([], ["TERM": "dumb"]), try key([], ["CLOCHE_SCRATCH": "disk"]), try key([], ["TERM": ""]),
+            try key([], store: "/copy"),
         ]
         #expect(Set(keys.map(\.bytes)).count == keys.count)
         #expect(Set(keys.map(\.fileName)).count == keys.count)
         #expect(try key([], ["OTHER": "1"]) == keys[0])
+    }
+
+    @Test("an update of either program makes another key", arguments: CommandLineKey.programNames)
+    func updatedProgram(_ name: String) throws {
+        let before = try key([])
+        try Data("new".utf8).write(to: directory.appending(path: name), options: .atomic)
+        let replaced = try key([])
+        #expect(replaced != before)
+        // Written over, with the same size: the time of the change tells.
+        Thread.sleep(forTimeInterval: 0.05)
+        try Data("old".utf8).write(to: directory.appending(path: name))
+        #expect(try key([]) != replaced)
     }
 }
