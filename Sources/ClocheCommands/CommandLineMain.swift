@@ -16,7 +16,12 @@ package enum CommandLineMain {
     package static func run() -> Never {
         // Swift reads the arguments from the stack, which it finds by /proc/self/maps.
         guard !CommandLine.arguments.isEmpty else { refuse("read the command line: there is no /proc/self/maps") }
-        do throws(SyscallError) { try HostProcess.keepDescriptors() } catch { refuse("keep descriptors: \(error)") }
+        do throws(SyscallError) {
+            try HostProcess.holdStandardStreams()
+            try HostProcess.keepDescriptors()
+        } catch {
+            refuse("keep descriptors: \(error)")
+        }
         // A reader that goes away ends a command quietly, by the failing write.
         signal(SIGPIPE, SIG_IGN)
         do {
@@ -61,11 +66,13 @@ package enum CommandLineMain {
                 hint: EditDistance.nearest(to: word, in: known).map { "did you mean `\(commands) \($0)`?" }
                     ?? "`\(commands) --help` lists the commands")
         }
-        let words = CommandLine.arguments.dropFirst()
-        if words.first == "exec", !words.contains("--"), words.dropFirst().first.map({ !$0.hasPrefix("-") }) == true {
-            let command = printable(words.dropFirst().joined(separator: " "))
+        if let (options, command) = ExecRequest.bareCommand(CommandLine.arguments) {
+            let (options, command) = (
+                options.map { printable($0) + " " }.joined(), printable(command.joined(separator: " "))
+            )
             return CommandFailure(
-                .usage, "run `\(command)`: the command stands behind `--`", hint: "`cloche exec -- \(command)`")
+                .usage, "run `\(command)`: the command stands behind `--`",
+                hint: "`cloche exec \(options)-- \(command)`")
         }
         let lines = ClocheCommand.fullMessage(for: error).split(separator: "\n")
         // Of an error that a command found, the parser knows no usage but that of the whole program.

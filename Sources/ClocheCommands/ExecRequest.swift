@@ -132,4 +132,20 @@ extension ExecRequest {
         }
         return nil
     }
+
+    private static let flags: Set = ["--explain", "--json", "--timings"]
+    private static let options: Set = ["--policy", "--environment", "--project", "--bind-ro", "--env-var", "--secret"]
+
+    /// The options of an `exec` whose command does not stand behind `--`, and that command; nil for any other line.
+    static func bareCommand(_ words: [String]) -> (options: [String], command: [String])? {
+        guard words.count > 2, words[1] == "exec", !words.contains("--") else { return nil }
+        var index = 2
+        while index < words.count, words[index].hasPrefix("-") {
+            let name = words[index].prefix { $0 != "=" }
+            guard flags.contains(String(name)) || options.contains(String(name)) else { return nil }
+            index += options.contains(words[index]) ? 2 : 1
+        }
+        guard index < words.count else { return nil }
+        return (Array(words[2..<index]), Array(words[index...]))
+    }
 }

@@ -78,9 +78,13 @@ extension SandboxWishes {
             stage.binds.append(.init(source: try data(policy, store), readOnly: policy.data == .readOnly))
         }
         if let project {
-            guard Syscall.exists(FilePath(project)) else {
+            guard let location = try? Syscall.openLocation(FilePath(project)) else {
                 throw CommandFailure(
                     .notFound, "show the project `\(project)`: there is no such directory", hint: "check the name")
+            }
+            guard try Syscall.fstat(location.number).isDirectory else {
+                throw CommandFailure(
+                    .usage, "show the project `\(project)`: it is no directory", hint: "`--bind-ro` shows a file")
             }
             sandbox.mounts.append(.init(.scratchOver(stage.binds.count), at: "/project-dir"))
             stage.binds.append(.init(source: project, readOnly: true))

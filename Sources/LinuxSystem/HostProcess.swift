@@ -13,6 +13,17 @@ package enum HostProcess {
         _ = Unmanaged.passRetained(Kept(value))
     }
 
+    /// Keeps the numbers of standard streams that whoever started this process has closed from files that it opens: what
+    /// it relays to a command, or writes for people, would be theirs.
+    ///
+    /// To be called first of all. Such a stream can still neither be read nor written to.
+    package static func holdStandardStreams() throws(SyscallError) {
+        for number: CInt in 0...2 where fcntl(number, F_GETFD) < 0 {
+            // The lowest number that is free, which is this one; it stays with programs that this process becomes.
+            _ = try Syscall.check("open", "/dev/null") { Glibc.open("/dev/null", number == 0 ? O_WRONLY : O_RDONLY) }
+        }
+    }
+
     /// Keeps every descriptor beyond the standard ones from programs that this process will execute (close_range(2)).
     ///
     /// To be called first of all: whoever started this process may have left others open.

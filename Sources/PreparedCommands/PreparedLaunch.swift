@@ -17,6 +17,7 @@ package enum PreparedLaunch {
     /// Never comes back.
     package static func run() -> Never {
         do {
+            try HostProcess.holdStandardStreams()
             let programs = FilePath(bytes: try Syscall.readLink("/proc/self/exe")).removingLastComponent()
             // Swift reads the arguments from the stack, which it finds by /proc/self/maps.
             guard !CommandLine.arguments.isEmpty else {

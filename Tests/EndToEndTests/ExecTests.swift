@@ -77,6 +77,69 @@ extension EndToEnd {
             #expect(head.errors.isEmpty, "\(head.errors)")
         }
 
+        @Test(
+            "a standard stream that is closed is none of a file of the store, whichever way the command is worked out",
+            arguments: [[], ["--env-var", "A=1"]])
+        func closedStreams(_ options: [String]) throws {
+            let cloche = try Cloche.program()
+            func run(_ command: String, _ closing: String) throws -> CommandResult {
+                try StartedCommand(
+                    "/bin/sh",
+                    ["-c", "\"$0\" exec \"$@\" \(closing)", cloche] + options + ["--", "sh", "-c", command],
+                    environment: ["CLOCHE_HOME": try Cloche.home.get()]
+                ).wait(timeout: 60)
+            }
+            Thread.sleep(forTimeInterval: 0.3)
+            for _ in 0..<2 {
+                let read = try run("cat; echo $?", "<&-")
+                #expect(read.output == "0\n" && read.errors == "", "\(read.output) \(read.errors)")
+                let written = try run("echo out; echo err >&2", ">&-")
+                #expect(written.status == 1 && written.errors.hasPrefix("err\n"), "\(written.errors)")
+                #expect(written.errors.contains("write to standard output"), "\(written.errors)")
+                #expect(try run("echo err >&2; echo out", "2>&-").output == "out\n")
+                #expect(try run("exit 3", "<&- >&- 2>&-").status == 3)
+            }
+            // What is told goes to no file of the store that happens to have been opened under the number.
+            let home = try TemporaryDirectory()
+            let listed = try StartedCommand(
+                "/bin/sh",
+                [
+                    "-c",
+                    "\"$0\" env ls <&- >&- 2>&-; \"$0\" env shw 2>&-; \"$0\" ls >&-; grep -rl '' \"$CLOCHE_HOME\"",
+                    cloche,
+                ],
+                environment: ["CLOCHE_HOME": home.path + "/store"]
+            ).wait(timeout: 60)
+            for path in listed.output.split(separator: "\n") where !path.contains("cloche.db") {
+                let content = try String(contentsOfFile: String(path), encoding: .utf8)
+                #expect(!content.contains("error:") && !content.contains("hint:"), "\(path): \(content)")
+            }
+        }
+
+        @Test("a command that does not stand behind `--` is told where to stand")
+        func bareCommand() throws {
+            for (words, hint) in [
+                (["ls", "-l"], "`cloche exec -- ls -l`"),
+                (["--environment", "python", "--timings", "ls"], "`cloche exec --environment python --timings -- ls`"),
+                (["--policy=strict", "ls"], "`cloche exec --policy=strict -- ls`"),
+            ] {
+                let result = try Cloche.start(["exec"] + words).wait()
+                #expect(result.status == 64 && result.errors.contains("hint: \(hint)\n"), "\(result.errors)")
+            }
+            let unknown = try Cloche.run("exec", "--environmnt", "python", "ls")
+            #expect(unknown.status == 64 && !unknown.errors.contains("stands behind"), "\(unknown.errors)")
+        }
+
+        @Test("what cannot be executed is named, and what is no project is told")
+        func names() throws {
+            let missing = try Cloche.run("exec", "--", "no-such-program", "argument")
+            #expect(
+                missing.status == 127 && missing.errors.contains("`no-such-program` could not be executed"),
+                "\(missing.errors)")
+            let file = try Cloche.run("exec", "--project", "/etc/passwd", "--", "true")
+            #expect(file.status == 64 && file.errors.contains("is no directory"), "\(file.errors)")
+        }
+
         @Test("a slow reader gets everything, and holds up neither interruption nor the end")
         func slowReader() throws {
             let cloche = try Cloche.program()

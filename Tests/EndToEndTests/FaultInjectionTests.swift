@@ -263,7 +263,7 @@ struct FaultyLaunch {
     private var expressions: [String] {
         guard let fault else { return ["-e", "trace=" + Self.calls] }
         // Which file a descriptor is of tells what a look at it is for.
-        return (fault.call == "newfstatat" ? ["-y"] : [])
+        return (["newfstatat", "fcntl"].contains(fault.call) ? ["-y"] : [])
             + ["-e", "trace=" + fault.call + ",execve", "-e", "inject=\(fault.call):error=EPERM:when=\(fault.number)"]
     }
 

@@ -20,6 +20,8 @@ extension FaultyLaunch {
             ("memfd_create", "\"cloche-init\"", "kernels before 6.3 do not know MFD_EXEC; it is made without"),
             ("recvmsg", "recvmsg(3,", "the launcher waits for the next sandbox, which this one does not need"),
             ("memfd_create", "\"cloche-probe\"", "where memory cannot hold the changes, the disk does"),
+            ("fcntl", "/memfd:cloche-probe>", "as above"),
+            ("fcntl", ", F_GETFD)", "asks whether a standard stream is closed, and takes it for closed"),
             ("fsetxattr", "\"user.cloche\"", "as above"), ("fremovexattr", "\"user.cloche\"", "as above"),
             ("newfstatat", "/swift", "the Swift library looks for itself when it starts"),
             ("newfstatat", "/sandboxes\"", "clears away after others, as the next command will"),
@@ -57,7 +59,6 @@ extension FaultyLaunch {
         private static let places: [(fault: String, reason: String)] = [
             // Everything is in force then; init ends the sandbox at once, perhaps after the command's first words.
             ("initProcess sendmsg #1", "the command executes, confined, before init tells of it"),
-            ("keeper fcntl #1", "seals a file that only tries whether memory can hold the changes"),
             ("supervisor openat2 #1", "guesses what a source is; a wrong guess fails when it is mounted"),
             ("supervisor newfstatat #1", "as above"),
             ("supervisor newfstatat #2", "shows programs how much memory there is, and limits nothing"),
