@@ -28,6 +28,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -243,6 +244,20 @@ int CLinux_seccomp_refuse(int listener, uint64_t identity, int error) {
 }
 int CLinux_seccomp_continue(int listener, uint64_t identity) {
     struct seccomp_notif_resp answer = {.id = identity, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+    return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+}
+int CLinux_seccomp_answer_sysinfo(int listener, uint64_t identity, int memory, uint64_t address, uint64_t bytes) {
+    struct sysinfo machine;
+    if (sysinfo(&machine) < 0) return -1;
+    machine.totalram = machine.freeram = bytes;
+    machine.mem_unit = 1;
+    machine.sharedram = machine.bufferram = machine.totalswap = machine.freeswap = 0;
+    machine.totalhigh = machine.freehigh = 0;
+    // Another process could have got the caller's number, and its memory have been opened, if the call did not wait still.
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &identity) < 0) return -1;
+    // What the address leads to is the caller's own memory, whatever its other threads make of it meanwhile.
+    int isWritten = pwrite(memory, &machine, sizeof machine, (off_t)address) == (ssize_t)sizeof machine;
+    struct seccomp_notif_resp answer = {.id = identity, .val = 0, .error = isWritten ? 0 : -EFAULT, .flags = 0};
     return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 }
 int CLinux_sched_setaffinity(const void *mask, size_t bytes) {

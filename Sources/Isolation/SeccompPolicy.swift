@@ -114,6 +114,16 @@ extension SeccompVerdict {
 }
 
 extension SeccompPolicy {
+    /// The call that the kernel would answer with the memory of the whole host: where it is allowed, the supervisor answers
+    /// it in the kernel's place, as the limits say.
+    ///
+    /// It writes the answer into the caller's memory, and must not wait there for the caller, as it would with
+    /// userfaultfd(2): where that is allowed as well, the kernel answers.
+    package static let answered = "sysinfo"
+
+    /// Whether the supervisor answers that call where it is allowed.
+    package var isAnswered: Bool { rules["userfaultfd"]?.verdicts.contains(.allow) != true }
+
     /// The calls without which no program starts, or ends: what the loader and the C library do in each of them.
     package static let indispensable: Set<String> = [
         "execve", "exit", "exit_group", "read", "write", "close", "openat", "fstat", "newfstatat", "pread64",

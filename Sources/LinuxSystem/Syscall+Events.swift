@@ -70,6 +70,22 @@ extension Syscall {
         } catch  where error.errno == .noSuchFileOrDirectory {}
     }
 
+    /// Answers a sysinfo(2) that waits: the host with this many bytes of memory; that its caller has gone is no failure.
+    ///
+    /// `memory` is the file of procfs of the caller's memory. False where that cannot be opened: the call still waits.
+    package static func answerSystemInformation(
+        _ call: RefusedCall, at listener: CInt, memory: FilePath, bytes: Int64
+    ) throws(SyscallError) -> Bool {
+        guard let opened = try? open(memory, O_WRONLY) else { return false }
+        do throws(SyscallError) {
+            _ = try check("seccomp answer") {
+                CLinux_seccomp_answer_sysinfo(
+                    listener, call.identity, opened.number, call.arguments[0], UInt64(bytes))
+            }
+        } catch  where error.errno == .noSuchFileOrDirectory {}
+        return true
+    }
+
     /// poll(2): waits until a descriptor is ready; a negative time-out waits for ever.
     ///
     /// Returns the ready ones.

@@ -40,13 +40,15 @@ struct DenialRecorder {
     enum Answer {
         /// None did.
         case none
-        case refused
+        /// It was refused, or got its answer here and not from the kernel.
+        case given
         /// It is allowed, and recorded.
         case carriedOut
     }
 
     private lazy var table = makeTable()
     private let makeTable: () -> RefusalTable
+    private let memory: Int64?
     /// Counts what is let through; nil where that is not asked for, and every call that arrives is refused.
     private(set) var calls: CallRecorder?
     private var order: [String] = []
@@ -54,8 +56,11 @@ struct DenialRecorder {
     private(set) var unrecorded = 0
 
     /// A recorder by a table, which is not made before it is needed: most programs are refused nothing.
-    init(_ table: @escaping () -> RefusalTable, recordsCalls: Bool = false) {
+    ///
+    /// `memory` is what sysinfo(2) is to tell; nil for the host's.
+    init(_ table: @escaping () -> RefusalTable, memory: Int64?, recordsCalls: Bool = false) {
         makeTable = table
+        self.memory = memory
         calls = recordsCalls ? CallRecorder(table()) : nil
     }
 
@@ -69,13 +74,22 @@ struct DenialRecorder {
         guard let call = try Syscall.receiveRefusedCall(listener) else { return .none }
         let refusal = table.answer(
             number: call.number, arguments: call.arguments, architecture: call.architecture)
-        if refusal == nil, calls != nil {
-            try Syscall.letContinue(call, at: listener)
-            calls?.note(call)
-            return .carriedOut
+        if refusal == nil {
+            let isAnswered = table.isAnswered(number: call.number)
+            if isAnswered || calls != nil {
+                calls?.note(call)
+                let path = FilePath("\(StagePath.hostProcesses)/\(call.process)/mem")
+                if isAnswered, let memory,
+                    try Syscall.answerSystemInformation(call, at: listener, memory: path, bytes: memory)
+                {
+                    return .given
+                }
+                try Syscall.letContinue(call, at: listener)
+                return isAnswered ? .given : .carriedOut
+            }
         }
         try Syscall.refuse(call, at: listener, refusal?.errno ?? .noFunction)
-        guard let refusal else { return .refused }
+        guard let refusal else { return .given }
         let key = "\(refusal.attempt) \(refusal.group.rawValue)"
         if kinds[key] != nil {
             kinds[key]?.count += 1
@@ -88,7 +102,7 @@ struct DenialRecorder {
         } else {
             unrecorded += 1
         }
-        return .refused
+        return .given
     }
 
     /// The program's own name for itself (proc(5), comm): hostile text of at most 15 bytes.

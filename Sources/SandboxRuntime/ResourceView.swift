@@ -5,7 +5,7 @@ import SystemPackage
 /// What a sandbox is told of its machine: as much as its limits give it, so that programs size themselves to them.
 ///
 /// Programs look in four places: the processors that they may run on, variables of the libraries for numbers, files of
-/// procfs and sysfs, and sysinfo(2), which always tells of the whole host.
+/// procfs and sysfs, and sysinfo(2), which the supervisor answers.
 package struct ResourceView: Sendable, Hashable {
     /// What of the host matters for it.
     package struct Host: Sendable, Hashable {
@@ -15,6 +15,8 @@ package struct ResourceView: Sendable, Hashable {
         var memory: Int64
         /// The text of `/proc/cpuinfo`, read only where a limit needs it.
         var processorText: String
+        /// The line of `/proc/stat` that tells when the host began, likewise.
+        var bootLine = ""
 
         /// Looks at the host of the calling process.
         package static func probe(for limits: ResourceLimits) -> Host {
@@ -26,17 +28,23 @@ package struct ResourceView: Sendable, Hashable {
             return Host(
                 processors: limits.cpus == nil ? [] : (try? Syscall.allowedProcessors()) ?? [],
                 memory: total.map { $0 * 1024 } ?? .max,
-                processorText: limits.cpus == nil ? "" : text("/proc/cpuinfo"))
+                processorText: limits.cpus == nil ? "" : text("/proc/cpuinfo"),
+                bootLine: limits.cpus == nil ? "" : line("btime ", in: text("/proc/stat")).map { $0 + "\n" } ?? "")
+        }
+
+        private static func line(_ beginning: String, in text: String) -> Substring? {
+            text.split(separator: "\n").first { $0.hasPrefix(beginning) }
         }
 
         private static func kibibytes(_ name: String, in text: String) -> Int64? {
-            let line = text.split(separator: "\n").first { $0.hasPrefix(name + ":") }
-            return line?.split(separator: " ").dropFirst().first.flatMap { Int64($0) }
+            line(name + ":", in: text)?.split(separator: " ").dropFirst().first.flatMap { Int64($0) }
         }
     }
 
     /// The processors to keep to; nil for all that there are.
     package let processors: [Int]?
+    /// Bytes of memory, as sysinfo(2) is to tell; nil for those of the host.
+    package let memory: Int64?
     /// Texts of files that cover those of procfs, by their name in `/proc`.
     package let processFiles: [String: String]
     /// Texts of files of sysfs, by path, and directories there.
@@ -65,9 +73,11 @@ package struct ResourceView: Sendable, Hashable {
         }
         if let chosen {
             files["cpuinfo"] = Self.processorText(host.processorText, chosen)
+            files["stat"] = Self.statisticsText(chosen, host.bootLine)
             for name in Self.processorVariables { variables[name] = String(chosen.count) }
         }
         processors = chosen
+        self.memory = memory
         processFiles = files
         self.variables = variables
         let directory = "/sys/devices/system/cpu"
@@ -116,6 +126,13 @@ package struct ResourceView: Sendable, Hashable {
                 ?? false
         }
         return chosen.map { $0.joined(separator: "\n") + "\n\n" }.joined()
+    }
+
+    /// The lines of `/proc/stat`, from which Node.js and psutil count processors, as of a machine that has done nothing.
+    private static func statisticsText(_ processors: [Int], _ bootLine: String) -> String {
+        let times = String(repeating: " 0", count: 10) + "\n"
+        return "cpu " + times + processors.map { "cpu\($0)" + times }.joined() + "intr 0\nctxt 0\n" + bootLine
+            + "processes 0\nprocs_running 1\nprocs_blocked 0\nsoftirq" + String(repeating: " 0", count: 11) + "\n"
     }
 
     /// The fields of `/proc/meminfo` that free(1), psutil and libuv read (proc(5)), as of a machine with nothing in use.

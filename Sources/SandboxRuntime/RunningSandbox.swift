@@ -25,7 +25,7 @@ package final class RunningSandbox {
     private var recorder: DenialRecorder
     private var listener: OwnedFileDescriptor?
     private var listenerNumber: CInt?
-    private var refusals = 0
+    private var answers = 0
     private var command: ProcessHandle?
     private var outputs: Set<CInt>
     private var paused: Set<CInt> = []
@@ -55,7 +55,7 @@ package final class RunningSandbox {
     /// `onOutput` gets what arrives on each of the outputs; `onEnd` gets the report, once.
     init(
         _ launched: consuming LaunchedSandbox, loop: EventLoop, limits: ResourceLimits,
-        refusals: @escaping () -> RefusalTable,
+        refusals: @escaping () -> RefusalTable, memory: Int64?,
         records: Bool = false, outputs: [CInt], watch: SandboxWatchdog.Limits,
         hasRootInMemory: Bool, counters: @escaping () -> CgroupUsage?,
         onOutput: @escaping (CInt, [UInt8]) -> Void, onEnd: @escaping (SandboxReport) -> Void
@@ -71,7 +71,7 @@ package final class RunningSandbox {
         self.outputs = Set(outputs)
         before = counters()
         started = Syscall.monotonicSeconds()
-        recorder = DenialRecorder(refusals, recordsCalls: records)
+        recorder = DenialRecorder(refusals, memory: memory, recordsCalls: records)
         loop.watch(self.launched.control.number) { self.readControl() }
         loop.watch(self.launched.process.number) { self.reap() }
         for output in outputs { watchOutput(output) }
@@ -129,7 +129,7 @@ package final class RunningSandbox {
             if let listenerNumber {
                 listener = OwnedFileDescriptor(adopting: listenerNumber)
                 self.listenerNumber = listenerNumber
-                loop.watch(listenerNumber) { self.answerRefusal(listenerNumber) }
+                loop.watch(listenerNumber) { self.answerCall(listenerNumber) }
             }
             startWatching()
             if let intervention, intervention != .timeLimit { signal(SIGTERM) }
@@ -183,16 +183,16 @@ package final class RunningSandbox {
 
     private var outOfMemoryKills: Int64 { (counters()?.oomKills ?? 0) - (before?.oomKills ?? 0) }
 
-    private func answerRefusal(_ number: CInt) {
+    private func answerCall(_ number: CInt) {
         do throws(SyscallError) {
             var answer = try recorder.answerNext(number)
             // A call that is carried out is soon followed by the next one; others want to be heard as well.
             for _ in 0..<Self.recordedAtOnce where answer == .carriedOut { answer = try recorder.answerNext(number) }
             switch answer {
             case .carriedOut: return
-            case .refused:
-                refusals += 1
-                if refusals > Self.freeRefusals, refusals % Self.refusalsAtOnce == 0 { answerLater(number) }
+            case .given:
+                answers += 1
+                if answers > Self.freeAnswers, answers % Self.answersAtOnce == 0 { answerLater(number) }
             case .none:
                 // The last process behind the filter may end long before the sandbox is gone: nobody will call any more.
                 if try Syscall.isHungUp(number) { forgetListener(number) }
@@ -207,13 +207,13 @@ package final class RunningSandbox {
     /// the answers to two thousand calls a second.
     private func answerLater(_ number: CInt) {
         loop.unwatch(number)
-        loop.after(Double(Self.refusalsAtOnce) / 2000) {
+        loop.after(Double(Self.answersAtOnce) / 2000) {
             guard self.listenerNumber == number else { return }
-            self.loop.watch(number) { self.answerRefusal(number) }
+            self.loop.watch(number) { self.answerCall(number) }
         }
     }
 
-    private static let freeRefusals = 5000, refusalsAtOnce = 50, recordedAtOnce = 64
+    private static let freeAnswers = 5000, answersAtOnce = 50, recordedAtOnce = 64
 
     private func forgetListener(_ number: CInt) {
         loop.unwatch(number)

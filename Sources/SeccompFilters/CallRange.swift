@@ -7,8 +7,8 @@ struct CallRange: Hashable {
     struct Body: Hashable {
         let cases: [SeccompRule.Case]
         let otherwise: SeccompVerdict
-        /// Whether a filter that learns tells of the call.
-        let isRecorded: Bool
+        /// The action for uses that are allowed.
+        let allowed: FilterAction
     }
 
     enum Fate: Hashable {
@@ -23,25 +23,25 @@ struct CallRange: Hashable {
 extension FilterCompiler {
     /// The ranges of all numbers from 0 to the greatest, neighbours with equal fate merged.
     func ranges(_ policy: SeccompPolicy, _ table: SystemCallTable) -> [CallRange] {
-        let unlisted = CallRange.Fate.fixed(action(.refuse(policy.unlisted)))
+        let unlisted = CallRange.Fate.fixed(action(.refuse(policy.unlisted), allowed: .allow))
         var ranges: [CallRange] = []
         func append(_ first: UInt32, _ fate: CallRange.Fate) {
             if ranges.last?.fate != fate { ranges.append(CallRange(first: first, fate: fate)) }
         }
         for number in 0...table.greatestNumber {
             let rule = table.name(of: number).flatMap { policy.rules[$0] }
-            append(number, rule.map(fate) ?? unlisted)
+            append(number, rule.map { fate($0, policy) } ?? unlisted)
         }
         append(table.greatestNumber + 1, unlisted)
         if let second = table.architecture.secondTableStart { append(second, .fixed(.errno(.noFunction))) }
         return ranges
     }
 
-    private func fate(_ rule: SeccompRule) -> CallRange.Fate {
-        let isRecorded = !SeccompPolicy.indispensable.contains(rule.call)
-        let actions = Set(rule.verdicts.map { action($0, isRecorded: isRecorded) })
+    private func fate(_ rule: SeccompRule, _ policy: SeccompPolicy) -> CallRange.Fate {
+        let allowed = allowed(rule.call, policy)
+        let actions = Set(rule.verdicts.map { action($0, allowed: allowed) })
         if actions.count == 1, let only = actions.first { return .fixed(only) }
         return .conditional(
-            CallRange.Body(cases: rule.cases, otherwise: rule.otherwise, isRecorded: isRecorded))
+            CallRange.Body(cases: rule.cases, otherwise: rule.otherwise, allowed: allowed))
     }
 }

@@ -25,8 +25,8 @@ struct FateBlocks {
         }
         for case .conditional(let body) in order {
             place(.conditional(body), &assembler)
-            for element in body.cases { emit(element, body.isRecorded, &assembler) }
-            assembler.give(compiler.action(body.otherwise, isRecorded: body.isRecorded))
+            for element in body.cases { emit(element, body.allowed, &assembler) }
+            assembler.give(compiler.action(body.otherwise, allowed: body.allowed))
         }
     }
 
@@ -34,7 +34,7 @@ struct FateBlocks {
         if let label = labels[fate] { assembler.place(label) }
     }
 
-    private func emit(_ element: SeccompRule.Case, _ isRecorded: Bool, _ assembler: inout FilterAssembler) {
+    private func emit(_ element: SeccompRule.Case, _ allowed: FilterAction, _ assembler: inout FilterAssembler) {
         let next = assembler.label()
         for condition in element.conditions {
             switch condition.test {
@@ -44,7 +44,7 @@ struct FateBlocks {
                 emit(whole: values, argument: condition.argument, otherwise: next, &assembler)
             }
         }
-        assembler.give(compiler.action(element.verdict, isRecorded: isRecorded))
+        assembler.give(compiler.action(element.verdict, allowed: allowed))
         assembler.place(next)
     }
 

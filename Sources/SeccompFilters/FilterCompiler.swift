@@ -8,7 +8,7 @@ package import Isolation
 package struct FilterCompiler: Sendable {
     /// Who is told of what.
     package enum Mode: String, Sendable, Hashable, Codable, CaseIterable {
-        /// Refusals that matter go to the listener.
+        /// Refusals that matter go to the listener, and the call that it answers in the kernel's place.
         case notify
         /// Every refusal is answered by the kernel: for where no listener can be had.
         case silent
@@ -19,7 +19,7 @@ package struct FilterCompiler: Sendable {
     }
 
     /// Changes whenever equal policies would give other bytes, for the keys of caches.
-    package static let version = 2
+    package static let version = 3
 
     private let architecture: SystemCallArchitecture
     private let mode: Mode
@@ -53,13 +53,20 @@ package struct FilterCompiler: Sendable {
             answers: RefusalTable(policy: policy, architecture: architecture))
     }
 
-    /// The action that carries out `verdict` on a call, which `isRecorded` where it is not one that every program makes.
-    func action(_ verdict: SeccompVerdict, isRecorded: Bool = true) -> FilterAction {
-        switch (verdict, mode) {
-        case (.allow, .learn): isRecorded ? .notify : .allow
-        case (.allow, _): .allow
-        case (.refuse(let refusal), .silent): .errno(refusal.errno)
-        case (.refuse(let refusal), _): refusal.reporting == .notify ? .notify : .errno(refusal.errno)
+    /// The action for uses of `call` that `policy` allows.
+    func allowed(_ call: String, _ policy: SeccompPolicy) -> FilterAction {
+        switch mode {
+        case .notify: call == SeccompPolicy.answered && policy.isAnswered ? .notify : .allow
+        case .silent: .allow
+        case .learn: SeccompPolicy.indispensable.contains(call) ? .allow : .notify
+        }
+    }
+
+    /// The action that carries out `verdict` on a call whose allowed uses have the action `allowed`.
+    func action(_ verdict: SeccompVerdict, allowed: FilterAction) -> FilterAction {
+        switch verdict {
+        case .allow: allowed
+        case .refuse(let refusal): mode != .silent && refusal.reporting == .notify ? .notify : .errno(refusal.errno)
         }
     }
 

@@ -39,10 +39,11 @@ package struct RefusalTable: Sendable, Hashable {
         self.architecture = architecture
     }
 
-    /// The answer to `call`, or nil where the policy allows it, which a listener sees only when it learns.
+    /// The answer to `call`, or nil where the policy allows it, which a listener sees only when it learns, or of the one that
+    /// it answers.
     ///
-    /// A listener that does not learn must refuse all the same, by `unlisted` of the policy: then the filter that asks
-    /// is not the one that these answers are for.
+    /// Otherwise a listener must refuse all the same, by `unlisted` of the policy: then the filter that asks is not the one
+    /// that these answers are for.
     package func answer(_ call: SeccompData) -> Refusal? {
         let name = call.architecture == architecture.auditToken ? table.name(of: call.number) : nil
         guard let name else { return refusal(policy.unlisted, call) }
@@ -55,6 +56,11 @@ package struct RefusalTable: Sendable, Hashable {
     /// The answer to the call `number` with the registers `arguments`, as `answer(_:)` gives it.
     package func answer(number: UInt32, arguments: [UInt64], architecture: UInt32) -> Refusal? {
         answer(SeccompData(architecture: architecture, number: number, arguments: arguments))
+    }
+
+    /// Whether `number` is the call that the supervisor answers in the kernel's place.
+    package func isAnswered(number: UInt32) -> Bool {
+        table.name(of: number) == SeccompPolicy.answered && policy.isAnswered
     }
 
     /// The call with its arguments decoded, as far as they can be read from registers.

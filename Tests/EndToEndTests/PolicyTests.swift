@@ -24,8 +24,11 @@ extension EndToEnd {
             let policy = try PolicyFile("extends: default\nlimits: {cpus: 1}\n")
             let result = try policy.exec(
                 "--", "sh", "-c",
-                "nproc; getconf _NPROCESSORS_ONLN; grep -c ^processor /proc/cpuinfo; echo $OMP_NUM_THREADS")
-            #expect(result.output == "1\n1\n1\n1\n", "\(result.errors)")
+                "nproc; getconf _NPROCESSORS_ONLN; grep -c ^processor /proc/cpuinfo; grep -c ^cpu[0-9] /proc/stat; "
+                    + "grep btime /proc/stat; echo $OMP_NUM_THREADS")
+            let boot = try String(contentsOfFile: "/proc/stat", encoding: .utf8).split(separator: "\n")
+                .first { $0.hasPrefix("btime") }
+            #expect(result.output == "1\n1\n1\n1\n\(boot ?? "")\n1\n", "\(result.errors)")
             let own = try policy.exec("--env-var", "OMP_NUM_THREADS=3", "--", "sh", "-c", "echo $OMP_NUM_THREADS")
             #expect(own.output == "3\n")
             #expect(try policy.exec("--", "sh", "-c", "echo 0 > /sys/devices/system/cpu/online").status == 2)

@@ -43,7 +43,7 @@ struct ExpectedMountsTests {
         }
         let readOnly = Set(sample.audited.filter { $0.flags.contains(.readOnly) && $0.extent == .one }.map(\.target))
         let data: Set = sample.policy.data == .readOnly ? ["/data"] : []
-        let processors: Set = sample.policy.limits.cpus == nil ? [] : ["/proc/cpuinfo"]
+        let processors: Set = sample.policy.limits.cpus == nil ? [] : ["/proc/cpuinfo", "/proc/stat"]
         #expect(
             readOnly
                 == data.union(processors).union([

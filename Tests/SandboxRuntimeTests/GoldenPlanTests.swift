@@ -29,6 +29,8 @@ struct GoldenPlanTests {
         change the flags of the mount at `/new/proc/cpuinfo`
         mount `/view/meminfo` at `/new/proc/meminfo`: bind
         change the flags of the mount at `/new/proc/meminfo`
+        mount `/view/stat` at `/new/proc/stat`: bind
+        change the flags of the mount at `/new/proc/stat`
         mount `/dev` at `/new/dev`: bind,rec
         mount devpts at `/new/dev/pts`: nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5
         mount tmpfs at `/new/dev/shm`: nosuid,nodev,mode=1777,size=2147483648,nr_inodes=524288
@@ -58,6 +60,7 @@ struct GoldenPlanTests {
         = rsdx - /proc/sysrq-trigger
         = rsd - /proc/cpuinfo
         = rsd - /proc/meminfo
+        = rsd - /proc/stat
         = rsdx - /dev
         = sx - /dev/null
         = sx - /dev/zero

@@ -86,7 +86,7 @@ struct PlanLimitTests {
             $0.cpus = 1
             $0.memory = .mebibytes(512)
         }
-        for name in ["cpuinfo", "meminfo"] {
+        for name in ["cpuinfo", "meminfo", "stat"] {
             let path = "/new/proc/\(name)"
             let bind = try #require(sample.mounts.first { $0.target == path })
             #expect(bind.source == "/view/\(name)")

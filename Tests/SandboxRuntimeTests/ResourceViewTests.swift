@@ -75,6 +75,20 @@ struct ResourceViewTests {
         #expect(text == blocks[0] + "\n\n" + blocks[3] + "\n\n")
     }
 
+    @Test func `stat counts these processors alone, and tells when the host began`() throws {
+        var host = Self.host()
+        host.bootLine = "btime 1700000000\n"
+        let view = view(cpus: 2, host: host)
+        let lines = try #require(view.processFiles["stat"]).split(separator: "\n").map(String.init)
+        let names = lines.compactMap { $0.split(separator: " ").first.map(String.init) }
+        #expect(
+            names == ["cpu"] + (view.processors ?? []).map { "cpu\($0)" } + [
+                "intr", "ctxt", "btime", "processes", "procs_running", "procs_blocked", "softirq",
+            ])
+        #expect(lines.contains("btime 1700000000") && lines[0] == "cpu  0 0 0 0 0 0 0 0 0 0")
+        #expect(self.view(memory: .mebibytes(512)).processFiles["stat"] == nil)
+    }
+
     @Test(
         "a cpuinfo of another form is left out",
         arguments: [

@@ -148,6 +148,28 @@ import Testing
         #expect(try !FilterCompiler(mode: .notify).compile(.initProcess()).needsListener)
     }
 
+    @Test(arguments: FilterCompiler.Mode.allCases)
+    func `the supervisor answers sysinfo where it is allowed, and userfaultfd is not`(_ mode: FilterCompiler.Mode)
+        throws
+    {
+        let sysinfo = try #require(SystemCallTable.table(for: .x86_64).number(of: "sysinfo"))
+        func action(_ policy: SeccompPolicy) throws -> FilterAction {
+            let program = try FilterCompiler(architecture: .x86_64, mode: mode).compile(policy)
+            return try FilterSimulator(bytes: program.bytes).run(
+                SeccompData(
+                    architecture: SystemCallArchitecture.x86_64.auditToken, number: sysinfo,
+                    arguments: [0, 0, 0, 0, 0, 0])
+            ).action
+        }
+        var policy = SeccompPolicy.steps()
+        #expect(try action(policy) == (mode == .silent ? .allow : .notify))
+        #expect(RefusalTable(policy: policy, architecture: .x86_64).isAnswered(number: sysinfo))
+        #expect(!RefusalTable(policy: policy, architecture: .x86_64).isAnswered(number: sysinfo + 1))
+        try policy.allow(call: "userfaultfd")
+        #expect(try action(policy) == (mode == .learn ? .notify : .allow))
+        #expect(!RefusalTable(policy: policy, architecture: .x86_64).isAnswered(number: sysinfo))
+    }
+
     private func simulator(
         _ policy: SeccompPolicy, architecture: SystemCallArchitecture = .x86_64
     ) throws -> FilterSimulator {

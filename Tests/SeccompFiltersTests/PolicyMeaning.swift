@@ -39,10 +39,20 @@ struct PolicyMeaning {
 
     private func carriedOut(_ verdict: SeccompVerdict, _ call: String = "") -> FilterAction {
         switch verdict {
-        case .allow: mode == .learn && !Self.everyPrograms.contains(call) ? .notify : .allow
+        case .allow:
+            switch mode {
+            case .notify: call == "sysinfo" && !canStopInFaults ? .notify : .allow
+            case .silent: .allow
+            case .learn: Self.everyPrograms.contains(call) ? .allow : .notify
+            }
         case .refuse(let refusal):
             mode != .silent && refusal.reporting == .notify ? .notify : .errno(refusal.errno)
         }
+    }
+
+    private var canStopInFaults: Bool {
+        guard let rule = policy.rules["userfaultfd"] else { return false }
+        return rule.otherwise == .allow || rule.cases.contains { $0.verdict == .allow }
     }
 
     /// Registers that come near every condition of the rule for `number`: each value, plain, with high bits, and off by one.

@@ -20,7 +20,10 @@ import Testing
             for arguments in meaning.arguments(near: number) {
                 let call = SeccompData(architecture: 0xC000_003E, number: number, arguments: arguments)
                 guard try asker.run(call).action == .notify else { continue }
-                let refusal = try #require(asking.answers.answer(call))
+                guard let refusal = asking.answers.answer(call) else {
+                    #expect(try asking.answers.isAnswered(number: number) && silent.run(call).action == .allow)
+                    continue
+                }
                 #expect(try silent.run(call).action == .errno(refusal.errno))
             }
         }

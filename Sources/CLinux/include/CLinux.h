@@ -105,6 +105,9 @@ int CLinux_seccomp_receive(
 int CLinux_seccomp_refuse(int listener, uint64_t identity, int error);
 /// The same with SECCOMP_USER_NOTIF_FLAG_CONTINUE: the kernel carries the call out.
 int CLinux_seccomp_continue(int listener, uint64_t identity);
+/// The same for sysinfo(2): it tells of the host, but of this much memory, all of it free. `memory` is the caller's
+/// memory (proc(5), mem), opened after the call was received, and `address` the call's argument.
+int CLinux_seccomp_answer_sysinfo(int listener, uint64_t identity, int memory, uint64_t address, uint64_t bytes);
 /// sched_setaffinity(2) of this process to the CPUs whose bit is set in `mask` (`bytes` long).
 int CLinux_sched_setaffinity(const void *mask, size_t bytes);
 /// What fstatfs(2) tells of a file system.
