@@ -174,4 +174,40 @@ import Testing
         try Data("old".utf8).write(to: directory.appending(path: name))
         #expect(try key([]) != replaced)
     }
+
+    @Test("a file of which any byte has changed, or that is too short or too long, is not read")
+    func damage() throws {
+        let store = PreparedCommandStore(store: FilePath(directory.path))
+        let key = try key(["--policy", "a"])
+        let command = try #require(try prepared(request(try policy("default"))))
+        store.keep(command, for: key)
+        #expect(store.find(key) == command)
+        let file = directory.appending(path: "prepared/\(key.fileName)")
+        let whole = try Data(contentsOf: file)
+        for position in stride(from: 0, to: whole.count, by: 13) {
+            var bytes = whole
+            bytes[position] ^= 1 << UInt8(position % 8)
+            try bytes.write(to: file)
+            #expect(store.find(key) == nil, "byte \(position)")
+        }
+        for bytes in [Data(), whole.dropLast(), whole + [0], Data(count: 1 << 20)] {
+            try bytes.write(to: file)
+            #expect(store.find(key) == nil, "\(bytes.count) bytes")
+        }
+        try whole.write(to: file)
+        #expect(store.find(key) == command)
+    }
+
+    @Test("so many are kept, and no more")
+    func bounds() throws {
+        let store = PreparedCommandStore(store: FilePath(directory.path))
+        let command = try #require(try prepared(request(try policy("default"))))
+        for number in 0..<70 {
+            let key = try key(["--policy", "\(number)"])
+            store.keep(command, for: key)
+            #expect(store.find(key) == command)
+        }
+        let names = try FileManager.default.contentsOfDirectory(atPath: directory.appending(path: "prepared").path)
+        #expect(names.count <= 64)
+    }
 }
