@@ -41,6 +41,24 @@ extension EndToEnd {
             try before.expectNothingLeft()
         }
 
+        @Test("however long process 1 takes to give up its rights, the command does not begin before that")
+        func order() throws {
+            let trace = try TemporaryDirectory()
+            // In process 1 these are the last two before its filter; the command makes fewer.
+            let result = try StartedCommand(
+                FaultyLaunch.strace,
+                [
+                    "-D", "-f", "-q", "-o", trace.path + "/trace", "-e", "trace=prctl", "-e",
+                    "inject=prctl:delay_enter=300000:when=45+", try Cloche.program(), "exec", "--", "grep", "-hE",
+                    "^(NoNewPrivs|Seccomp|CapPrm):", "/proc/1/status",
+                ], environment: ["CLOCHE_HOME": try Cloche.home.get()]
+            ).wait(timeout: 30)
+            #expect(
+                result.output == "CapPrm:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n",
+                "\(result.output) \(result.errors)")
+            #expect(try eventually { try trace.read("trace").contains("(DELAYED)") })
+        }
+
         @Test(
             "a run whose sandbox cannot be set up ends as such, and says what failed", .timeLimit(.minutes(10)),
             arguments: [

@@ -107,6 +107,24 @@ extension EndToEnd {
             }
         }
 
+        @Test("a link to what sandboxes share opens no way to make sockets there")
+        func linkedData() throws {
+            let environment = try Environment("ln -s /data elsewhere; ln -s data other; ln -s tmp third")
+            let program = """
+                import os, socket
+                for place in ["/data", "/elsewhere", "/other", "/third", "/tmp"]:
+                    path = place + "/cloche-linked-" + place[1:]
+                    try:
+                        socket.socket(socket.AF_UNIX).bind(path)
+                        print("made")
+                        os.unlink(path)
+                    except OSError as error:
+                        print(error.errno)
+                """
+            let result = try environment.run("python3 -c '\(program)'")
+            #expect(result.output == "13\n13\n13\nmade\nmade\n", "\(result.errors)")
+        }
+
         @Test("a file or a device in place of a mount point is covered")
         func otherMountPoint() throws {
             let environment = try Environment(

@@ -55,6 +55,19 @@ extension EndToEnd {
             if Cloche.isRoot { #expect(!parts[1].contains("Uid:\t1000\t")) }
         }
 
+        @Test("the root of a build has the rights that its policy names, and none to pass on")
+        func rightsOfBuilds() throws {
+            let result = try Cloche.run(
+                "exec", "--policy", "build", "--", "sh", "-c", "grep -E '^(Cap|NoNewPrivs|Groups)' /proc/self/status")
+            let own = "00000000000000fb", none = "0000000000000000"
+            #expect(
+                result.output.split(separator: "\n").map { $0.replacing(/\s+/, with: " ") } == [
+                    "Groups: ", "CapInh: \(none)", "CapPrm: \(own)", "CapEff: \(own)", "CapBnd: \(own)",
+                    "CapAmb: \(none)",
+                    "NoNewPrivs: 1",
+                ], "\(result.output) \(result.errors)")
+        }
+
         @Test(
             "pid 1 gives nothing away",
             arguments: ["mem", "maps", "environ", "exe", "root", "root/etc", "cwd", "fd", "fd/0", "fd/3"])
