@@ -88,15 +88,18 @@ struct DenialRecorder {
                 return isAnswered ? .given : .carriedOut
             }
         }
+        let key = refusal.map { "\($0.attempt) \($0.group.rawValue)" } ?? ""
+        let isNew = refusal != nil && kinds[key] == nil && order.count < Self.mostKinds
+        // Once it has its answer, the caller may end and be gone.
+        let program = isNew ? Self.programName(call.process) : ""
         try Syscall.refuse(call, at: listener, refusal?.errno ?? .noFunction)
         guard let refusal else { return .given }
-        let key = "\(refusal.attempt) \(refusal.group.rawValue)"
         if kinds[key] != nil {
             kinds[key]?.count += 1
-        } else if order.count < Self.mostKinds {
+        } else if isNew {
             order.append(key)
             kinds[key] = Denial(
-                program: Self.programName(call.process), process: call.process, attempt: refusal.attempt,
+                program: program, process: call.process, attempt: refusal.attempt,
                 answer: SystemCallErrno.symbol(of: refusal.errno), rule: refusal.group.rawValue,
                 reason: refusal.reason, opensWith: refusal.opensWith, count: 1)
         } else {
