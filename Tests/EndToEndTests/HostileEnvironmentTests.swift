@@ -107,6 +107,27 @@ extension EndToEnd {
             }
         }
 
+        @Test("attributes by which an overlay finds files elsewhere lead a layer of an environment nowhere")
+        func overlayAttributes() throws {
+            let forge = """
+                python3 -c 'import os
+                for name in ["copy", "up", "own"]:
+                    open("etc/" + name, "w").close()
+                    os.setxattr("etc/" + name, "user.overlay.metacopy", b"")
+                os.setxattr("etc/copy", "user.overlay.redirect", b"/etc/shadow")
+                os.setxattr("etc/up", "user.overlay.redirect", b"/../../../../etc/passwd")
+                os.setxattr("etc/own", "user.overlay.redirect", b"shadow")
+                for name, target in [("dir", b"/root"), ("above", b"/../.."), ("beside", b"usr")]:
+                    os.mkdir("opt/" + name)
+                    os.setxattr("opt/" + name, "user.overlay.redirect", target)'
+                """
+            let environment = try Environment("mkdir etc opt", after: forge)
+            let result = try environment.run(
+                "cat /etc/copy /etc/up /etc/own 2>/dev/null; cd /opt; ls -A dir above beside | grep -v :; head -c 5 /etc/os-release"
+            )
+            #expect(result.output.split(separator: "\n") == ["PRETT"], "\(result.output) \(result.errors)")
+        }
+
         @Test("a link to what sandboxes share opens no way to make sockets there")
         func linkedData() throws {
             let environment = try Environment("ln -s /data elsewhere; ln -s data other; ln -s tmp third")
