@@ -40,6 +40,14 @@ struct PolicyTestCommand: ParsableCommand {
 
     func run() throws {
         let context = CommandContext()
+        // Before all that has to be there for an answer.
+        let asked = try questions.map { text in
+            do throws(PolicyQuestionError) {
+                return try PolicyQuestion(parsing: text)
+            } catch {
+                throw CommandFailure(.usage, error.description, hint: error.hint)
+            }
+        }
         let policy = try PolicyDiffCommand.policy(policy, CommandContext.policies())
         let store = try SandboxStore(try CommandContext.storePath())
         let record = try context.environment(environment, of: store)
@@ -51,13 +59,6 @@ struct PolicyTestCommand: ParsableCommand {
         guard command.isEmpty else {
             let request = try wishes.request(command, under: shown, in: record, of: store)
             try PolicyTrial(request, store: store, context: context, json: output.json).run()
-        }
-        let asked = try questions.map { text in
-            do throws(PolicyQuestionError) {
-                return try PolicyQuestion(parsing: text)
-            } catch {
-                throw CommandFailure(.usage, error.description, hint: error.hint)
-            }
         }
         let request = try wishes.request(["COMMAND"], under: shown, in: record, of: store, isOnlyShown: true)
         var inquiry = PolicyInquiry(asked, of: request)

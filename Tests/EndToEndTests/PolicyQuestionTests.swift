@@ -143,6 +143,10 @@ extension EndToEnd {
                 #expect(result.status == 64 && result.errors.contains("hint: "), "\(wrong): \(result.errors)")
             }
             #expect(try Cloche.run("policy", "test", "default").status == 64)
+            let place = try TemporaryDirectory()
+            let empty = ["CLOCHE_HOME": place.path + "/store"]
+            #expect(
+                try Cloche.start(["policy", "test", "default", "--can", "fly"], environment: empty).wait().status == 64)
             #expect(try Cloche.run("policy", "test", "nothing", "--can", "read /x").status == 5)
         }
 
