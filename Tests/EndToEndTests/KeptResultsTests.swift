@@ -245,7 +245,9 @@ extension EndToEnd {
                 let project = try TestProject(steps + [.init(file: "last.sh", text: "cat trace\n", after: [count - 1])])
                 let driver = try Cloche.start(["run", "main.orchest", "--name", project.name], in: project.path)
                 defer { driver.signal(SIGKILL) }
-                usleep(UInt32(120_000 + 35_000 * round))
+                // From the first step on: how long a run takes to begin depends on the machine.
+                _ = eventually(within: 10) { KillSweep.Victim.initProcess.pid(below: driver.pid) != nil }
+                usleep(UInt32(35_000 * round))
                 let supervisor = KillSweep.Victim.supervisor.pid(below: driver.pid)
                 if let supervisor { kill(supervisor, SIGKILL) }
                 _ = driver.wait(timeout: 30)
