@@ -34,6 +34,23 @@ struct LauncherTests {
         #expect(try output([], "grep SigBlk /proc/self/status") == "SigBlk:\t0000000000000000\n")
     }
 
+    @Test func `what its caller blocks and ignores is no matter of a sandbox`() throws {
+        var mask = sigset_t(), old = sigset_t()
+        sigemptyset(&mask)
+        sigaddset(&mask, SIGUSR1)
+        pthread_sigmask(SIG_BLOCK, &mask, &old)
+        let before = signal(SIGUSR2, SIG_IGN)
+        defer {
+            pthread_sigmask(SIG_SETMASK, &old, nil)
+            signal(SIGUSR2, before)
+        }
+        let seen = try output([], "grep -E '^Sig(Blk|Ign)' /proc/self/status").split(separator: "\n")
+        let masks = seen.compactMap { $0.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) } }
+        // Signals 32 and 33 are the C library's own. SIGINT and SIGTERM are the supervisor's to handle; init takes all of
+        // them up again for the command.
+        #expect(masks.map { $0 & ~(3 << 31) } == [0, 0x4002])
+    }
+
     @Test func `limits, the mask and the processors are set`() throws {
         let allowed = try Syscall.allowedProcessors()
         let last = try #require(allowed.last)
@@ -159,6 +176,26 @@ struct LauncherTests {
             } catch let error as LaunchError {
                 #expect(error.object == path)
             }
+        }
+    }
+
+    @Test func `a launcher that has left its supervisor's network starts nothing that is to be in that`() throws {
+        let launcher = try Launcher(
+            lists: [], unifiedDirectory: nil, unifiedList: nil, user: nil, makesNetwork: true)
+        defer { launcher.end() }
+        let null = try Syscall.open("/dev/null", O_RDWR)
+        let program = try Syscall.open("/bin/true", O_RDONLY)
+        let command = CommandPlan(arguments: ["true"], candidates: [], variables: [], directory: "/")
+        // CLONE_NEWNET: that of the first is made already, that of the second is not.
+        for namespaces in [0x4000_0000, 0, 0x4000_0000] as [UInt32] {
+            var isStarted = false
+            do {
+                let sandbox = try launcher.launch(
+                    LaunchPlan(namespaces: namespaces, operations: []), command: command,
+                    initProgram: program.number, streams: [null.number, null.number, null.number])
+                isStarted = try sandbox.process.wait()?.end == .exited(0)
+            } catch is LaunchError {}
+            #expect(isStarted == (namespaces != 0))
         }
     }
 
