@@ -39,7 +39,10 @@ package struct SandboxRegister {
         guard Syscall.exists(directory) else { return }
         let ended = try ended()
         guard !ended.isEmpty else { return }
-        let left = CgroupHost.probe().removeStale(alive: { !ended.contains($0) }).left
+        let host = CgroupHost.probe()
+        // Where groups cannot be looked for, their names are all that leads to them.
+        guard host.obstacle == nil else { return }
+        let left = host.removeStale(alive: { !ended.contains($0) }).left
         for name in ended.subtracting(left) { remove(name) }
     }
 

@@ -41,6 +41,24 @@ extension EndToEnd {
             try before.expectNothingLeft()
         }
 
+        @Test("a sandbox that was killed is not forgotten by a command that cannot look for its groups")
+        func register() throws {
+            let name = UUID().uuidString.lowercased()
+            let file = try Cloche.home.get() + "/sandboxes/" + name
+            _ = try Cloche.run("exec", "--env-var", "A=1", "--", "true")
+            try Data().write(to: URL(filePath: file))
+            _ = try StartedCommand(
+                FaultyLaunch.strace,
+                [
+                    "-D", "-q", "-o", "/dev/null", "-P", "/proc/self/mountinfo", "-e", "inject=openat2:error=EPERM",
+                    try Cloche.program(), "exec", "--env-var", "A=1", "--", "true",
+                ], environment: ["CLOCHE_HOME": try Cloche.home.get()]
+            ).wait(timeout: 30)
+            #expect(FileManager.default.fileExists(atPath: file))
+            #expect(try Cloche.run("exec", "--env-var", "A=1", "--", "true").status == 0)
+            #expect(!FileManager.default.fileExists(atPath: file))
+        }
+
         @Test("however long process 1 takes to give up its rights, the command does not begin before that")
         func order() throws {
             let trace = try TemporaryDirectory()
