@@ -141,7 +141,7 @@ struct DiskUsageCommand: ParsableCommand {
         let environments = store.path.appending("environments")
         let snapshots = store.snapshots.directory
         return try [
-            ("Debian packages", environments.appending("packages"), "kept for the next build"),
+            ("packages", environments.appending("packages"), "kept for the next build"),
             ("parts of images", environments.appending("downloads"), "kept for the next pull"),
             ("unfinished builds", environments.appending("staging"), "running, or cut off"),
             ("logs of failed builds", environments.appending("failed"), ""),

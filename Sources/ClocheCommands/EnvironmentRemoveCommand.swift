@@ -21,7 +21,7 @@ struct EnvironmentRemoveCommand: ParsableCommand {
     var name: String?
     @Flag(help: "Take the name out of force, and keep the builds that somebody needs.") var forget = false
     @Flag(help: "Remove every build that neither a job nor an environment needs.") var unused = false
-    @Flag(help: "Remove the Debian packages that are kept for the next build.") var packages = false
+    @Flag(help: "Remove the packages of Debian and of pip that are kept for the next build.") var packages = false
     @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
     @OptionGroup var output: OutputOptions
 

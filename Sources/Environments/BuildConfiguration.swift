@@ -24,6 +24,8 @@ package struct BuildConfiguration: Sendable, Hashable {
     package private(set) var hasArchive = false
     /// Whether apt looks among the packages that are kept before it asks a mirror.
     package let hasPackages: Bool
+    /// Whether a build is shown anything that is kept.
+    package let showsPackages: Bool
 
     /// Prepares the configuration for a suite; without a suitable source of packages it has none.
     package init(
@@ -36,7 +38,8 @@ package struct BuildConfiguration: Sendable, Hashable {
 
     /// Prepares the configuration; a system that is no Debian keeps the sources that it has.
     init(settings: HostSettings, host: HostFiles, archive: PackageArchive?, hasPackages: Bool) {
-        self.hasPackages = hasPackages && archive != nil
+        showsPackages = hasPackages
+        self.hasPackages = hasPackages && archive?.isOfRecipe == true
         if let archive {
             let sources = ArchiveSource.select(
                 settings.sources, suite: archive.suite, components: archive.components, hostSuite: settings.suite)
@@ -131,9 +134,23 @@ package struct BuildConfiguration: Sendable, Hashable {
         }
         files["pip.conf"] = Array(pip.text.utf8)
         variables["PIP_CONFIG_FILE"] = BuildConfiguration.inSandbox + "/pip.conf"
-        variables["PIP_CACHE_DIR"] = "/tmp/pip-cache"
+        variables["PIP_CACHE_DIR"] = BuildConfiguration.pipCache
+        variables["PIP_LOG"] = PipLog.path
         variables["PIP_NO_INPUT"] = "1"
     }
+
+    private static let pipCache = "/tmp/pip-cache"
+
+    /// What bash does before a script: pip finds what is kept where it looks for its own, cannot change it, and logs.
+    ///
+    /// Whoever runs it may write its log, also where that is not root.
+    static let pipPreparation = """
+        if mkdir -m 1777 \(pipCache) && ln -s -t \(pipCache) \
+            \(packagesInSandbox)/\(PipForm.directory)/{\(PipForm.joined.rawValue),\(PipForm.divided.rawValue)} &&
+            touch \(PipLog.path) && chmod 666 \(PipLog.path)
+        then :; fi 2>/dev/null
+
+        """
 
     /// Takes a copy of a host file along; its path below the configuration, or nil when it cannot be read.
     private mutating func copy(_ path: FilePath, _ host: HostFiles, as kind: String) -> String? {

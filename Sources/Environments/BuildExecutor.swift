@@ -9,6 +9,9 @@ package protocol BuildExecutor {
     /// What of this host keeps a command from being run in a sandbox, with what to do; asked before a build begins.
     func obstacle(to command: SandboxCommand) -> String?
 
+    /// Whether a command reaches the public network, when everything is considered that clips it.
+    func isOnline(_ command: SandboxCommand) -> Bool
+
     /// Runs a program of the host as uid 0 of a mapped user namespace.
     func run(
         _ command: NamespaceCommand, isCancelled: () -> Bool, output: ([UInt8]) -> Void

@@ -4,7 +4,9 @@ extension BuildPlan {
     /// The plan for a base: packages, then the recipe's scripts.
     ///
     /// Package scripts run in the sandbox only, without a network: everything is fetched before.
-    package static func base(_ recipe: Recipe, configuration: BuildConfiguration, paths: BuildPaths) -> BuildPlan {
+    package static func base(
+        _ recipe: Recipe, configuration: BuildConfiguration, paths: BuildPaths, keepsPipFiles: Bool = true
+    ) -> BuildPlan {
         let archive = PackageArchive(suite: recipe.suite, components: recipe.components)
         // No script of a package has run yet: what is in the tree is what the host's apt has verified.
         let keep = PackageTaking(tree: paths.tree, metadata: archive.metadataName, learns: true)
@@ -14,11 +16,19 @@ extension BuildPlan {
         ]
         for script in recipe.scripts {
             let command = SandboxCommand(
-                root: .tree(paths.tree), arguments: ["/bin/bash", "/environment/" + script],
+                root: .tree(paths.tree),
+                arguments: [
+                    "/bin/bash", "-c", BuildConfiguration.pipPreparation + "exec /bin/bash \"$0\"",
+                    "/environment/" + script,
+                ],
                 variables: buildVariables(recipe.variables, configuration), workingDirectory: "/environment",
-                binds: [mount(paths), BuildMount(paths.recipe, at: "/environment")], scratch: [],
+                binds: mounts(configuration, paths) + [BuildMount(paths.recipe, at: "/environment")], scratch: [],
                 network: .outbound(reachable: configuration.reachableHosts), timeLimit: .seconds(3600))
             steps.append(Step(stage: .script(script), command: .sandbox(command), output: .log))
+            if keepsPipFiles {
+                let taking = PipTaking(tree: paths.tree, command: command)
+                steps.append(Step(stage: .script(script), command: .pipFiles(taking), output: .log))
+            }
         }
         return BuildPlan(steps: steps + cleaning(paths, isBase: true))
     }
@@ -85,6 +95,12 @@ extension BuildPlan {
     /// The archives that are unpacked before dpkg can run.
     private static let essentialList = "/var/cache/apt/essential"
 
+    /// What a script sees of the host: the configuration, and what is kept for it.
+    static func mounts(_ configuration: BuildConfiguration, _ paths: BuildPaths) -> [BuildMount] {
+        let kept = BuildMount(paths.packages, at: FilePath(BuildConfiguration.packagesInSandbox))
+        return [mount(paths)] + (configuration.showsPackages ? [kept] : [])
+    }
+
     static func mount(_ paths: BuildPaths) -> BuildMount {
         BuildMount(paths.configuration, at: FilePath(BuildConfiguration.inSandbox))
     }
@@ -99,6 +115,8 @@ extension BuildPlan {
         ]
         result.merge(variables) { $1 }
         result.merge(configuration.variables) { $1 }
+        // Environments keep no cache of pip; a build has one that does not stay in it.
+        result["PIP_NO_CACHE_DIR"] = nil
         result["DEBIAN_FRONTEND"] = "noninteractive"
         result["DEBCONF_NONINTERACTIVE_SEEN"] = "true"
         return result

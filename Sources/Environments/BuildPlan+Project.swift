@@ -8,7 +8,7 @@ extension BuildPlan {
     /// thrown away. `keeping` names the metadata by which archives that it fetched are kept for other builds.
     package static func project(
         variables: [String: String], layers: [FilePath], project: FilePath?, configuration: BuildConfiguration,
-        paths: BuildPaths, keeping metadata: String? = nil
+        paths: BuildPaths, keeping metadata: String? = nil, keepsPipFiles: Bool = true
     ) -> BuildPlan {
         var variables = buildVariables(variables, configuration)
         variables["BASH_ENV"] = BuildConfiguration.inSandbox + "/" + SetupScript.prologFile
@@ -16,16 +16,15 @@ extension BuildPlan {
             root: .layers(layers, upper: paths.tree, work: paths.work),
             arguments: ["/bin/bash", BuildConfiguration.inSandbox + "/" + SetupScript.file], variables: variables,
             workingDirectory: project == nil ? "/" : "/project-dir",
-            binds: [mount(paths)]
-                + (configuration.hasPackages
-                    ? [BuildMount(paths.packages, at: FilePath(BuildConfiguration.packagesInSandbox))] : []),
-            scratch: project.map { [BuildMount($0, at: "/project-dir")] } ?? [],
+            binds: mounts(configuration, paths), scratch: project.map { [BuildMount($0, at: "/project-dir")] } ?? [],
             network: .outbound(reachable: configuration.reachableHosts), timeLimit: .seconds(6 * 3600))
         let setup = Step(stage: .setup, command: .sandbox(command), output: .log)
-        let keep = metadata.map { PackageTaking(tree: paths.tree, metadata: $0, learns: false) }
-            .map { Step(stage: .setup, command: .packages($0), output: .log) }
+        var keep: [Command] = []
+        if let metadata { keep.append(.packages(PackageTaking(tree: paths.tree, metadata: metadata, learns: false))) }
+        if keepsPipFiles { keep.append(.pipFiles(PipTaking(tree: paths.tree, command: command))) }
         return BuildPlan(
-            steps: [setup] + (keep.map { [$0] } ?? []) + [interpreters(like: command, variables)]
+            steps: [setup] + keep.map { Step(stage: .setup, command: $0, output: .log) }
+                + [interpreters(like: command, variables)]
                 + cleaning(paths, isBase: false))
     }
 
@@ -67,7 +66,7 @@ package enum SetupScript {
             restore = "unset BASH_ENV"
         }
         return """
-            \(restore)
+            \(BuildConfiguration.pipPreparation)\(restore)
             __cloche_line=0 __cloche_before=0
             __cloche_end() {
                 local status=$? line=$1

@@ -68,6 +68,8 @@ package struct BuildPlan: Sendable, Hashable {
         case sandbox(SandboxCommand)
         /// Nothing is run: archives that were fetched are kept for the next build.
         case packages(PackageTaking)
+        /// Nothing is run in the build: what its pip fetched is kept for the next one.
+        case pipFiles(PipTaking)
     }
 
     /// One command of the plan.

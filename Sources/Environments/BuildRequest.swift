@@ -45,15 +45,16 @@ extension EnvironmentBuilder {
             return nil
         case .base(let base):
             let archive = PackageArchive(suite: base.recipe.suite, components: base.recipe.components)
-            let (view, notes) = view(for: archive, paths)
+            let (view, notes) = view(paths)
             let configuration = configuration(archive, view)
             guard configuration.hasArchive else { throw .noArchive(suite: base.recipe.suite) }
             return PreparedBuild(
-                plan: .base(base.recipe, configuration: configuration, paths: paths),
+                plan: .base(
+                    base.recipe, configuration: configuration, paths: paths, keepsPipFiles: keepsPackagesOfScripts),
                 configuration: configuration.files, recipe: base.files, secrets: configuration.secrets, script: [],
                 notes: notes)
         case .layer(let script, let archive, let project):
-            let (view, notes) = view(for: archive, paths)
+            let (view, notes) = view(paths)
             let configuration = configuration(archive, view)
             var files = configuration.files
             files[SetupScript.file] = script
@@ -62,7 +63,8 @@ extension EnvironmentBuilder {
             let plan = BuildPlan.project(
                 variables: request.draft.variables, layers: store.layers(of: request.draft), project: project,
                 configuration: configuration, paths: paths,
-                keeping: archive.flatMap { keepsPackagesOfScripts && $0.isOfRecipe ? $0.metadataName : nil })
+                keeping: archive.flatMap { keepsPackagesOfScripts && $0.isOfRecipe ? $0.metadataName : nil },
+                keepsPipFiles: keepsPackagesOfScripts)
             return PreparedBuild(
                 plan: plan, configuration: files, recipe: [:], secrets: configuration.secrets, script: script,
                 notes: notes)
@@ -74,8 +76,7 @@ extension EnvironmentBuilder {
     }
 
     /// Shows a build the packages that are kept, and says what was wrong with them; it goes on without them.
-    private func view(for archive: PackageArchive?, _ paths: BuildPaths) -> (PackageView, notes: [String]) {
-        guard let archive, archive.isOfRecipe else { return (PackageView(), []) }
+    private func view(_ paths: BuildPaths) -> (PackageView, notes: [String]) {
         do throws(SyscallError) {
             let view = try store.packages.show(in: paths.packages)
             return (

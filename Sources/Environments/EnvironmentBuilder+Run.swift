@@ -103,11 +103,15 @@ extension EnvironmentBuilder {
                 report(.output(log.write(Array("== \(step.stage)\n".utf8))))
                 shown = step.stage
             }
-            let outcome = try run(step, &log, &inventory, isCancelled: isCancelled, report: report)
+            let outcome = try run(
+                step, &log, &inventory, staging: path.removingLastComponent(), isCancelled: isCancelled, report: report)
             let rest = log.finish()
             if !rest.isEmpty { report(.output(rest)) }
             if let failure = log.failure { throw .store(.system(failure)) }
-            if isCancelled() || !outcome.succeeded { keepPackages(after: index, of: prepared.plan) }
+            if isCancelled() || !outcome.succeeded {
+                keepPackages(
+                    after: index, of: prepared.plan, staging: path.removingLastComponent(), isCancelled: isCancelled)
+            }
             if isCancelled() { throw .cancelled }
             guard outcome.succeeded else {
                 let line = step.stage == .setup ? prepared.failedLine(log.tail) : nil
@@ -126,11 +130,11 @@ extension EnvironmentBuilder {
     }
 
     private func run(
-        _ step: BuildPlan.Step, _ log: inout BuildLog, _ inventory: inout Inventory, isCancelled: () -> Bool,
-        report: (BuildEvent) -> Void
+        _ step: BuildPlan.Step, _ log: inout BuildLog, _ inventory: inout Inventory, staging: FilePath,
+        isCancelled: () -> Bool, report: (BuildEvent) -> Void
     ) throws(BuildError) -> CommandOutcome {
-        if case .packages(let taking) = step.command {
-            report(.output(log.write(Array(keepPackages(taking).utf8))))
+        if let said = keepPackages(step.command, staging: staging, isCancelled: isCancelled) {
+            report(.output(log.write(Array(said.utf8))))
             return CommandOutcome(status: 0)
         }
         var collected: [UInt8] = []
@@ -151,7 +155,7 @@ extension EnvironmentBuilder {
                 outcome = try executor.run(command, isCancelled: { hasFailed || isCancelled() }, output: output)
             case .sandbox(let command):
                 outcome = try executor.run(command, isCancelled: { hasFailed || isCancelled() }, output: output)
-            case .packages:
+            case .packages, .pipFiles:
                 outcome = CommandOutcome(status: 0)
             }
         } catch {
@@ -183,18 +187,37 @@ extension EnvironmentBuilder {
     }
 
     /// Keeps what a script fetched that did not come to its end: the next attempt need not fetch it again.
-    private func keepPackages(after index: Int, of plan: BuildPlan) {
-        guard index + 1 < plan.steps.count, case .packages(let taking) = plan.steps[index + 1].command,
-            !taking.learns
-        else { return }
-        _ = keepPackages(taking)
+    private func keepPackages(
+        after index: Int, of plan: BuildPlan, staging: FilePath, isCancelled: () -> Bool
+    ) {
+        for step in plan.steps.dropFirst(index + 1) {
+            if case .packages(let taking) = step.command, taking.learns { return }
+            guard keepPackages(step.command, staging: staging, isCancelled: isCancelled) != nil else { return }
+        }
     }
 
     /// Keeps packages for the next build; says in a line what came of it, for a build is as good without.
-    private func keepPackages(_ taking: PackageTaking) -> String {
-        do throws(SyscallError) {
-            let (count, bytes) = try store.packages.take(taking, now: now())
+    ///
+    /// Gives nil for a command that is not about that.
+    private func keepPackages(
+        _ command: BuildPlan.Command, staging: FilePath, isCancelled: () -> Bool
+    ) -> String? {
+        do {
+            let count: Int
+            let bytes: Int64
+            switch command {
+            case .packages(let taking): (count, bytes) = try store.packages.take(taking, now: now())
+            case .pipFiles(let taking):
+                guard executor.isOnline(taking.command) else { return "" }
+                (count, bytes) = try withoutActuallyEscaping(isCancelled) { isCancelled in
+                    try store.packages.take(
+                        taking, settings: settings, scratch: staging, now: now(), isCancelled: isCancelled)
+                }
+            case .namespace, .sandbox: return nil
+            }
             return count == 0 ? "" : "kept \(count) new packages for other builds, \(bytes) bytes\n"
+        } catch is ChildProgram.Stopped {
+            return ""
         } catch {
             return "kept no packages for other builds: \(error)\n"
         }
@@ -205,7 +228,7 @@ extension EnvironmentBuilder {
         // Without its record it is no build any more, whatever happens next.
         for name in [
             "build.json", "build.json.new", "build.log", StagedBuild.lockName, EnvironmentStore.contentName,
-            EnvironmentStore.damagedName,
+            EnvironmentStore.damagedName, PackageCache.incomingName,
         ] {
             try removing { () throws(SyscallError) in try Syscall.unlink(directory.appending(name)) }
         }

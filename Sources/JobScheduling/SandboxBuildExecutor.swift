@@ -92,6 +92,10 @@ package struct SandboxBuildExecutor: BuildExecutor {
         return OutboundNetwork.deviceTrouble()
     }
 
+    package func isOnline(_ command: SandboxCommand) -> Bool {
+        if case .outbound = policy(of: command).network { true } else { false }
+    }
+
     /// What a command of a build may do.
     private func policy(of command: SandboxCommand) -> SandboxPolicy {
         var policy = BuiltInPolicies.build

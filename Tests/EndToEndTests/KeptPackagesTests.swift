@@ -109,6 +109,46 @@ extension EndToEnd {
             #expect(try Data(contentsOf: URL(filePath: archive)).dropFirst(30000).first == byte)
         }
 
+        @Test(
+            "what pip fetched serves the next build, and a hostile script changes nothing of it",
+            .timeLimit(.minutes(8)))
+        func pip() throws {
+            let install = "set -e\npip install six==1.16.0\npython -c 'import six; print(six.__version__)'\n"
+            let first = try Project(install).build()
+            #expect(first.status == 0 && first.errors.contains("1.16.0"), "\(first.errors)")
+            func files() throws -> [String: String] { try Self.index.filter { $0.key.hasPrefix("pip/") } }
+            let before = try files()
+            #expect(!before.isEmpty)
+
+            let poisoned = try Project(
+                install + """
+                    kept=/run/cloche-packages/pip
+                    test -n "$(find $kept -type f)"
+                    find $kept /tmp/pip-cache/* -type f | while read -r file; do
+                        if echo poison >>"$file" || rm -f "$file" || chmod 777 "$file" || ln "$file" /link || mv "$file" /x
+                        then echo "CHANGED $file"; fi
+                    done
+                    ! touch $kept/new $kept/http/new
+                    rm -f /tmp/pip-cache/http*
+                    mkdir -p /tmp/pip-cache/http
+                    log=/var/log/cloche-pip.log
+                    sed -n 's,https://[^ ]*/six-1.16.0,https://169.254.169.254/six-0.0.1,gp' $log >/tmp/more
+                    sed -n 's/Using cached six-1.16.0/Using cached six-0.0.1/p' $log >>/tmp/more
+                    cat /tmp/more >>$log
+                    """
+            ).build()
+            #expect(poisoned.status == 0 && !poisoned.errors.contains("CHANGED"), "\(poisoned.errors)")
+            #expect(poisoned.errors.contains("Using cached six-1.16.0"), "\(poisoned.errors)")
+            #expect(try files() == before)
+            for digest in before.values {
+                let sum = try StartedCommand("/usr/bin/sha256sum", [try Self.packages + "/archives/" + digest]).wait()
+                #expect(sum.output.hasPrefix(digest))
+            }
+            let third = try Project(install + "echo third\n").build()
+            #expect(third.status == 0 && third.errors.contains("Using cached six-1.16.0"), "\(third.errors)")
+            #expect(third.errors.contains("1.16.0\n") && !third.errors.contains("Downloading"), "\(third.errors)")
+        }
+
         @Test("the disk's use shows them, and they are removed without what else is there")
         func removal() throws {
             let home = try TemporaryDirectory()

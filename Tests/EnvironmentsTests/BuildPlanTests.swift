@@ -57,7 +57,7 @@ import Testing
         let plan = BuildPlan.base(
             try Self.recipe(), configuration: BuildConfigurationTests.configuration(), paths: Self.paths)
         let script = try Self.sandbox(plan.steps.first { $0.stage == .script("setup.sh") })
-        #expect(script.arguments == ["/bin/bash", "/environment/setup.sh"])
+        #expect(script.arguments.last == "/environment/setup.sh")
         #expect(script.binds.contains(BuildMount("/store/staging/1/recipe", at: "/environment")))
         #expect(script.network == .outbound(reachable: ["m.example", "proxy.example", "pypi.example"]))
         #expect(script.variables["LANG"] == "C.UTF-8")

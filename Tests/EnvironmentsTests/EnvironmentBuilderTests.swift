@@ -14,7 +14,11 @@ final class FakeExecutor: BuildExecutor {
     /// What keeps every sandbox from being made.
     var trouble: String?
 
+    var isOnline = true
+
     func obstacle(to command: SandboxCommand) -> String? { trouble }
+
+    func isOnline(_ command: SandboxCommand) -> Bool { isOnline }
 
     let commands = Mutex<[[String]]>([])
     /// What a sandbox command does with its tree, and how it ends.

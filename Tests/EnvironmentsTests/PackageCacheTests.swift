@@ -53,9 +53,11 @@ import Testing
         var archives: [String] { get throws { try entries(cache.archives) } }
     }
 
-    static func digest(_ text: String) -> String {
+    static func digest(_ text: String) -> String { digest(Array(text.utf8)) }
+
+    static func digest(_ bytes: [UInt8]) -> String {
         var hash = StreamDigest()
-        hash.add(Array(text.utf8))
+        hash.add(bytes)
         return hash.hexadecimal
     }
 

@@ -1,4 +1,4 @@
-/// An archive of a Debian package, as signed metadata names it.
+/// A file that is kept for the next build: an archive of Debian's, or what pip keeps of a server's answer.
 struct KeptPackage: Sendable, Hashable {
     /// Its SHA-256 in lower-case hexadecimal digits.
     let digest: String
@@ -6,7 +6,8 @@ struct KeptPackage: Sendable, Hashable {
     let size: Int64
     /// When a build last used it, in seconds since 1970.
     var used: Int64
-    /// Where it is below the root of its archive, such as `pool/main/h/hello/hello_2.10-3_amd64.deb`.
+    /// Where a build finds it: below the root of an archive, such as `pool/main/h/hello/hello_2.10-3_amd64.deb`, or where
+    /// pip looks for it (`PipForm`).
     let path: String
 
     init?(digest: Substring, size: Substring, used: Int64, path: Substring) {
@@ -35,7 +36,7 @@ struct KeptPackage: Sendable, Hashable {
 
     /// Paths become names of files below a directory of ours.
     private static func isPath(_ text: Substring) -> Bool {
-        guard text.utf8.count <= 1024, text.hasSuffix(".deb") else { return false }
+        guard text.utf8.count <= 1024, text.hasSuffix(".deb") else { return PipForm.isPath(text) }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         return parts.count <= 16
             && parts.allSatisfy { part in

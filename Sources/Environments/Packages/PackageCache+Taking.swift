@@ -24,7 +24,8 @@ extension PackageCache {
     /// Where the host's programs leave the list of what signed metadata names, in the tree of a base.
     static let listPath = "/var/cache/apt/known"
     /// How much of a build is looked at, how large an archive may be, and how much of the disk is left alone.
-    private static let countLimit = 8192, sizeLimit: Int64 = 1 << 30, spared: Int64 = 1 << 30
+    private static let countLimit = 8192, sizeLimit: Int64 = 1 << 30
+    static let spared: Int64 = 1 << 30
 
     /// Takes the archives in a tree; gives how many are new, and their size.
     func take(_ taking: PackageTaking, now: Int64) throws(SyscallError) -> (count: Int, bytes: Int64) {

@@ -37,6 +37,7 @@ extension PackageCache {
                     try Syscall.link(
                         TerminatedName(archives.appending(package.digest).bytes), at: Syscall.workingDirectory,
                         to: TerminatedName(path.bytes), at: Syscall.workingDirectory)
+                    if package.path.hasSuffix(PipForm.bodySuffix) { try Self.addHead(to: path) }
                     result.count += 1
                 } catch  where [.fileExists, .notDirectory].contains(error.errno) {
                     // Another archive has that path: whoever wants this one has it from a mirror.
@@ -45,6 +46,14 @@ extension PackageCache {
             if sound.count != packages.count { try replaceIndex(sound) }
             return result
         }
+    }
+
+    /// Puts the head of an answer beside its body.
+    private static func addHead(to body: FilePath) throws(SyscallError) {
+        let path = FilePath(String(body.string.dropLast(PipForm.bodySuffix.count)))
+        let file = try Syscall.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o444)
+        try Syscall.writeAll(file.number, PipForm.head)
+        try Syscall.changeMode(of: file.number, 0o444)
     }
 
     private func isSound(_ package: KeptPackage) -> Bool {

@@ -6,7 +6,7 @@ package import SystemPackage
     import Glibc
 #endif
 
-/// Archives of Debian packages that are kept for the next build.
+/// Debian packages, and what pip fetched, kept for the next build.
 ///
 /// The rule that keeps one build from poisoning another:
 ///
@@ -19,10 +19,19 @@ package import SystemPackage
 /// 3. Names do not count. apt, in the host's namespace as in the sandbox, compares what it gets from here with the
 ///    metadata that it has verified itself, as if it came from a mirror.
 ///
-/// What pip downloads is not kept: nothing signed names it, and pip's own cache has pages of an index and built wheels
-/// that pip would believe.
+/// Nothing signed names what pip downloads, and pip's own cache has pages of an index and built wheels that pip would
+/// believe. So nothing that a build wrote is kept of pip:
 ///
-/// `archives/<sha256>` are the archives; `index` lists them, and `known/<suite>` what the metadata names. All of it is
+/// 1. What a build leaves is its pip's log, which says what to ask for and is not believed (`PipLog`). The host asks the
+///    indexes that its own pip is set up for, over HTTPS and as nobody, which SHA-256 a project's page promises for the
+///    file, fetches the file itself, and keeps it only where the bytes have that digest (`PackageCache.take`). Where
+///    builds have no network, nobody is asked.
+/// 2. A build sees the files where pip looks for answers that it has kept, under the address that answered (`PipForm`),
+///    read-only. Pages of an index are never there: pip asks for them, takes the digest of a file from them, and compares
+///    it with what it gets from here as if it came from the server. What an index does not offer any more is not used.
+/// 3. The price is that a file is fetched twice, the first time that anybody uses it.
+///
+/// `archives/<sha256>` are the files; `index` lists them, and `known/<suite>` what the metadata names. All of it is
 /// changed under one lock, and can be removed at any time.
 package struct PackageCache: Sendable, Hashable {
     /// The most bytes that are kept; then those go that were not used for the longest time.
