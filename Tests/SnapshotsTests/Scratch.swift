@@ -173,3 +173,18 @@ struct SeededGenerator: RandomNumberGenerator {
 
 /// Whether this process may do what only root may.
 let isRoot = geteuid() == 0
+
+extension SnapshotStore {
+    /// The manifest that a stored tree has.
+    static func read(tree: CInt, monitor: CaptureMonitor) throws(SnapshotError) -> (Manifest, [CaptureNote]) {
+        var options = TreeWalk.Options()
+        options.isCapture = false
+        let survey = try TreeWalk(root: tree, options: options, monitor: monitor).run()
+        let records = try TreeJob(
+            survey: survey, source: tree, destination: nil, owner: nil, monitor: monitor, isCapture: false
+        ).run()
+        var notes = survey.notes
+        notes.add(records.notes)
+        return (Manifest(canonical: TreeManifest(survey: survey, records: records).write().bytes), notes.all)
+    }
+}

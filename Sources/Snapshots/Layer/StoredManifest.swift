@@ -48,6 +48,9 @@ struct StoredManifest {
         return ManifestText.entry(line: buffer[entry.lowerBound..<end])
     }
 
+    /// All that the entry at hand says; nil at the end, and when it is malformed.
+    func whole() -> ManifestEntry? { Manifest.Entries.first(of: buffer[entry]) }
+
     /// Goes to the next entry; false when the file cannot be read or does not end with a line.
     mutating func advance() -> Bool {
         var (start, end, lines) = (entry.upperBound, entry.upperBound, 0)

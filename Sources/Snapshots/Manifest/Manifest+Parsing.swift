@@ -17,7 +17,9 @@ extension Manifest {
         guard bytes.count <= Self.sizeLimit else { throw ParseError(line: 1, cause: "it is too large") }
         guard bytes.starts(with: ManifestText.header) else { throw ParseError(line: 1, cause: "unknown header") }
         guard bytes.last == UInt8(ascii: "\n") else { throw ParseError(line: 1, cause: "the end is missing") }
-        var check = ManifestCheck()
+        // Names of files count where something refers to them only: they are most of a large tree.
+        var check = ManifestCheck(
+            hasHardLinks: bytes.split(separator: UInt8(ascii: "\n")).contains { $0.starts(with: "h ".utf8) })
         for line in bytes[ManifestText.header.count...].dropLast().split(
             separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         {
@@ -30,11 +32,14 @@ extension Manifest {
 
 /// Checks the lines of a manifest one after the other.
 private struct ManifestCheck {
+    private let hasHardLinks: Bool
     private var line = 1
     private var previous: ManifestEntry?
     private var previousAttribute: [UInt8]?
     private var directories: Set<[UInt8]> = []
     private var files: Set<[UInt8]> = []
+
+    init(hasHardLinks: Bool) { self.hasHardLinks = hasHardLinks }
 
     private func failure(_ cause: String) -> Manifest.ParseError { Manifest.ParseError(line: line, cause: cause) }
 
@@ -49,7 +54,7 @@ private struct ManifestCheck {
         try acceptPath(entry)
         switch entry.kind {
         case .directory: directories.insert(entry.path)
-        case .file: files.insert(entry.path)
+        case .file: if hasHardLinks { files.insert(entry.path) }
         case .symbolicLink: break
         case .hardLink(let first):
             guard files.contains(first) else { throw failure("the first name of the file is not above") }

@@ -48,6 +48,12 @@ package struct Manifest: Sendable {
 
         init(bytes: [UInt8]) { self.bytes = bytes }
 
+        /// The entry that lines without the header say.
+        static func first(of lines: ArraySlice<UInt8>) -> ManifestEntry? {
+            var entries = Entries(bytes: ManifestText.header + lines)
+            return entries.next()
+        }
+
         /// The next entry; nil at the end.
         package mutating func next() -> ManifestEntry? {
             guard offset < bytes.count, let entry = ManifestText.entry(line: takeLine()) else { return nil }

@@ -7,7 +7,7 @@ import SystemPackage
 /// by devices and attributes about the layer below can only hide entries of that layer's manifest.
 package struct UpperTree: Sendable {
     /// Its entries, without what is meant for overlay mounts only.
-    private let entries: [ManifestEntry]
+    let entries: [ManifestEntry]
     /// Paths that are hidden below, each with all that is in it.
     private let whiteouts: Set<[UInt8]>
     /// Directories whose content below is hidden.
@@ -73,11 +73,20 @@ package struct UpperTree: Sendable {
 
     /// Whether the upper directory hides an entry of the tree below.
     private func isHidden(_ path: [UInt8], _ own: [[UInt8]: ManifestEntry]) -> Bool {
-        if whiteouts.contains(path) { return true }
-        let root = [UInt8(ascii: ".")]
-        if path != root, opaque.contains(root) { return true }
-        for index in path.indices where path[index] == UInt8(ascii: "/") {
-            let above = Array(path[..<index])
+        if hides(path) { return true }
+        if path.elementsEqual(".".utf8) { return false }
+        return hidesInside(Array(path[..<(path.lastIndex(of: UInt8(ascii: "/")) ?? 0)]), own)
+    }
+
+    /// Whether a path itself is hidden below.
+    func hides(_ path: [UInt8]) -> Bool { whiteouts.contains(path) }
+
+    /// Whether all that is in a directory of the tree below is hidden; an empty path is the tree's own.
+    func hidesInside(_ directory: [UInt8], _ own: [[UInt8]: ManifestEntry]) -> Bool {
+        if opaque.contains([UInt8(ascii: ".")]) { return true }
+        for index in directory.indices.dropFirst() + [directory.count]
+        where index == directory.count || directory[index] == UInt8(ascii: "/") {
+            let above = Array(directory[..<index])
             if whiteouts.contains(above) || opaque.contains(above) { return true }
             // What is no directory any more has nothing in it.
             if let entry = own[above], entry.kind != .directory { return true }

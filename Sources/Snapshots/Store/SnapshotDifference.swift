@@ -72,7 +72,8 @@ package struct SnapshotDifference: Sendable, Hashable, CustomStringConvertible {
         return differences
     }
 
-    private static func aspects(_ first: ManifestEntry, _ second: ManifestEntry) -> [Aspect] {
+    /// What differs in two entries of one path.
+    static func aspects(_ first: ManifestEntry, _ second: ManifestEntry) -> [Aspect] {
         var aspects: [Aspect] = []
         switch (first.kind, second.kind) {
         case (.directory, .directory): break

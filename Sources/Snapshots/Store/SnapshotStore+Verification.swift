@@ -20,7 +20,7 @@ extension SnapshotStore {
         // What a removal takes away meanwhile would look like damage.
         let lease = try lease(identity)
         defer { lease.end() }
-        let expected = try manifest(of: identity)
+        let manifest = try checkedManifest(of: identity)
         try verifyRecord(of: identity)
         let base = baseForReading(identity)
         var trees: [HeldDescriptor] = []
@@ -36,11 +36,14 @@ extension SnapshotStore {
                 throw .reading(identity.description.utf8, error)
             }
         }
-        let (actual, notes) = try Self.read(trees, progress: progress)
+        guard let stored = StoredManifest(manifest.number) else { throw malformed(identity) }
+        var comparison = ManifestComparison(stored)
+        let notes = try Self.show(trees, progress: progress) { comparison.take($0, lines: $1) }
+        comparison.finish()
+        guard !comparison.isMalformed else { throw malformed(identity) }
         let special: [CaptureNote.Kind] = [.device, .socket, .fifo, .mountPoint]
         let extra = notes.filter { special.contains($0.kind) }.flatMap(\.examples)
-        let differences =
-            SnapshotDifference.between(expected, actual) + extra.map { SnapshotDifference(path: $0, kind: .extra) }
+        let differences = comparison.differences + extra.map { SnapshotDifference(path: $0, kind: .extra) }
         noteDamage(of: identity, differences.first?.description)
         // Of what lies below only the layers tell, once it is no snapshot itself; nothing may be built on it either.
         if !differences.isEmpty, let base, baseForReading(base) == nil { _ = try? verify(base, progress: progress) }
@@ -54,31 +57,53 @@ extension SnapshotStore {
         return SnapshotIdentity(String(decoding: bytes.dropLast(), as: UTF8.self))
     }
 
-    /// The manifest that stored trees have together, the top one first.
-    private static func read(
-        _ trees: [HeldDescriptor], progress: @escaping @Sendable (CaptureProgress) -> CaptureContinuation
-    ) throws(SnapshotError) -> (Manifest, [CaptureNote]) {
-        guard let below = trees.last else { throw SnapshotError([], .notFound) }
-        let (base, notes) = try read(tree: below.number, monitor: CaptureMonitor(report: progress))
-        guard trees.count > 1, let top = trees.first else { return (base, notes) }
-        let layer = try UpperTree(reading: top.number, isLayer: true, progress: progress)
-        return (layer.merged(over: base), notes + layer.special)
+    /// The open manifest of a snapshot, whose bytes have the identity.
+    private func checkedManifest(of identity: SnapshotIdentity) throws(SnapshotError) -> HeldDescriptor {
+        do throws(SyscallError) {
+            let path = path(of: identity).appending(Self.manifestName.string)
+            let file = HeldDescriptor(try Syscall.open(path, O_RDONLY | O_NOFOLLOW))
+            var hash = StreamDigest()
+            while case let part = try Syscall.read(file.number, upTo: 1 << 20), !part.isEmpty { hash.add(part) }
+            _ = try Syscall.seek(file.number, to: 0)
+            if hash.hexadecimal == identity.description { return file }
+        } catch {
+            guard Syscall.exists(path(of: identity)) else { throw SnapshotError(identity.description.utf8, .notFound) }
+            guard error.errno == .noSuchFileOrDirectory else { throw .reading(identity.description.utf8, error) }
+            throw damaged(identity, "its manifest is missing")
+        }
+        throw damaged(identity, "its manifest does not have this identity")
     }
 
-    /// The manifest that a stored tree has.
-    static func read(
-        tree: CInt, monitor: CaptureMonitor
-    ) throws(SnapshotError) -> (Manifest, [CaptureNote]) {
+    private func malformed(_ identity: SnapshotIdentity) -> SnapshotError {
+        damaged(identity, "its manifest is malformed")
+    }
+
+    /// Shows the entries that stored trees have together, the top one first, with their paths and lines; gives what else
+    /// was noted.
+    private static func show(
+        _ trees: [HeldDescriptor], progress: @escaping @Sendable (CaptureProgress) -> CaptureContinuation,
+        to take: ([UInt8], ArraySlice<UInt8>) -> Void
+    ) throws(SnapshotError) -> [CaptureNote] {
+        guard let below = trees.last else { throw SnapshotError([], .notFound) }
         var options = TreeWalk.Options()
         options.isCapture = false
-        let survey = try TreeWalk(root: tree, options: options, monitor: monitor).run()
+        let monitor = CaptureMonitor(report: progress)
+        let survey = try TreeWalk(root: below.number, options: options, monitor: monitor).run()
         monitor.expect(files: survey.files.count, bytes: survey.bytes)
         let job = TreeJob(
-            survey: survey, source: tree, destination: nil, owner: nil, monitor: monitor, isCapture: false)
+            survey: survey, source: below.number, destination: nil, owner: nil, monitor: monitor, isCapture: false)
         let records = try job.run()
         var notes = survey.notes
         notes.add(records.notes)
-        let text = TreeManifest(survey: survey, records: records).write()
-        return (Manifest(canonical: text.bytes), notes.all)
+        let manifest = TreeManifest(survey: survey, records: records)
+        guard trees.count > 1, let top = trees.first else {
+            _ = manifest.write(to: { (_: [UInt8]) throws(Never) in }, showing: { take($1, $2) })
+            return notes.all
+        }
+        let layer = try UpperTree(reading: top.number, isLayer: true, progress: progress)
+        var merge = OverlayMerge(layer)
+        _ = manifest.write(to: { (_: [UInt8]) throws(Never) in }, showing: { merge.take($1, lines: $2, show: take) })
+        merge.finish(show: take)
+        return notes.all + layer.special
     }
 }

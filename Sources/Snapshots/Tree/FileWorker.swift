@@ -43,7 +43,6 @@ struct FileWorker {
         let name = job.survey.name(inDirectory: node.directory, at: node.nameStart)
         let job = job
         let path = { job.survey.path(ofFile: file) }
-        if let record = try knownRecord(file, name: name, path: path) { return record }
         let sourceDirectory: CInt
         do throws(SyscallError) {
             sourceDirectory = try source.descriptor(for: Int(node.directory), in: job.survey)
@@ -79,17 +78,19 @@ struct FileWorker {
         throw SnapshotError(path(), .changing)
     }
 
-    /// What a cache proves of a file, with the stored file in place; nil when the file has to be read.
-    private mutating func knownRecord(
-        _ file: Int, name: TerminatedName, path: () -> [UInt8]
-    ) throws(SnapshotError) -> FileRecord? {
-        guard let stored = job.known.match(file) else { return nil }
-        if job.destination != nil, job.below == nil, try !share(stored, as: name, in: file, path: path) { return nil }
-        let stamp = job.survey.files[file].stamp
-        let record = job.known.entry(stored).record
-        record.drops.note(stamp, in: &notes, path: path)
-        try job.monitor.advance(files: 1, bytes: stamp.size, path: path)
-        return record
+    /// Puts the stored file in place that a cache proves to have the content of a file; false when the file has to be read.
+    mutating func takeKnown(_ file: Int) throws(SnapshotError) -> Bool {
+        guard let stored = job.known.match(file) else { return false }
+        let node = job.survey.files[file]
+        let job = job
+        let path = { job.survey.path(ofFile: file) }
+        if job.destination != nil, job.below == nil {
+            let name = job.survey.name(inDirectory: node.directory, at: node.nameStart)
+            guard try share(stored, as: name, in: file, path: path) else { return false }
+        }
+        job.known.entry(stored).drops.note(node.stamp, in: &notes, path: path)
+        try job.monitor.advance(files: 1, bytes: node.stamp.size, path: path)
+        return true
     }
 
     /// Reads a file without copying it, and shares the stored file that turns out to be equal; nil when there is none.

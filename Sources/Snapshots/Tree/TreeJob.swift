@@ -45,16 +45,41 @@ final class TreeJob: Sendable {
     }
 
     /// What was found in the files.
+    ///
+    /// What a cache proves of a file is not said again: of a million files that would be a third of the memory.
     struct Result: Sendable {
-        /// Records by share; file `n` is in share `n / 32`.
-        fileprivate(set) var shares: [[FileRecord]]
+        /// Which files of a share have a record here, by bit; file `n` is in share `n / 32`.
+        fileprivate var isRecorded: [UInt32]
+        /// The records of each share.
+        fileprivate var shares: [[FileRecord]]
+        fileprivate let known: KnownFiles
         var notes = CaptureNotes()
         /// For files that are further names: the file that has the content.
         fileprivate(set) var firstNames: [Int32: Int32] = [:]
 
-        subscript(file: Int) -> FileRecord {
-            get { shares[file / TreeJob.share][file % TreeJob.share] }
-            set { shares[file / TreeJob.share][file % TreeJob.share] = newValue }
+        fileprivate init(shares count: Int, known: KnownFiles) {
+            isRecorded = Array(repeating: 0, count: count)
+            shares = Array(repeating: [], count: count)
+            self.known = known
+        }
+
+        fileprivate(set) subscript(file: Int) -> FileRecord {
+            get {
+                guard let place = place(of: file) else {
+                    return known.match(file).map { known.entry($0).record } ?? .absent
+                }
+                return shares[file / TreeJob.share][place]
+            }
+            set {
+                guard let place = place(of: file) else { preconditionFailure("only what was read is changed") }
+                shares[file / TreeJob.share][place] = newValue
+            }
+        }
+
+        /// Where the record of a file is in those of its share.
+        private func place(of file: Int) -> Int? {
+            let (recorded, bit) = (isRecorded[file / TreeJob.share], UInt32(1) << UInt32(file % TreeJob.share))
+            return recorded & bit == 0 ? nil : (recorded & (bit - 1)).nonzeroBitCount
         }
     }
 
@@ -69,9 +94,9 @@ final class TreeJob: Sendable {
         let state: Mutex<State>
         private let count: Int
 
-        init(count: Int) {
+        init(count: Int, known: KnownFiles) {
             self.count = count
-            state = Mutex(State(result: Result(shares: Array(repeating: [], count: count))))
+            state = Mutex(State(result: Result(shares: count, known: known)))
         }
 
         /// The next share to work on; nil when all are taken or one has failed.
@@ -87,7 +112,7 @@ final class TreeJob: Sendable {
     /// Reads everything; blocks until it is done.
     func run() throws(SnapshotError) -> Result {
         let count = (survey.files.count + Self.share - 1) / Self.share
-        let board = Board(count: count)
+        let board = Board(count: count, known: known)
         if count > 1 {
             DispatchQueue.concurrentPerform(iterations: Self.workers) { _ in self.work(board) }
         } else {
@@ -109,8 +134,11 @@ final class TreeJob: Sendable {
         }
         while let share = board.take() {
             do throws(SnapshotError) {
-                let records = try records(ofShare: share, worker: &worker)
-                board.state.withLock { $0.result.shares[share] = records }
+                let (isRecorded, records) = try records(ofShare: share, worker: &worker)
+                board.state.withLock { state in
+                    state.result.isRecorded[share] = isRecorded
+                    state.result.shares[share] = records
+                }
             } catch {
                 monitor.stop()
                 board.state.withLock { $0.failure = $0.failure ?? error }
@@ -120,15 +148,21 @@ final class TreeJob: Sendable {
         board.state.withLock { $0.result.notes.add(notes) }
     }
 
-    private func records(ofShare share: Int, worker: inout FileWorker) throws(SnapshotError) -> [FileRecord] {
+    private func records(
+        ofShare share: Int, worker: inout FileWorker
+    ) throws(SnapshotError) -> (isRecorded: UInt32, [FileRecord]) {
         var records: [FileRecord] = []
+        var isRecorded: UInt32 = 0
         let first = share * Self.share
-        records.reserveCapacity(Self.share)
         for file in first..<min(first + Self.share, survey.files.count) {
             // Files with several names follow when all others are done.
-            records.append(survey.files[file].group < 0 ? try worker.process(file) : .absent)
+            let isSeveral = survey.files[file].group >= 0
+            if !isSeveral, try worker.takeKnown(file) { continue }
+            if records.isEmpty { records.reserveCapacity(Self.share) }
+            records.append(isSeveral ? .absent : try worker.process(file))
+            isRecorded |= 1 << UInt32(file - first)
         }
-        return records
+        return (isRecorded, records)
     }
 
     /// Reads each file with several names once, and makes the further names.
@@ -144,7 +178,11 @@ final class TreeJob: Sendable {
                     continue
                 }
                 // Also a file that replaced one of the names since the survey.
-                result[file] = try worker.process(file)
+                if try worker.takeKnown(file), let stored = known.match(file) {
+                    result[file] = known.entry(stored).record
+                } else {
+                    result[file] = try worker.process(file)
+                }
                 if result[file].state == .content { first = first ?? file }
             }
         }
