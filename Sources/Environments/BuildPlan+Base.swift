@@ -36,18 +36,20 @@ extension BuildPlan {
     private static func fetch(
         _ recipe: Recipe, _ configuration: BuildConfiguration, _ paths: BuildPaths
     ) -> Step {
-        // The hook leaves the list of unpacked archives, then fetches the rest without unpacking it: apt in the sandbox
-        // unpacks those in the right order. At last it lists what the metadata names, whose signature apt has verified.
+        // The hook leaves the list of unpacked archives, and lists what the metadata names, whose signature apt has verified;
+        // then it fetches the rest without unpacking it: apt in the sandbox unpacks those in the right order.
+        let list = "$1\(PackageCache.listPath)"
         let hook = """
             export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
             cd "$1/var/cache/apt/archives" && ls | grep '[.]deb$' > "$1\(essentialList)" && \
-            apt-get --yes --download-only -o Debug::NoLocking=1 \
-            install \((["apt"] + recipe.packages).joined(separator: " ")) && \
             apt-get indextargets --format '$(FILENAME)' 'Created-By: Packages' | while read -r list; do
                 /usr/lib/apt/apt-helper cat-file "$list"
                 echo
             done | awk '$1 == "Filename:" {path = $2} $1 == "Size:" {size = $2} $1 == "SHA256:" {digest = $2}
-                NF == 0 {if (digest != "") print digest, size, path; digest = ""}' > "$1\(PackageCache.listPath)"
+                NF == 0 {if (digest != "") print digest, size, path; digest = ""}' > "\(list).new" && \
+            mv "\(list).new" "\(list)" && \
+            apt-get --yes --download-only -o Debug::NoLocking=1 \
+            install \((["apt"] + recipe.packages).joined(separator: " "))
             """
         let arguments =
             [

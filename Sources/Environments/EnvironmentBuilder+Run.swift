@@ -186,13 +186,17 @@ extension EnvironmentBuilder {
         }
     }
 
-    /// Keeps what a script fetched that did not come to its end: the next attempt need not fetch it again.
+    /// Keeps what was fetched by what did not come to its end: the next attempt need not fetch it again.
     private func keepPackages(
         after index: Int, of plan: BuildPlan, staging: FilePath, isCancelled: () -> Bool
     ) {
         for step in plan.steps.dropFirst(index + 1) {
-            if case .packages(let taking) = step.command, taking.learns { return }
-            guard keepPackages(step.command, staging: staging, isCancelled: isCancelled) != nil else { return }
+            var command = step.command
+            if case .packages(var taking) = command {
+                taking.isCutOff = true
+                command = .packages(taking)
+            }
+            guard keepPackages(command, staging: staging, isCancelled: isCancelled) != nil else { return }
         }
     }
 

@@ -14,6 +14,8 @@ final class FakeExecutor: BuildExecutor {
     /// What keeps every sandbox from being made.
     var trouble: String?
 
+    /// What the host's programs that fetch packages do with their tree; nil for nothing.
+    var fetch: ((FilePath) throws -> CommandOutcome)?
     var isOnline = true
 
     func obstacle(to command: SandboxCommand) -> String? { trouble }
@@ -37,6 +39,7 @@ final class FakeExecutor: BuildExecutor {
     ) throws -> CommandOutcome {
         commands.withLock { $0.append(command.arguments) }
         switch command.arguments.first {
+        case "mmdebstrap": if let fetch { return try fetch(command.directory) }
         case "du": output(Array("4096\t/mnt\n".utf8))
         case "dpkg-query": output(Array("apt 2.6\npython3 3.11\n".utf8))
         case "find" where command.arguments.contains("/6000"): output(Array("..".utf8))

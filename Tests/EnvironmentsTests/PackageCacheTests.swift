@@ -29,9 +29,9 @@ import Testing
         }
 
         /// Writes the list of what the metadata names into the tree.
-        func list(_ packages: [(content: String, path: String)]) throws {
+        func list(_ packages: [(content: String, path: String)], in tree: FilePath? = nil) throws {
             let lines = packages.map { "\(digest($0.content)) \($0.content.utf8.count) \($0.path)\n" }
-            try write("var/cache/apt/known", lines.joined(), tree)
+            try write("var/cache/apt/known", lines.joined(), tree ?? self.tree)
         }
 
         @discardableResult
@@ -195,6 +195,34 @@ import Testing
                 try EnvironmentBuilderTests.project("apt-get install hello"), on: record, recipe: tests.base.recipe,
                 key: try #require(EnvironmentName("p-u-1")), project: nil, isCancelled: { false }, report: { _ in })
             #expect(try setting.shown().files == [Self.path: "hello"])
+        }
+    }
+
+    @Test func `what was fetched before a base was cut off is kept: by its own metadata, else by what is known`() throws
+    {
+        try withScratch { directory in
+            let setting = try Setting(directory)
+            let tests = try EnvironmentBuilderTests()
+            let executor = FakeExecutor()
+            let builder = try EnvironmentBuilderTests.builder(directory, executor)
+            func build(_ content: String, listing: [(content: String, path: String)]?) {
+                executor.fetch = { tree in
+                    try write("var/cache/apt/archives/any.deb", content, tree)
+                    try write("var/cache/apt/archives/partial/other.deb", "later", tree)
+                    if let listing { try setting.list(listing, in: tree) }
+                    return CommandOutcome(status: 130)
+                }
+                #expect(throws: BuildError.self) {
+                    try builder.build(tests.base, refresh: true, isCancelled: { false }, report: { _ in })
+                }
+            }
+            let later = (content: "later", path: "pool/main/l/later_1_all.deb")
+            build("hello", listing: nil)
+            #expect(try setting.shown().files.isEmpty)
+            build("hello", listing: [("hello", Self.path), later])
+            #expect(try setting.shown().files == [Self.path: "hello"])
+            build("later", listing: nil)
+            #expect(try setting.shown().files == [Self.path: "hello", later.path: "later"])
         }
     }
 

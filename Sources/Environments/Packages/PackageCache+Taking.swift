@@ -13,6 +13,8 @@ package struct PackageTaking: Sendable, Hashable {
     package let metadata: String
     /// Whether the tree's list of what the metadata names is believed: nothing but the host's programs has written it.
     package let learns: Bool
+    /// Whether the programs that fetched did not come to their end.
+    package var isCutOff = false
 }
 
 extension PackageArchive {
@@ -54,10 +56,10 @@ extension PackageCache {
     private func metadata(_ taking: PackageTaking, _ tree: CInt) throws(SyscallError) -> KnownPackages {
         let folder = try Syscall.open(directory.appending("known"), O_RDONLY | O_DIRECTORY)
         let name = FilePath(taking.metadata)
-        if taking.learns {
-            let text = try Syscall.readFile(
-                FilePath(String(Self.listPath.dropFirst())), at: tree, limit: 256 << 20,
-                resolve: [.beneath, .noSymlinks])
+        let list = FilePath(String(Self.listPath.dropFirst()))
+        // What was cut off before it was written goes by what an earlier build has learnt.
+        if taking.learns, !taking.isCutOff || Syscall.exists(list, at: tree) {
+            let text = try Syscall.readFile(list, at: tree, limit: 256 << 20, resolve: [.beneath, .noSymlinks])
             try Syscall.replaceFile(name, at: folder.number, text, mode: 0o600)
             return KnownPackages(text)
         }
