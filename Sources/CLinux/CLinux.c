@@ -17,6 +17,7 @@
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <linux/types.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -95,6 +96,7 @@ int CLinux_dup3(int from, int to, int flags) { return (int)syscall(SYS_dup3, fro
 int CLinux_close_range(unsigned int first, unsigned int last, unsigned int flags) {
     return (int)syscall(SYS_close_range, first, last, flags);
 }
+int CLinux_malloc_trim(void) { return malloc_trim(0); }
 int CLinux_setresuid(uid_t real, uid_t effective, uid_t saved) {
     return (int)syscall(SYS_setresuid, real, effective, saved);
 }

@@ -303,6 +303,9 @@ extension Syscall {
 
     /// The effective user id of this process.
     package static var effectiveUser: UInt32 { Glibc.geteuid() }
+
+    /// Gives the memory back that all threads have freed (malloc_trim(3)).
+    package static func releaseFreedMemory() { _ = CLinux_malloc_trim() }
 }
 
 /// The names of one directory in one array.

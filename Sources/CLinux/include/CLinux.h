@@ -45,6 +45,8 @@ int CLinux_pipe2(int *descriptors, int flags);
 int CLinux_dup3(int from, int to, int flags);
 /// close_range(2).
 int CLinux_close_range(unsigned int first, unsigned int last, unsigned int flags);
+/// malloc_trim(3), of all that is free.
+int CLinux_malloc_trim(void);
 /// setresuid(2), this thread only.
 int CLinux_setresuid(uid_t real, uid_t effective, uid_t saved);
 /// setresgid(2), this thread only.

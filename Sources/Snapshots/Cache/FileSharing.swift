@@ -27,15 +27,15 @@ struct FileSharing {
     ///
     /// Whatever prevents it (no more links to a file, a snapshot that is just removed) a copy is always possible.
     ///
-    /// - Parameter isTaken: Whether the file with an inode already stands for another one, besides those that were linked.
+    /// - Parameter below: The tree that the new one is a layer over: what that has stands for a file already.
     mutating func link(
         _ stored: KnownFiles.StoredFile, as name: TerminatedName, at directory: CInt,
-        unless isTaken: (UInt64) -> Bool = { _ in false }
+        over below: BaseTree? = nil
     ) -> Bool {
         let entry = known.entry(stored)
-        guard link(entry, of: stored.source, as: name, at: directory) else { return false }
-        if let status = try? Syscall.lstat(name, at: directory), isSound(status, entry), !isTaken(status.inode),
-            known.claim(inode: status.inode)
+        guard let tree = link(entry, of: stored.source, as: name, at: directory) else { return false }
+        if let status = try? Syscall.lstat(name, at: directory), isSound(status, entry),
+            !isIn(below, status.inode, stored.source, tree), known.claim(inode: status.inode)
         {
             return true
         }
@@ -44,24 +44,34 @@ struct FileSharing {
         return false
     }
 
-    /// Links a file from the topmost of the trees that has its directory and its name.
+    /// Whether a file that was found in a tree of a source lies in the tree below.
+    ///
+    /// The project's last snapshot lies on that tree, or is it, and its layer has nothing of what it lies on: only for
+    /// files of other projects the tree below has to be walked.
+    private func isIn(_ below: BaseTree?, _ inode: UInt64, _ source: Int, _ tree: Int) -> Bool {
+        guard let below else { return false }
+        if source == 0, known.own != nil { return tree == cursors[0].count - 1 }
+        return below.holds(inode)
+    }
+
+    /// Links a file from the topmost of the trees that has its directory and its name; gives which one that is.
     private mutating func link(
         _ entry: StatCache.Entry, of source: Int, as name: TerminatedName, at directory: CInt
-    ) -> Bool {
+    ) -> Int? {
         let survey = known.sources[source].cache.survey
         for index in cursors[source].indices {
             do throws(SyscallError) {
                 let place = try cursors[source][index].descriptor(for: Int(entry.directory), in: survey)
                 try Syscall.link(
                     survey.name(inDirectory: entry.directory, at: entry.nameStart), at: place, to: name, at: directory)
-                return true
+                return index
             } catch  where error.errno == .noSuchFileOrDirectory {
                 continue
             } catch {
-                return false
+                return nil
             }
         }
-        return false
+        return nil
     }
 
     private func isSound(_ status: FileStatus, _ entry: StatCache.Entry) -> Bool {

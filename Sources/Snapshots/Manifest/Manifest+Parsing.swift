@@ -17,16 +17,23 @@ extension Manifest {
         guard bytes.count <= Self.sizeLimit else { throw ParseError(line: 1, cause: "it is too large") }
         guard bytes.starts(with: ManifestText.header) else { throw ParseError(line: 1, cause: "unknown header") }
         guard bytes.last == UInt8(ascii: "\n") else { throw ParseError(line: 1, cause: "the end is missing") }
+        var hasHardLinks = false
+        Self.forEachLine(bytes) { (line) throws(Never) in if line.first == UInt8(ascii: "h") { hasHardLinks = true } }
         // Names of files count where something refers to them only: they are most of a large tree.
-        var check = ManifestCheck(
-            hasHardLinks: bytes.split(separator: UInt8(ascii: "\n")).contains { $0.starts(with: "h ".utf8) })
-        for line in bytes[ManifestText.header.count...].dropLast().split(
-            separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        {
-            try check.accept(line)
-        }
+        var check = ManifestCheck(hasHardLinks: hasHardLinks)
+        try Self.forEachLine(bytes) { (line) throws(ParseError) in try check.accept(line) }
         try check.finish()
         self.init(canonical: bytes)
+    }
+
+    private static func forEachLine<Failure>(
+        _ bytes: [UInt8], _ body: (ArraySlice<UInt8>) throws(Failure) -> Void
+    ) throws(Failure) {
+        var start = ManifestText.header.count
+        while start < bytes.count, let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
+            try body(bytes[start..<end])
+            start = end + 1
+        }
     }
 }
 

@@ -19,7 +19,11 @@ extension SnapshotStore {
     ) throws(SnapshotError) -> [SnapshotDifference] {
         // What a removal takes away meanwhile would look like damage.
         let lease = try lease(identity)
-        defer { lease.end() }
+        defer {
+            lease.end()
+            // What each thread has freed would stay with it, and the next snapshot would take as much again.
+            Syscall.releaseFreedMemory()
+        }
         let manifest = try checkedManifest(of: identity)
         try verifyRecord(of: identity)
         let base = baseForReading(identity)

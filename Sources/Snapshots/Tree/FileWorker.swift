@@ -123,7 +123,7 @@ struct FileWorker {
     ) throws(SnapshotError) -> Bool {
         do throws(SyscallError) {
             let directory = try targetDirectory(Int(job.survey.files[file].directory))
-            return sharing?.link(stored, as: name, at: directory, unless: { job.below?.holds($0) == true }) ?? false
+            return sharing?.link(stored, as: name, at: directory, over: job.below) ?? false
         } catch {
             throw .writing(path(), error)
         }
