@@ -94,7 +94,7 @@ struct DiffCommand: ParsableCommand {
               cloche diff grid/7 grid/8       what differs between two results
               cloche diff grid/7 --project    against the project as it is now
             """)
-    @Argument(help: "JOB/7.") var run_: String
+    @Argument(help: ArgumentHelp("JOB/7.", valueName: "run")) var run_: String
     @Argument(help: "JOB/8, to compare with its result.") var other: String?
     @Flag(help: "Compare with the project's directory as it is now.") var project = false
     @OptionGroup var options: DifferenceOptions

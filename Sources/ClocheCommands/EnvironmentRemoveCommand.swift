@@ -3,6 +3,7 @@ import Environments
 import JobScheduling
 import Pipelines
 import PlainText
+import SystemPackage
 import TerminalOutput
 
 struct EnvironmentRemoveCommand: ParsableCommand {
@@ -31,6 +32,10 @@ struct EnvironmentRemoveCommand: ParsableCommand {
             throw ValidationError("name an environment or a build, or --unused or --packages")
         }
         guard !forget || name != nil else { throw ValidationError("--forget needs the name of an environment") }
+        // What makes room on a full disk needs no database, which cannot be opened there.
+        if name == nil, !unused {
+            return try tell(context, EnvironmentRemoval(), bytes: 0, packages: try removePackages())
+        }
         let store = try context.openStore()
         let provider = try context.environments(store)
         var removal = EnvironmentRemoval()
@@ -53,16 +58,28 @@ struct EnvironmentRemoveCommand: ParsableCommand {
             removal.builds = try provider.carryOut(removal)
             bytes = records.filter { removal.builds.contains($0.id) }.reduce(0) { $0 + $1.size }
         }
-        // They can be had again, so that nobody is asked.
-        let archives = packages ? try provider.environments.packages.removeAll() : (count: 0, bytes: 0)
+        try tell(
+            context, removal, bytes: bytes, packages: packages ? try removePackages() : nil, abandoned: abandoned)
+    }
+
+    /// They can be had again, so that nobody is asked.
+    private func removePackages() throws -> (count: Int, bytes: Int64) {
+        let shared = try StoreOwner.sharedStore(of: try CommandContext.storePath())
+        return try EnvironmentStore(directory: shared.appending("environments")).packages.removeAll()
+    }
+
+    private func tell(
+        _ context: CommandContext, _ removal: EnvironmentRemoval, bytes: Int64, packages: (count: Int, bytes: Int64)?,
+        abandoned: Int = 0
+    ) throws {
         if output.json {
             return try context.print(
                 Documents.object([
                     ("name", removal.name.map { .string($0.text) } ?? .null),
                     ("removed", .array(removal.builds.map { .string($0) })),
                     ("kept", .array(removal.kept.map { .string($0.build) })), ("bytes", Documents.value(bytes)),
-                    ("packages", Documents.value(Int64(archives.count))),
-                    ("packages_bytes", Documents.value(archives.bytes)),
+                    ("packages", Documents.value(Int64(packages?.count ?? 0))),
+                    ("packages_bytes", Documents.value(packages?.bytes ?? 0)),
                 ]))
         }
         if let name = removal.name { context.say("`\(name)` is out of force") }
@@ -75,8 +92,8 @@ struct EnvironmentRemoveCommand: ParsableCommand {
         if name != nil || unused {
             context.say("removed \(counted(removal.builds.count, "build")), \(humanBytes(bytes))")
         }
-        if packages {
-            context.say("removed \(counted(archives.count, "package")), \(humanBytes(archives.bytes))")
+        if let packages {
+            context.say("removed \(counted(packages.count, "package")), \(humanBytes(packages.bytes))")
         }
         if abandoned > 0 { context.say("removed what \(counted(abandoned, "build")) left that had been cut off") }
     }

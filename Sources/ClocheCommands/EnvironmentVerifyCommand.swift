@@ -48,6 +48,7 @@ struct EnvironmentVerifyCommand: ParsableCommand {
             }
             try context.print(Documents.object([("builds", .array(documents))]))
         } else {
+            if found.isEmpty { context.say("no environment has been built yet") }
             for (build, differences) in found {
                 guard let differences else {
                     try context.print("\(build.prefix(12)): not known: it was built before contents were written down")

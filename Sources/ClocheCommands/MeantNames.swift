@@ -2,6 +2,7 @@ import JobScheduling
 import LinuxSystem
 import PlainText
 import SystemPackage
+import TerminalOutput
 
 #if canImport(Glibc)
     import Glibc
@@ -14,7 +15,10 @@ enum MeantNames {
 
     /// What to do about an environment that has not been built.
     static func environment(_ name: String) -> String {
-        didYouMean(name, among: Completion.builtEnvironments)
+        let bases = EnvironmentProvider.baseNames(
+            recipes: environmentVariable("CLOCHE_ENVIRONMENTS").map { FilePath($0) })
+        if bases.contains(name) { return "`cloche env build \(name)` builds it" }
+        return didYouMean(name, among: Completion.builtEnvironments + bases)
             ?? "`cloche env ls` lists them; `cloche env build NAME` builds a base"
     }
 

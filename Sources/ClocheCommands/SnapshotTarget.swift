@@ -50,7 +50,9 @@ struct SnapshotTarget {
             throw CommandFailure(
                 .notFound, "find the snapshot `\(printable(text))`: no snapshot begins so, and no job is called so",
                 hint: nearest.first.map { "did you mean the job `\(printable($0))`?" }
-                    ?? "`cloche snapshot ls` lists them")
+                    ?? (isHexadecimal && text.utf8.count < Self.fewestDigits
+                        ? "name a snapshot by at least \(Self.fewestDigits) digits of its identity"
+                        : "`cloche snapshot ls` lists them"))
         }
     }
 

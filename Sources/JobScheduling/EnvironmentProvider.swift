@@ -22,9 +22,17 @@ package struct EnvironmentProvider {
     package init(_ store: Store, recipes: FilePath?) throws {
         self.store = store
         environments = try EnvironmentStore(directory: store.environments)
-        let directory: FilePath
-        if let recipes { directory = recipes } else { directory = try Self.recipesBesideProgram() }
-        catalogue = try BaseCatalogue(directory: directory)
+        catalogue = try Self.catalogue(recipes)
+    }
+
+    private static func catalogue(_ recipes: FilePath?) throws -> BaseCatalogue {
+        if let recipes { return try BaseCatalogue(directory: recipes) }
+        return try BaseCatalogue(directory: try recipesBesideProgram())
+    }
+
+    /// Names of the bases, of which no store has to know.
+    package static func baseNames(recipes: FilePath?) -> [String] {
+        (try? catalogue(recipes).bases.map(\.recipe.name.text)) ?? []
     }
 
     /// The `Environments` directory of the project that the program was built in, or of its installation.

@@ -81,7 +81,8 @@ package struct SnapshotError: Error, Sendable, Hashable, CustomStringConvertible
         case .notFound: "find the snapshot `\(object)`: there is none of that identity"
         case .inUse: "remove the snapshot `\(object)`: it is in use"
         case .damaged(let cause): "use the snapshot `\(object)`: \(cause)"
-        case .system(let error): "work on `\(object)`: \(error)"
+        case .system(let error):
+            "work on `\(object)`: \(error.errno == .notDirectory ? "it is no directory" : "\(error)")"
         }
     }
 

@@ -1,5 +1,6 @@
 package import LinuxSystem
 import PlainText
+import SystemPackage
 
 /// Why a command ends without having done what was asked, for a person and for a program.
 package struct CommandFailure: Error, Sendable, Hashable, CustomStringConvertible {
@@ -80,7 +81,10 @@ package struct CommandFailure: Error, Sendable, Hashable, CustomStringConvertibl
     /// A failure to write output; nil when its reader is gone, which ends a command quietly.
     package init?(writing stream: String, _ error: SyscallError) {
         if error.isBrokenPipe { return nil }
-        self.init(.outputFailed, "write to \(stream): \(error)", hint: "see whether the disk is full")
+        self.init(
+            .outputFailed, "write to \(stream): \(error)",
+            hint: error.errno == .badFileDescriptor
+                ? "it is closed: redirect it to a file, or to /dev/null" : "see whether the disk is full")
     }
 
     /// What to do about the first problem.

@@ -76,6 +76,34 @@ extension EndToEnd {
             }
         }
 
+        @Test("what nothing is stored of yet is named with what to do about it") func emptyStore() throws {
+            let store = try TemporaryDirectory()
+            try store.write("1", to: "file")
+            func refused(_ arguments: String...) throws -> CommandResult {
+                try StartedCommand(
+                    Cloche.program(), arguments, environment: ["CLOCHE_HOME": store.path + "/home"],
+                    directory: store.path
+                ).wait(timeout: 60)
+            }
+            for verb in ["show", "verify", "shell", "rm"] {
+                let built = try refused("env", verb, "python")
+                #expect(built.status == 5 && built.errors.contains("`cloche env build python` builds it"))
+                let meant = try refused("env", verb, "pyhton")
+                #expect(meant.status == 5 && meant.errors.contains("did you mean `python`?"), "\(meant.errors)")
+            }
+            #expect(try refused("env", "verify").errors.contains("no environment has been built yet"))
+            #expect(try refused("snapshot", "create", "file").errors.contains("`file`: it is no directory"))
+            let short = try refused("snapshot", "show", "3e")
+            #expect(short.status == 5 && short.errors.contains("at least 4 digits"), "\(short.errors)")
+            #expect(try refused("diff").errors.contains("cloche diff <run> "))
+            try store.write("1", to: "project/file")
+            let closed = try StartedCommand(
+                "/bin/sh", ["-c", "exec \"$0\" snapshot create project >&-", try Cloche.program()],
+                environment: ["CLOCHE_HOME": store.path + "/home"], directory: store.path
+            ).wait(timeout: 60)
+            #expect(closed.status == 1 && closed.errors.contains("it is closed"), "\(closed.errors)")
+        }
+
         @Test("a command without the dashes before it is told where they belong") func dashes() throws {
             let refused = try Cloche.run("exec", "ls", "-l")
             #expect(refused.status == 64 && refused.errors.contains("`cloche exec -- ls -l`"), "\(refused.errors)")

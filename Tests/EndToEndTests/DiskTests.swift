@@ -55,6 +55,29 @@ extension EndToEnd {
             #expect((try shown.value("run", "verdict", "remedy") as? String)?.contains("make room") == true)
         }
 
+        @Test("packages that are kept can be removed on a full disk", .timeLimit(.minutes(1)))
+        func packages() throws {
+            let directory = try TemporaryDirectory()
+            let digest = String(repeating: "a", count: 64)
+            let script = """
+                set -e
+                mount -t tmpfs -o size=2m disk "$1"
+                export CLOCHE_HOME=$1
+                mkdir -p "$1"/environments/packages/archives
+                echo "\(digest) 100000 1 pool/a_1_all.deb" >"$1"/environments/packages/index
+                head -c 100000 /dev/zero >"$1"/environments/packages/archives/\(digest)
+                "$2" snapshot ls --json >/dev/null
+                dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true
+                "$2" env rm --packages
+                "$2" snapshot ls --json
+                """
+            let result = try StartedCommand(
+                "/usr/bin/unshare", ["-m", "bash", "-c", script, "bash", directory.path, try Cloche.program()],
+                environment: ["PATH": "/usr/bin:/bin:/usr/sbin:/sbin"]
+            ).wait(timeout: 60)
+            #expect(result.status == 0 && result.errors.contains("removed 1 package"), "\(result.errors)")
+        }
+
         @Test("jobs can be listed on a full disk, and what needs room says so", .timeLimit(.minutes(2)))
         func listing() throws {
             let directory = try TemporaryDirectory()
