@@ -62,10 +62,13 @@ final class KnownFiles: Sendable {
         var plausible: Set<Shape> = []
         if own == nil || matches.contains(-1) {
             sources += others()
-            let wanted = Set(
-                survey.files.enumerated().filter { own == nil || matches[$0.offset] < 0 }.map {
-                    Shape($0.element.stamp)
-                })
+            var wanted: Set<Shape> = []
+            // Where nothing is stored there is nothing to look for, and a million shapes take more room than the files.
+            if sources.contains(where: { !$0.trees.isEmpty }) {
+                for (index, file) in survey.files.enumerated() where own == nil || matches[index] < 0 {
+                    wanted.insert(Shape(file.stamp))
+                }
+            }
             for (index, source) in sources.enumerated() where !source.trees.isEmpty {
                 for entry in 0..<source.cache.count {
                     let shape = Shape(source.cache.stamp(entry))
