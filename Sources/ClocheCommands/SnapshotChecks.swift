@@ -105,20 +105,37 @@ struct SnapshotExportCommand: ParsableCommand {
             return
         }
         let path = FilePath(file)
-        guard !Syscall.exists(path) else {
+        guard !Syscall.exists(path) else { throw exists() }
+        // Half an archive is none, and is called so: whoever is stopped leaves it to the next one.
+        let partial = FilePath(file + ".cloche-part")
+        let opened = try Syscall.open(partial, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode: 0o666)
+        let status = try Syscall.fstat(opened.number)
+        guard status.isRegular, status.links == 1, status.user == Syscall.effectiveUser else {
             throw CommandFailure(
-                .alreadyExists, "write `\(printable(file))`: it exists", hint: "remove it, or name another file")
+                .alreadyExists, "write `\(printable(partial.string))`: it exists, and is no file that an export left",
+                hint: "remove it, or name another file")
         }
-        let opened = try Syscall.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o666)
+        guard (try? Syscall.flock(opened.number, LOCK_EX | LOCK_NB)) != nil else {
+            throw CommandFailure(
+                .alreadyExists, "write `\(printable(file))`: another command is just writing it",
+                hint: "wait for it, or name another file")
+        }
         do {
+            try Syscall.truncate(opened.number, to: 0)
             try export(context, store, identity, to: opened.number)
             try Syscall.fsync(opened.number)
+            try Syscall.rename(partial, to: path, replacing: false)
         } catch {
-            // Half an archive is none.
-            try? Syscall.unlink(path)
+            try? Syscall.unlink(partial)
+            if let error = error as? SyscallError, error.errno == .fileExists { throw exists() }
             throw error
         }
         context.say("wrote \(printable(file)): \(humanBytes(try Syscall.fstat(opened.number).size))")
+    }
+
+    private func exists() -> CommandFailure {
+        CommandFailure(
+            .alreadyExists, "write `\(printable(file))`: it exists", hint: "remove it, or name another file")
     }
 
     private func export(

@@ -50,6 +50,16 @@ extension EndToEnd {
             let listed = try StartedCommand("/usr/bin/tar", ["--list", "--file", archive]).wait()
             #expect(listed.output == "./\n.gitignore\ndata/\ndata/table.csv\n", "\(listed.output)\(listed.errors)")
 
+            // What a command left that was stopped is in nobody's way, and what is somebody else's stays.
+            try store.write("half", to: "y.tar.cloche-part")
+            #expect(try cloche("snapshot", "export", short, store.path + "/y.tar").status == 0)
+            #expect(try store.read("y.tar") == store.read("x.tar"))
+            #expect(!FileManager.default.fileExists(atPath: store.path + "/y.tar.cloche-part"))
+            try FileManager.default.linkItem(atPath: archive, toPath: store.path + "/z.tar.cloche-part")
+            let other = try cloche("snapshot", "export", short, store.path + "/z.tar")
+            #expect(other.status == 6 && other.errors.contains("no file that an export left"), "\(other.errors)")
+            #expect(try store.read("y.tar") == store.read("x.tar"))
+
             let stored = "\(store.path)/snapshots/\(identity)/tree/data/table.csv"
             try Data("a,b\n1,9\n".utf8).write(to: URL(filePath: stored))
             let damaged = try cloche("snapshot", "verify", "--json")
