@@ -33,10 +33,7 @@ struct EnvironmentListCommand: ParsableCommand {
         let provider = try context.environments(store)
         var names = provider.baseNames
         for name in try provider.environments.names() where !names.contains(name.text) { names.append(name.text) }
-        if let owner = store.owner {
-            // Those of other users are none of his.
-            names = names.filter { $0.hasPrefix(owner.environmentPrefix) || $0.prefixMatch(of: /u[0-9]+-/) == nil }
-        }
+        if let owner = store.owner { names = names.filter { owner.mayKnow(environment: $0) } }
         let records = try names.map { name in (name, try EnvironmentName(name).flatMap { try provider.current($0) }) }
         let use = try EnvironmentUse(store, provider.environments)
         if output.json {

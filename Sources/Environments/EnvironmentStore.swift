@@ -59,11 +59,13 @@ package struct EnvironmentStore: Sendable, Hashable {
     }
 
     /// The name, or with `builds` the identity of a build, that a text stands for: itself, or the only one that begins with
-    /// it; a text that stands for nothing is given back.
-    package func resolve(_ text: String, builds: Bool) throws(StoreError) -> String {
+    /// it among the names that may be meant; a text that stands for nothing is given back.
+    package func resolve(
+        _ text: String, builds: Bool, among isMeant: (String) -> Bool = { _ in true }
+    ) throws(StoreError) -> String {
         if let name = EnvironmentName(text), Syscall.exists(namePath(name)) { return text }
         guard text.utf8.count >= Self.shortestPrefix else { return text }
-        var found = try names().map(\.text).filter { $0.hasPrefix(text) }
+        var found = try names().map(\.text).filter { $0.hasPrefix(text) && isMeant($0) }
         if builds, found.isEmpty { found = try self.builds().filter { $0.hasPrefix(text) } }
         guard found.count <= 1 || found.contains(text) else { throw .ambiguous(text, found) }
         return found.count == 1 ? found[0] : text

@@ -100,8 +100,14 @@ package struct EnvironmentProvider {
 
     /// The build in force of a name, or the one of that identity; both may be given by their beginning.
     package func record(of text: String) throws -> BuildRecord {
-        let text = try environments.resolve(text, builds: true)
+        let text = try resolve(text)
         return try EnvironmentName(text).flatMap { try environments.current($0) } ?? environments.record(text)
+    }
+
+    /// The full name or identity that a text stands for; a user of a service is led to none of another one.
+    func resolve(_ text: String) throws -> String {
+        let owner = store.owner
+        return try environments.resolve(text, builds: owner == nil) { owner?.mayKnow(environment: $0) ?? true }
     }
 
     /// Builds a base unless it is up to date.

@@ -23,6 +23,9 @@ package struct EnvironmentUse {
         var pins: [String: [String]] = [:]
         let owned = try StoreOwner.all(in: store.shared)
         for (path, prefix) in [(store.shared, "")] + owned.map({ ($0.store, "\($0.owner.text):") }) {
+            // A user of a service is told that others have jobs, and not which.
+            let isTold = store.owner == nil || path == store.path
+            let prefix = store.owner == nil ? prefix : ""
             let directory = path.appending("jobs")
             // One that is just being made has no jobs.
             guard Syscall.exists(directory) else { continue }
@@ -34,7 +37,7 @@ package struct EnvironmentUse {
                 else { continue }
                 let document = try Store.document(job, in: path)
                 for pin in Set(document.environments.values.map(\.build)) {
-                    pins[pin, default: []].append(prefix + document.name.description)
+                    pins[pin, default: []].append(isTold ? prefix + document.name.description : Self.someoneElses)
                 }
             }
         }
@@ -51,6 +54,8 @@ package struct EnvironmentUse {
         }
         self.layers = layers
     }
+
+    private static let someoneElses = "another user's"
 
     /// Jobs that need a build: they pinned it, or one that lies on it.
     package func jobs(_ build: String) -> [String] {
@@ -131,7 +136,7 @@ extension EnvironmentProvider {
     ///
     /// Where a job or another environment needs a build it is an error, unless only the name is to go out of force.
     package func removal(of text: String, forgetsOnly: Bool) throws -> EnvironmentRemoval {
-        let text = try environments.resolve(text, builds: true)
+        let text = try resolve(text)
         let use = try EnvironmentUse(store, environments)
         guard let name = EnvironmentName(text), try environments.names().contains(name) else {
             let record = try environments.record(text)

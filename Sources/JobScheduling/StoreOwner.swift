@@ -23,6 +23,11 @@ package struct StoreOwner: Sendable, Hashable, Codable {
     /// What the names of the environments begin with that are built for him, in the service's store.
     package var environmentPrefix: String { "u\(user)-" }
 
+    /// Whether an environment is the service's or his own, by its name: those of other users are none of his.
+    package func mayKnow(environment name: String) -> Bool {
+        name.hasPrefix(environmentPrefix) || name.prefixMatch(of: /u[0-9]+-/) == nil
+    }
+
     /// Names a user.
     package init(user: UInt32, name: String?) {
         self.user = user

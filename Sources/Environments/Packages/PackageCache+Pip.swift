@@ -16,7 +16,7 @@ package struct PipTaking: Sendable, Hashable {
 
 extension PackageCache {
     /// How many projects an index is asked for after a build, how large a file may be, and how long all may take.
-    private static let projectLimit = 512, fileLimit: Int64 = 1 << 30, timeLimit = 300.0
+    private static let projectLimit = 512, fileLimit: Int64 = 1 << 30, timeLimit = 60.0
 
     /// Keeps what a build's pip has asked for; gives how many files are new, and their size.
     ///
