@@ -14,6 +14,7 @@ extension PreparedCommand {
         for filter in [command, initProcess] {
             writer.write(filter.bytes)
             writer.write(filter.needsListener)
+            writer.write(filter.answered) { $0.write($1) }
         }
         return (try? PreparedCommand(writer.bytes, from: 0)) == self ? writer.bytes : nil
     }
@@ -148,7 +149,9 @@ extension ByteReader {
     }
 
     fileprivate mutating func filter() throws(Damage) -> FilterCode {
-        FilterCode(bytes: try blob(), needsListener: try bool())
+        FilterCode(
+            bytes: try blob(), needsListener: try bool(),
+            answered: try optional { reader throws(Damage) in try reader.number() })
     }
 
     fileprivate mutating func request() throws(Damage) -> OneSandbox {

@@ -48,6 +48,8 @@ struct DenialRecorder {
 
     private lazy var table = makeTable()
     private let makeTable: () -> RefusalTable
+    /// The number of the native call that is answered with the memory that there is.
+    private let answered: UInt32?
     private let memory: Int64?
     /// Counts what is let through; nil where that is not asked for, and every call that arrives is refused.
     private(set) var calls: CallRecorder?
@@ -57,9 +59,11 @@ struct DenialRecorder {
 
     /// A recorder by a table, which is not made before it is needed: most programs are refused nothing.
     ///
-    /// `memory` is what sysinfo(2) is to tell; nil for the host's.
-    init(_ table: @escaping () -> RefusalTable, memory: Int64?, recordsCalls: Bool = false) {
+    /// `answered` is the number of sysinfo(2), where the filter asks about it although it is allowed, and `memory` what it is
+    /// to tell; nil for the host's.
+    init(_ table: @escaping () -> RefusalTable, answered: UInt32?, memory: Int64?, recordsCalls: Bool = false) {
         makeTable = table
+        self.answered = answered
         self.memory = memory
         calls = recordsCalls ? CallRecorder(table()) : nil
     }
@@ -72,21 +76,23 @@ struct DenialRecorder {
     /// Whatever goes wrong, a call that the policy refuses is not carried out.
     mutating func answerNext(_ listener: CInt) throws(SyscallError) -> Answer {
         guard let call = try Syscall.receiveRefusedCall(listener) else { return .none }
+        if call.number == answered, call.architecture == SystemCallArchitecture.native.auditToken {
+            // Many programs begin with it: the table of refusals is not made for that.
+            calls?.note(call)
+            let path = FilePath("\(StagePath.hostProcesses)/\(call.process)/mem")
+            var isAnswered = false
+            if let memory {
+                isAnswered = try Syscall.answerSystemInformation(call, at: listener, memory: path, bytes: memory)
+            }
+            if !isAnswered { try Syscall.letContinue(call, at: listener) }
+            return .given
+        }
         let refusal = table.answer(
             number: call.number, arguments: call.arguments, architecture: call.architecture)
-        if refusal == nil {
-            let isAnswered = table.isAnswered(number: call.number)
-            if isAnswered || calls != nil {
-                calls?.note(call)
-                let path = FilePath("\(StagePath.hostProcesses)/\(call.process)/mem")
-                if isAnswered, let memory,
-                    try Syscall.answerSystemInformation(call, at: listener, memory: path, bytes: memory)
-                {
-                    return .given
-                }
-                try Syscall.letContinue(call, at: listener)
-                return isAnswered ? .given : .carriedOut
-            }
+        if refusal == nil, calls != nil {
+            try Syscall.letContinue(call, at: listener)
+            calls?.note(call)
+            return .carriedOut
         }
         let key = refusal.map { "\($0.attempt) \($0.group.rawValue)" } ?? ""
         let isNew = refusal != nil && kinds[key] == nil && order.count < Self.mostKinds

@@ -140,10 +140,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         terminal?.restore()
         supervisor.finish()
         guard let report else { throw LaunchError(step: "wait for the sandbox", reason: "it ended without a report") }
-        var what = "the command"
-        // Of several in a row, the one that is missing is to be found.
-        if case .notExecuted = report.ending { what += " `\(sandbox.arguments.first ?? "")`" }
-        let verdict = report.verdict(of: what, under: sandbox.policy)
+        let verdict = report.verdict(of: "the command", under: sandbox.policy)
         return finish(
             Result(
                 verdict: verdict, exitCode: report.exitCode, report: report, lostOutput: streams.failure))

@@ -55,7 +55,7 @@ package final class RunningSandbox {
     /// `onOutput` gets what arrives on each of the outputs; `onEnd` gets the report, once.
     init(
         _ launched: consuming LaunchedSandbox, loop: EventLoop, limits: ResourceLimits,
-        refusals: @escaping () -> RefusalTable, memory: Int64?,
+        refusals: @escaping () -> RefusalTable, answered: UInt32?, memory: Int64?,
         records: Bool = false, outputs: [CInt], watch: SandboxWatchdog.Limits,
         hasRootInMemory: Bool, counters: @escaping () -> CgroupUsage?,
         onOutput: @escaping (CInt, [UInt8]) -> Void, onEnd: @escaping (SandboxReport) -> Void
@@ -71,7 +71,7 @@ package final class RunningSandbox {
         self.outputs = Set(outputs)
         before = counters()
         started = Syscall.monotonicSeconds()
-        recorder = DenialRecorder(refusals, memory: memory, recordsCalls: records)
+        recorder = DenialRecorder(refusals, answered: answered, memory: memory, recordsCalls: records)
         loop.watch(self.launched.control.number) { self.readControl() }
         loop.watch(self.launched.process.number) { self.reap() }
         for output in outputs { watchOutput(output) }

@@ -143,7 +143,8 @@ package final class SandboxSupervisor {
         }
         if let network { _ = Glibc.close(network) }
         let sandbox = RunningSandbox(
-            launched, loop: loop, limits: spec.policy.limits, refusals: refusals, memory: planner.stage.view.memory,
+            launched, loop: loop, limits: spec.policy.limits, refusals: refusals, answered: filter.answered,
+            memory: planner.stage.view.memory,
             records: spec.isRecorded,
             outputs: outputs, watch: SandboxWatchdog.Limits(spec.policy.limits, groups: enforcement),
             hasRootInMemory: stage.spec.scratch == nil && !spec.keepsRoot, counters: counters,

@@ -18,7 +18,9 @@ package struct FilterProgram: Sendable, Hashable {
     package let answers: RefusalTable
 
     /// What is loaded of it.
-    package var code: FilterCode { FilterCode(bytes: bytes, needsListener: needsListener) }
+    package var code: FilterCode {
+        FilterCode(bytes: bytes, needsListener: needsListener, answered: needsListener ? answers.answered : nil)
+    }
 
     /// The number of instructions, for `struct sock_fprog`.
     package var length: Int { bytes.count / FilterInstruction.size }
@@ -30,10 +32,13 @@ package struct FilterCode: Sendable, Hashable {
     package let bytes: [UInt8]
     /// Whether it must be loaded with a listener.
     package let needsListener: Bool
+    /// The number of the native call that is allowed, and to be answered by the listener all the same; nil for none.
+    package let answered: UInt32?
 
     /// Takes what a compiler made.
-    package init(bytes: [UInt8], needsListener: Bool) {
+    package init(bytes: [UInt8], needsListener: Bool, answered: UInt32?) {
         self.bytes = bytes
         self.needsListener = needsListener
+        self.answered = answered
     }
 }

@@ -58,9 +58,10 @@ package struct RefusalTable: Sendable, Hashable {
         answer(SeccompData(architecture: architecture, number: number, arguments: arguments))
     }
 
-    /// Whether `number` is the call that the supervisor answers in the kernel's place.
-    package func isAnswered(number: UInt32) -> Bool {
-        table.name(of: number) == SeccompPolicy.answered && policy.isAnswered
+    /// The number of the call that the supervisor answers in the kernel's place, where the policy allows it.
+    package var answered: UInt32? {
+        let isAllowed = policy.rules[SeccompPolicy.answered].map { Set($0.verdicts) == [.allow] } ?? false
+        return isAllowed && policy.isAnswered ? table.number(of: SeccompPolicy.answered) : nil
     }
 
     /// The call with its arguments decoded, as far as they can be read from registers.

@@ -134,7 +134,7 @@ extension EndToEnd {
         func names() throws {
             let missing = try Cloche.run("exec", "--", "no-such-program", "argument")
             #expect(
-                missing.status == 127 && missing.errors.contains("`no-such-program` could not be executed"),
+                missing.status == 127 && missing.errors.contains("could not be executed: `no-such-program`: "),
                 "\(missing.errors)")
             let file = try Cloche.run("exec", "--project", "/etc/passwd", "--", "true")
             #expect(file.status == 64 && file.errors.contains("is no directory"), "\(file.errors)")
