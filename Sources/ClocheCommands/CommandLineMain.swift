@@ -78,6 +78,7 @@ package enum CommandLineMain {
         // Of an error that a command found, the parser knows no usage but that of the whole program.
         let usage = lines.first { $0.hasPrefix("Usage: ") && !$0.hasPrefix("Usage: cloche <subcommand>") }
         let hint = usage.map { "usage: \($0.dropFirst("Usage: ".count))" }
+        // A directory that cannot be read has none to propose; the usage is told all the same.
         let pipelines = message.hasSuffix("'<pipeline>'") ? (try? JobCreation.pipelineNames(in: ".")) ?? [] : []
         let here = pipelines.prefix(5).map { "`\(printable($0))`" }.joined(separator: ", ")
         return CommandFailure(

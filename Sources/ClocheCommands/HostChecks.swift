@@ -67,6 +67,7 @@ struct HostChecks {
         switch identity.kind {
         case .ownerRange:
             let detail = "runs get ids \(identity.users[0].outside) and up"
+            // What is wrong with the store is another check's to tell.
             switch (try? CommandContext.storePath()).flatMap({ try? UserRanges($0).next }) {
             case .own(_, let left)?:
                 return Check(

@@ -78,10 +78,7 @@ extension SandboxWishes {
             stage.binds.append(.init(source: try data(policy, store), readOnly: policy.data == .readOnly))
         }
         if let project {
-            guard let location = try? Syscall.openLocation(FilePath(project)) else {
-                throw CommandFailure(
-                    .notFound, "show the project `\(project)`: there is no such directory", hint: "check the name")
-            }
+            let location = try Syscall.openLocation(FilePath(project))
             guard try Syscall.fstat(location.number).isDirectory else {
                 throw CommandFailure(
                     .usage, "show the project `\(project)`: it is no directory", hint: "`--bind-ro` shows a file")

@@ -115,7 +115,10 @@ struct SnapshotExportCommand: ParsableCommand {
                 .alreadyExists, "write `\(printable(partial.string))`: it exists, and is no file that an export left",
                 hint: "remove it, or name another file")
         }
-        guard (try? Syscall.flock(opened.number, LOCK_EX | LOCK_NB)) != nil else {
+        do throws(SyscallError) {
+            try Syscall.flock(opened.number, LOCK_EX | LOCK_NB)
+        } catch {
+            guard error.errno == .wouldBlock else { throw error }
             throw CommandFailure(
                 .alreadyExists, "write `\(printable(file))`: another command is just writing it",
                 hint: "wait for it, or name another file")
@@ -126,6 +129,7 @@ struct SnapshotExportCommand: ParsableCommand {
             try Syscall.fsync(opened.number)
             try Syscall.rename(partial, to: path, replacing: false)
         } catch {
+            // What stays is overwritten by the next one; the failure itself is told.
             try? Syscall.unlink(partial)
             if let error = error as? SyscallError, error.errno == .fileExists { throw exists() }
             throw error

@@ -61,7 +61,7 @@ package final class JobEngine {
     private let supervisors = SupervisorSource()
     private var isLeaving = false
     /// Jobs of which it was told that their runs wait for room on the disk.
-    private var toldOfRoom: Set<JobID> = []
+    var toldOfRoom: Set<JobID> = []
 
     /// Drives one job; takes its lock.
     ///
@@ -223,18 +223,6 @@ package final class JobEngine {
             if let only, try store.database.nextRetryTime(of: only) != nil { looksAgain = true }
         }
         releaseIdle()
-    }
-
-    /// Whether the store takes more of the disk than its user may keep; tells that once of each job.
-    private func waitsForRoom() throws -> Bool {
-        guard store.quota?.disk != nil, let size = StoreSize.stored(in: store.path), size.isExceeded else {
-            toldOfRoom = []
-            return false
-        }
-        for job in try store.database.jobsWithWork(count: 100) where toldOfRoom.insert(job).inserted {
-            notify(.trouble(job, "its runs wait: \(size.excess); \(StoreSize.remedy)"))
-        }
-        return true
     }
 
     /// Comes back when the first run may start that waits for another attempt; everything else that lets one start is a

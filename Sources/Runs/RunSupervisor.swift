@@ -256,7 +256,7 @@ final class RunSupervisor {
 
     private func ended(_ step: RunSpec.Step, _ report: SandboxReport) {
         running[step.uuid] = nil
-        if !report.denials.isEmpty { write(report.denials, of: step) }
+        AttemptDirectory.append(report.denials, of: step.uuid, in: directory.number)
         var usage = RunEvent.Usage(
             wallSeconds: report.seconds,
             cpuSeconds: report.usage.map { $0.userSeconds + $0.systemSeconds }, memoryPeakBytes: report.peakMemory)
@@ -391,15 +391,5 @@ final class RunSupervisor {
         else { return }
         // A full disk must not keep the verdict from being written.
         try? Syscall.writeFile("usage.json", at: directory.number, bytes)
-    }
-
-    private func write(_ denials: [Denial], of step: RunSpec.Step) {
-        let lines = denials.compactMap { JSONFile.encode(StepDenial(step: step.uuid, denial: $0)) }.flatMap { $0 }
-        // The verdict carries the first ones as well.
-        if let file = try? Syscall.open(
-            "denials.jsonl", at: directory.number, O_WRONLY | O_CREAT | O_APPEND, mode: 0o644)
-        {
-            try? Syscall.writeAll(file.number, lines)
-        }
     }
 }

@@ -208,17 +208,9 @@ extension EndToEnd {
             let (alice, bob) = (try service.user(), try service.user())
             let project = try Self.project("print(open('/etc/who').read())")
             let uuid = "11111111-0000-4000-8000-000000000001"
-            let pipeline = try project.directory.read("main.orchest")
-                .replacingOccurrences(of: "\"environment\" : \"\"", with: "\"environment\" : \"\(uuid)\"")
-            try project.directory.write(pipeline, to: "main.orchest")
-            let place = ".orchest/environments/\(uuid)/"
-            try project.directory.write(
-                """
-                {"uuid": "\(uuid)", "name": "Mine", "language": "python", "base_image": "python", "gpu_support": false}
-                """, to: place + "properties.json")
             // The same inputs, and what comes of them is another thing each time.
             let script = "cat /proc/sys/kernel/random/uuid > /etc/who\n"
-            try project.directory.write(script, to: place + "setup_script.sh")
+            try project.bringEnvironment(uuid, script)
             var built: [String] = []
             for user in [alice, bob, alice] {
                 let run = try user.run(["run", "main.orchest", "--name", "of-it"], in: project.path)

@@ -43,6 +43,19 @@ final class TestProject {
         }
     }
 
+    /// Gives its steps an environment of its own on the base `python`, made by a set-up script.
+    func bringEnvironment(_ uuid: String, _ script: String) throws {
+        try directory.write(
+            try directory.read("main.orchest").replacingOccurrences(
+                of: "\"environment\" : \"\"", with: "\"environment\" : \"\(uuid)\""), to: "main.orchest")
+        let place = ".orchest/environments/\(uuid)/"
+        try directory.write(
+            """
+            {"uuid": "\(uuid)", "name": "Mine", "language": "python", "base_image": "python", "gpu_support": false}
+            """, to: place + "properties.json")
+        try directory.write(script, to: place + "setup_script.sh")
+    }
+
     static func uuid(_ number: Int) -> String {
         "00000000-0000-4000-8000-" + String(repeating: "0", count: 12 - String(number).count) + String(number)
     }

@@ -90,17 +90,8 @@ extension EndToEnd {
             let alice = try service.user()
             let project = try Self.project("print(open('/etc/copy').read())")
             let uuid = "11111111-0000-4000-8000-000000000002"
-            let pipeline = try project.directory.read("main.orchest")
-                .replacingOccurrences(of: "\"environment\" : \"\"", with: "\"environment\" : \"\(uuid)\"")
-            try project.directory.write(pipeline, to: "main.orchest")
-            let place = ".orchest/environments/\(uuid)/"
-            try project.directory.write(
-                """
-                {"uuid": "\(uuid)", "name": "Mine", "language": "python", "base_image": "python", "gpu_support": false}
-                """, to: place + "properties.json")
-            try project.directory.write(
-                "set -e\ncat private > /etc/copy\nstat -c 'of %u' private\ntouch written\n",
-                to: place + "setup_script.sh")
+            try project.bringEnvironment(
+                uuid, "set -e\ncat private > /etc/copy\nstat -c 'of %u' private\ntouch written\n")
             chown(project.path + "/private", uid_t(alice.id), 0)
             let run = try alice.run(["run", "main.orchest", "--name", "built"], in: project.path)
             #expect(run.status == 0 && run.errors.contains("of 1000"), "\(run.errors)")

@@ -111,6 +111,7 @@ private struct Page: Decodable {
         init(from decoder: any Decoder) throws {
             let container = try decoder.container(keyedBy: Key.self)
             url = try container.decode(String.self, forKey: .url)
+            // What has another form than the specification's promises nothing, and the other files are read.
             hashes = (try? container.decode([String: String].self, forKey: .hashes)) ?? [:]
             let digests =
                 (try? container.decode([String: String].self, forKey: .metadata))

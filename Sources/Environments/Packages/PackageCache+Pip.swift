@@ -30,20 +30,25 @@ extension PackageCache {
         var index = PipIndex(settings: settings) { isCancelled() || Syscall.monotonicSeconds() > deadline }
         let projects = Dictionary(grouping: try mark(uses, now: now)) { index.project($0.page) ?? "" }
         var result: (count: Int, bytes: Int64) = (0, 0)
-        for (project, uses) in projects.sorted(by: { $0.key < $1.key }).prefix(Self.projectLimit) where !project.isEmpty
-        {
-            let pages = try index.pages(of: project)
-            for use in uses {
-                guard let digest = pages.lazy.compactMap({ $0[use.address] }).first else { continue }
-                let incoming = scratch.appending(Self.incomingName)
-                defer { try? Syscall.unlink(incoming) }
-                let fetched = try Self.fetch(use, digest: digest, into: incoming, from: &index)
-                guard let package = fetched.flatMap({ use.package($0.digest, size: $0.size, now: now) }),
-                    try keep(package, from: incoming)
-                else { continue }
-                result.count += 1
-                result.bytes += package.size
+        do {
+            for (project, uses) in projects.sorted(by: { $0.key < $1.key }).prefix(Self.projectLimit)
+            where !project.isEmpty {
+                let pages = try index.pages(of: project)
+                for use in uses {
+                    guard let digest = pages.lazy.compactMap({ $0[use.address] }).first else { continue }
+                    let incoming = scratch.appending(Self.incomingName)
+                    // What was kept has gone from there already; what stays goes with the directory.
+                    defer { try? Syscall.unlink(incoming) }
+                    let fetched = try Self.fetch(use, digest: digest, into: incoming, from: &index)
+                    guard let package = fetched.flatMap({ use.package($0.digest, size: $0.size, now: now) }),
+                        try keep(package, from: incoming)
+                    else { continue }
+                    result.count += 1
+                    result.bytes += package.size
+                }
             }
+        } catch is ChildProgram.Stopped where !isCancelled() {
+            // The time is over: what has come is kept, and the build waits no longer.
         }
         return result
     }

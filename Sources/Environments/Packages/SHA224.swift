@@ -1,4 +1,6 @@
 /// SHA-224, by which pip names its files; nothing is verified by it.
+///
+/// swift-crypto has none (FIPS 180-4).
 enum SHA224 {
     /// The digest of bytes as 56 lower-case hexadecimal digits.
     static func hexadecimal(_ bytes: [UInt8]) -> String {
