@@ -62,6 +62,14 @@ static int loopbackUp(void) {
     return result;
 }
 
+// It takes longer than all the rest of a launch together, and the supervisor has something else to do meanwhile. Where it
+// fails, the clone that needs one says why, and the operation that brings up the loopback device.
+static void prepareNetwork(void) {
+    if (unshare(CLONE_NEWNET) < 0) return;
+    network = networkReady;
+    (void)loopbackUp();
+}
+
 static int writeFile(const char *path, const char *bytes) {
     int file = open(path, O_WRONLY | O_CLOEXEC);
     if (file < 0) return -1;
@@ -299,6 +307,10 @@ static void serve(int socket_) {
         ssize_t length;
         int whole = receive(socket_, &walk, &length);
         if (length <= 0) _exit(0);
+        if (length == CSandboxLaunch_expectation) {
+            if (network == networkUsed) prepareNetwork();
+            continue;
+        }
         // Without a network namespace of its own a sandbox is to be in the supervisor's, which this process has left.
         int isMisled = network != networkInherited && !(block.header.namespaces & CLONE_NEWNET);
         if (whole && understood(length, &walk) && !isMisled) {
@@ -353,12 +365,7 @@ pid_t CSandboxLaunch_startLauncher(
     // Standard streams stay (they are /dev/null or the terminal, and are replaced in every sandbox); the rest goes.
     if (socket_ != 3 && dup3(socket_, 3, O_CLOEXEC) < 0) _exit(CSandboxLaunch_endDescriptors);
     if (syscall(SYS_close_range, 4U, ~0U, 0) < 0) _exit(CSandboxLaunch_endDescriptors);
-    // It takes longer than all the rest of a launch together, and the supervisor has something else to do meanwhile. Where
-    // it fails, the clone that needs one says why, and the operation that brings up the loopback device.
-    if (makesNetwork && unshare(CLONE_NEWNET) == 0) {
-        network = networkReady;
-        (void)loopbackUp();
-    }
+    if (makesNetwork) prepareNetwork();
     serve(3);
     _exit(0);
 }

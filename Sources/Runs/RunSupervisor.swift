@@ -251,6 +251,7 @@ final class RunSupervisor {
         box.keep(output.takeReading())
         states[step.uuid] = .running
         running[step.uuid] = sandboxed
+        if states.values.contains(.pending) { supervisor.expectAnother() }
         record(.stepStarted(step: step.uuid))
     }
 

@@ -36,6 +36,12 @@ package struct Launcher: ~Copyable {
         socket = pair.takeFirst()
     }
 
+    /// Has the launcher make what it can of the next sandbox while this process does something else.
+    package borrowing func expectAnother() {
+        // A launcher that has ended is noticed by the launch that needs it.
+        try? Syscall.send(socket.number, [UInt8](repeating: 0, count: Int(CSandboxLaunch_expectation)))
+    }
+
     /// Ends the launcher without waiting for that; its sandboxes go on.
     package borrowing func dismiss() {
         // It is ours and not yet reaped, so this cannot fail but by its having ended.

@@ -83,6 +83,9 @@ package final class SandboxSupervisor {
     /// What this host leaves open of what the policy of a sandbox closes.
     package func weaknesses(of spec: SandboxSpec) -> [String] { planner.weaknesses(spec) }
 
+    /// Makes what can be made of the next sandbox while the ones before it run.
+    package func expectAnother() { launcher.expectAnother() }
+
     /// Has no further sandbox started: who starts them goes while the last one runs.
     package func launchNoMore() { launcher.dismiss() }
 

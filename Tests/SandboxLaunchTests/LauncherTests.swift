@@ -199,6 +199,27 @@ struct LauncherTests {
         }
     }
 
+    @Test(arguments: [false, true])
+    func `each sandbox has a network of its own, made ahead or not`(isExpected: Bool) throws {
+        let launcher = try Launcher(
+            lists: [], unifiedDirectory: nil, unifiedList: nil, user: nil, makesNetwork: true)
+        defer { launcher.end() }
+        let null = try Syscall.open("/dev/null", O_RDWR)
+        let program = try Syscall.open("/bin/cat", O_RDONLY)
+        let command = CommandPlan(arguments: ["cat"], candidates: [], variables: [], directory: "/")
+        let input = try Syscall.pipe()
+        var networks = [try Syscall.readLink("/proc/self/ns/net")]
+        for _ in 0..<3 {
+            let sandbox = try launcher.launch(
+                LaunchPlan(namespaces: 0x4000_0000, operations: []), command: command,
+                initProgram: program.number, streams: [input.reading.number, null.number, null.number])
+            networks.append(try Syscall.readLink(FilePath("/proc/\(sandbox.number)/ns/net")))
+            // Those before it go on, so that no number of a namespace is used again.
+            if isExpected { launcher.expectAnother() }
+        }
+        #expect(Set(networks).count == 4)
+    }
+
     @Test func `what cannot be carried is refused before anything is started`() throws {
         let error = try #require(try TrialLauncher.failure(of: [.setHostName("a\0b")]))
         #expect("\(error)".contains("zero byte"))

@@ -15,6 +15,8 @@ enum {
     CSandboxLaunch_maximumBlock = 160 * 1024,
     CSandboxLaunch_maximumDescriptors = 16,
     CSandboxLaunch_maximumDetail = 240,
+    /// The length of a packet that says that another block will follow, and is not answered.
+    CSandboxLaunch_expectation = 1,
     /// Where the descriptors of a launched init begin; see `cloche-init`.
     CSandboxLaunch_controlDescriptor = 3,
     CSandboxLaunch_commandDescriptor = 4,
@@ -89,7 +91,7 @@ struct CSandboxLaunch_groups {
 /// Forks the launcher, which serves blocks from `socket` until it is closed. It enters `groups` first; then it takes on
 /// the id `user`, unless that is NULL, and keeps its capabilities. The caller has a single thread, and may change its root
 /// directory later. Where it `makesNetwork`, every block asks for a network namespace of its own, and the first gets one
-/// that is made at once. Returns the launcher's process number, or -1 with errno.
+/// that is made at once; so does the one that follows an expectation. Returns the launcher's process number, or -1 with errno.
 pid_t CSandboxLaunch_startLauncher(
     int socket, const struct CSandboxLaunch_groups *groups, const uid_t *user, int makesNetwork);
 
