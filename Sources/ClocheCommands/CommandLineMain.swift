@@ -157,7 +157,7 @@ struct ClocheCommand: ParsableCommand {
             CLOCHE_SERVICE=/run/cloche.sock uses the service that listens there (`cloche serve --share`) in its place.
             More: cloche help exit-codes, help formats, help environment; help man (a manual page for `man -l -`).
             """,
-        version: "cloche 0.1",
+        version: "cloche \(VersionCommand.version)",
         subcommands: [
             RunCommand.self, ExecCommand.self, ListCommand.self, ShowCommand.self, LogsCommand.self, WatchCommand.self,
             CompareCommand.self, CancelCommand.self, RetryCommand.self, RemoveCommand.self, DiffCommand.self,
@@ -166,6 +166,23 @@ struct ClocheCommand: ParsableCommand {
             EnvironmentCommand.self,
             NotifyCommand.self, SecretCommand.self,
             SnapshotCommand.self, PolicyCommand.self, ServeCommand.self, SystemCommand.self, OpenCommand.self,
-            CompletionCommand.self, AttendCommand.self,
+            CompletionCommand.self, VersionCommand.self, AttendCommand.self,
         ])
+}
+
+struct VersionCommand: ParsableCommand {
+    static let version = "0.1"
+    static let configuration = CommandConfiguration(
+        commandName: "version", abstract: "Print the version, as `--version` does.",
+        discussion: """
+            Examples:
+              cloche version --json
+            """)
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let context = CommandContext()
+        if output.json { return try context.print(Documents.object([("version", .string(Self.version))])) }
+        try context.print("cloche \(Self.version)")
+    }
 }

@@ -34,7 +34,7 @@ struct EnvironmentRemoveCommand: ParsableCommand {
         guard !forget || name != nil else { throw ValidationError("--forget needs the name of an environment") }
         // What makes room on a full disk needs no database, which cannot be opened there.
         if name == nil, !unused {
-            return try tell(context, EnvironmentRemoval(), bytes: 0, packages: try removePackages())
+            return try tell(context, EnvironmentRemoval(), bytes: 0, packages: try Self.removePackages())
         }
         let store = try context.openStore()
         let provider = try context.environments(store)
@@ -59,11 +59,11 @@ struct EnvironmentRemoveCommand: ParsableCommand {
             bytes = records.filter { removal.builds.contains($0.id) }.reduce(0) { $0 + $1.size }
         }
         try tell(
-            context, removal, bytes: bytes, packages: packages ? try removePackages() : nil, abandoned: abandoned)
+            context, removal, bytes: bytes, packages: packages ? try Self.removePackages() : nil, abandoned: abandoned)
     }
 
     /// They can be had again, so that nobody is asked.
-    private func removePackages() throws -> (count: Int, bytes: Int64) {
+    static func removePackages() throws -> (count: Int, bytes: Int64) {
         let shared = try StoreOwner.sharedStore(of: try CommandContext.storePath())
         return try EnvironmentStore(directory: shared.appending("environments")).packages.removeAll()
     }

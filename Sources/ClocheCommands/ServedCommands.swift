@@ -92,3 +92,4 @@ extension PipelineValidateCommand: StorelessCommand {}
 extension PolicyKeysCommand: StorelessCommand {}
 extension PolicySchemaCommand: StorelessCommand {}
 extension CompletionCommand: StorelessCommand {}
+extension VersionCommand: StorelessCommand {}

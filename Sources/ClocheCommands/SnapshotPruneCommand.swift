@@ -23,44 +23,70 @@ struct SnapshotPruneCommand: ParsableCommand {
 
     func run() throws {
         let context = CommandContext()
-        let (snapshots, found) = try open(context)
-        var references = found
-        let unused = try snapshots.identities().filter { !references.all.contains($0) }
-        let candidates = try snapshots.unleased(unused)
-        let freed = try snapshots.usage(of: candidates).exclusive
-        let what = "\(counted(candidates.count, "snapshot")) that no job refers to (\(humanBytes(freed)))"
-        if !dryRun, !candidates.isEmpty {
+        var pruning = try SnapshotPruning(context)
+        let what = pruning.what
+        if !dryRun, !pruning.isEmpty {
             try Confirmation.standard(isGranted: yes, streams: context.streams).require("remove \(what)?")
         }
-        var removed: [SnapshotIdentity] = dryRun ? candidates : []
-        if !dryRun {
-            try snapshots.prune(
-                candidates,
-                references: {
-                    try references.refresh()
-                    return references.all
-                }, removed: { removed.append($0) })
-        }
+        let removed = dryRun ? pruning.candidates : try pruning.carryOut()
         if output.json {
             return try context.print(
                 Documents.object([
                     ("dry_run", .bool(dryRun)),
                     ("snapshots", .array(removed.map { .string($0.description) })),
-                    ("bytes", Documents.value(removed.count == candidates.count ? freed : nil)),
+                    ("bytes", Documents.value(removed.count == pruning.candidates.count ? pruning.bytes : nil)),
                 ]))
         }
-        try tell(context, candidates, removed, what)
+        for identity in removed { try context.print(identity.description) }
+        let kept = pruning.candidates.count - removed.count
+        context.say(
+            pruning.isEmpty
+                ? "nothing to remove: every snapshot has a job"
+                : dryRun ? "would remove \(what)" : "removed \(what)" + (kept > 0 ? ", but \(kept) came into use" : ""))
+    }
+}
+
+/// The snapshots that no job refers to, and their removal.
+struct SnapshotPruning {
+    let candidates: [SnapshotIdentity]
+    /// What their removal frees.
+    let bytes: Int64
+    private let snapshots: SnapshotStore
+    private var references: SnapshotReferences
+
+    /// Looks for them; on a disk that is too full for the database the documents of jobs have to do.
+    init(_ context: CommandContext) throws {
+        (snapshots, references) = try Self.open(context)
+        let found = references.all
+        candidates = try snapshots.unleased(snapshots.identities().filter { !found.contains($0) })
+        bytes = try snapshots.usage(of: candidates).exclusive
     }
 
-    /// Opens the store; on a disk that is too full for its database the documents of jobs have to do.
-    private func open(_ context: CommandContext) throws -> (SnapshotStore, SnapshotReferences) {
+    var isEmpty: Bool { candidates.isEmpty }
+
+    var what: String { "\(counted(candidates.count, "snapshot")) that no job refers to (\(humanBytes(bytes)))" }
+
+    /// Removes them, but for those that have come into use since; gives those that are gone.
+    mutating func carryOut() throws -> [SnapshotIdentity] {
+        var removed: [SnapshotIdentity] = []
+        var references = references
+        try snapshots.prune(
+            candidates,
+            references: {
+                try references.refresh()
+                return references.all
+            }, removed: { removed.append($0) })
+        return removed
+    }
+
+    private static func open(_ context: CommandContext) throws -> (SnapshotStore, SnapshotReferences) {
         do {
             let store = try context.openStore()
             return (store.snapshots, try SnapshotReferences(store))
         } catch {
             let path = try CommandContext.storePath()
             guard let location = try? Syscall.openLocation(path),
-                let room = try? Syscall.fileSystem(of: location.number), room.freeBytes < Self.fewBytes
+                let room = try? Syscall.fileSystem(of: location.number), room.freeBytes < fewBytes
             else { throw error }
             context.say("warning: the disk is too full to open the database; the documents of jobs are read")
             return (try SnapshotStore(store: path), try SnapshotReferences(store: path, database: nil))
@@ -68,15 +94,4 @@ struct SnapshotPruneCommand: ParsableCommand {
     }
 
     private static let fewBytes: Int64 = 4 << 20
-
-    private func tell(
-        _ context: CommandContext, _ candidates: [SnapshotIdentity], _ removed: [SnapshotIdentity], _ what: String
-    ) throws {
-        for identity in removed { try context.print(identity.description) }
-        let kept = candidates.count - removed.count
-        context.say(
-            candidates.isEmpty
-                ? "nothing to remove: every snapshot has a job"
-                : dryRun ? "would remove \(what)" : "removed \(what)" + (kept > 0 ? ", but \(kept) came into use" : ""))
-    }
 }

@@ -12,7 +12,7 @@ struct SystemCommand: ParsableCommand {
         commandName: "system", abstract: "Look after this host and the store.",
         subcommands: [
             DoctorCommand.self, DiskUsageCommand.self, SystemStatusCommand.self, SystemStopCommand.self,
-            SystemUnitCommand.self, ReindexCommand.self, SystemMeasureCommand.self,
+            SystemUnitCommand.self, PruneCommand.self, ReindexCommand.self, SystemMeasureCommand.self,
         ])
 }
 

@@ -100,6 +100,42 @@ extension EndToEnd {
             #expect(try Cloche.run("env", "rm", setting.name, "--yes").status == 5)
         }
 
+        @Test("what nobody needs goes in one step, snapshots and builds; what a job holds stays")
+        func prune() throws {
+            let (setting, store) = (try Setting(), try TemporaryDirectory())
+            func cloche(_ words: String...) throws -> CommandResult {
+                try Cloche.start(
+                    words, in: setting.project.path, environment: ["CLOCHE_HOME": store.path + "/store"]
+                ).wait(timeout: 120)
+            }
+            func importIt() throws -> String {
+                let made = try cloche(
+                    "env", "import", setting.name, setting.system.path, "--replaces", "made/by-hand", "--refresh",
+                    "--json")
+                return try #require(try made.value("environment", "id") as? String, "\(made.errors)")
+            }
+            let held = try importIt()
+            let job = setting.project.name
+            let draft = try cloche("job", "create", "main.orchest", "--name", job, "--draft")
+            #expect(draft.status == 0, "\(draft.errors)")
+            let (old, new) = (try importIt(), try importIt())
+            try setting.project.directory.write("echo other\n", to: "one.sh")
+            let snapshot = try cloche("snapshot", "create", ".").output.trimmingCharacters(in: .whitespacesAndNewlines)
+
+            let planned = try cloche("system", "prune", "--dry-run", "--json")
+            #expect(try planned.value("builds") as? [String] == [old], "\(planned.output)\(planned.errors)")
+            #expect(try planned.value("snapshots") as? [String] == [snapshot])
+            let asked = try cloche("system", "prune")
+            #expect(asked.status == 6 && asked.errors.contains("--yes"), "\(asked.errors)")
+            let done = try cloche("system", "prune", "--yes")
+            #expect(done.output == "snapshot \(snapshot)\nbuild \(old)\n", "\(done.output)\(done.errors)")
+            #expect(try cloche("system", "prune", "--dry-run").errors.contains("nothing to remove"))
+            for build in [held, new] { #expect(try cloche("env", "verify", build).status == 0) }
+            let run = try cloche("job", "start", job)
+            #expect(run.status == 0, "\(run.errors)")
+            #expect(try cloche("logs", "\(job)/0/one", "--raw").output == "made\n")
+        }
+
         @Test("a sandbox that runs keeps its environment, and a removal next to it leaves everything whole")
         func running() throws {
             let setting = try Setting()
