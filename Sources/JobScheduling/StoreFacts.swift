@@ -72,8 +72,11 @@ final class StoreFacts {
                 StepRecord(uuid: step.uuid, title: step.name, position: position, attempt: number)
             }
             for event in events { for index in records.indices { records[index].apply(event) } }
-            if !events.isEmpty { steps = records }
             let verdict = attempt.verdict()
+            if let verdict, let last = events.last?.time {
+                for index in records.indices { records[index].end(withRun: verdict, at: last) }
+            }
+            if !events.isEmpty { steps = records }
             attempts.append(
                 RunFacts.Attempt(
                     number: number, started: events.first?.time, verdict: verdict,

@@ -106,8 +106,23 @@ extension JobDatabase {
             }
             var record = try Self.apply(.end(verdict.cause), verdict: verdict, to: run, at: time, in: database)
             record.metrics = metrics
-            try Self.write(metrics: metrics, ofRow: try Self.rowOfRun(run, in: database), in: database)
+            let row = try Self.rowOfRun(run, in: database)
+            try Self.write(metrics: metrics, ofRow: row, in: database)
+            try Self.endSteps(ofRow: row, with: verdict, at: time, in: database)
             return record
+        }
+    }
+
+    /// No step outlives its run.
+    private static func endSteps(
+        ofRow run: Int64, with verdict: Verdict, at time: Timestamp, in database: Database
+    ) throws {
+        let statement = try database.cachedStatement(
+            sql: "SELECT * FROM steps WHERE run = ? AND state IN ('pending', 'running')")
+        for row in try Row.fetchAll(statement, arguments: [run]) {
+            var step = try StepRecord(row: row)
+            step.end(withRun: verdict, at: time)
+            try write(step, ofRow: run, in: database)
         }
     }
 

@@ -1,4 +1,5 @@
 package import Isolation
+import PlainText
 
 /// What the database knows of a step of a run, in the newest attempt that said something of it.
 package struct StepRecord: Sendable, Hashable {
@@ -50,6 +51,25 @@ package struct StepRecord: Sendable, Hashable {
             usage = kept.usage
         case .runStarted, .stepStarted, .stepEnded, .keeping, .runEnded:
             break
+        }
+    }
+    /// Ends a step of whose end nobody has told although its run ended with `verdict` at `time`: the supervisor was lost,
+    /// or nothing could be set up.
+    package mutating func end(withRun verdict: Verdict, at time: Timestamp) {
+        let next = RunState(after: verdict.cause)
+        switch (state, next) {
+        case (.running, .failed), (.running, .cancelled), (.running, .pending):
+            state = next
+            finished = next.isFinal ? time : nil
+            self.verdict = Verdict(
+                verdict.cause, "step `\(printable(title))` ended with its run: \(verdict.summary)",
+                remedy: verdict.remedy)
+        case (.pending, .failed), (.pending, .cancelled):
+            let cause: Verdict.Cause = next == .cancelled ? .cancelled : .dependencyFailed
+            state = RunState(after: cause)
+            finished = time
+            self.verdict = Verdict(cause, "step `\(printable(title))` was not started: \(verdict.summary)")
+        default: break
         }
     }
 }

@@ -74,4 +74,29 @@ import Testing
             #expect(reader.passedOver == 2)
         }
     }
+
+    @Test("no step outlives its run") func endOfRun() {
+        let lost = Verdict(.supervisorLost, "the supervisor of the run was killed", remedy: "run it again")
+        let time = Timestamp(seconds: 20)
+        var running = step()
+        running.apply(RunEvent(.stepStarted(step: "s1"), at: Timestamp(seconds: 10)))
+        var pending = step()
+        running.end(withRun: lost, at: time)
+        pending.end(withRun: lost, at: time)
+        #expect(running.state == .failed && running.finished == time)
+        #expect(running.verdict?.cause == .supervisorLost && running.verdict?.remedy == "run it again")
+        #expect(running.verdict?.summary.contains("`Load` ended with its run: the supervisor") == true)
+        #expect(pending.state == .skipped && pending.verdict?.summary.contains("was not started") == true)
+
+        // What has an end of its own keeps it; a run that goes on later takes its steps along.
+        var again = running
+        again.end(withRun: Verdict(.cancelled, "the run was cancelled"), at: Timestamp(seconds: 30))
+        #expect(again == running)
+        var waiting = step()
+        waiting.end(withRun: Verdict(.interrupted, "the run was interrupted"), at: time)
+        #expect(waiting == step())
+        waiting.apply(RunEvent(.stepStarted(step: "s1"), at: time))
+        waiting.end(withRun: Verdict(.interrupted, "the run was interrupted"), at: time)
+        #expect(waiting.state == .pending && waiting.finished == nil)
+    }
 }
