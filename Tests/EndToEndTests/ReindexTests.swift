@@ -28,6 +28,13 @@ extension EndToEnd {
                     atPath: path + "/environments", withDestinationPath: shared + "/environments")
             }
 
+            /// One that is a copy of another, as any tool makes it that keeps owners.
+            init(copyOf other: OwnStore) throws {
+                directory = try TemporaryDirectory()
+                let copy = try StartedCommand("/bin/cp", ["-a", other.path, path]).wait(timeout: 60)
+                guard copy.status == 0 else { throw TestFailure("cp: \(copy.errors)") }
+            }
+
             func run(_ arguments: String..., in directory: String = "/") throws -> CommandResult {
                 try Cloche.start(arguments, in: directory, environment: ["CLOCHE_HOME": path]).wait(timeout: 120)
             }
@@ -54,6 +61,34 @@ extension EndToEnd {
             try TestProject(
                 [.init(file: "seed.py", text: step), .init(file: "after.sh", text: "echo after\n", after: [0])],
                 parameters: ["seed": 0], grid: ["pipeline": ["seed": [0, 1, 2, 3]]])
+        }
+
+        @Test(
+            "a copy of the store is a backup, also one that is made while a run goes on",
+            .enabled(if: Cloche.isRoot, "only root copies files with their owners"), .timeLimit(.minutes(2)))
+        func backup() throws {
+            let (store, project) = (try OwnStore(), try Self.project())
+            let made = try store.run("job", "create", "main.orchest", "--name", "grid", "--skip", "1", in: project.path)
+            #expect(made.status == 3, "\(made.errors)")
+            let slow = try TestProject([
+                .init(file: "slow.sh", text: "echo begun\nsleep 8\necho over\n")
+            ])
+            let running = try Cloche.start(
+                ["run", "main.orchest", "--name", "slow"], in: slow.path, environment: ["CLOCHE_HOME": store.path])
+            defer { running.signal(SIGKILL) }
+            #expect(try eventually(within: 20) { try store.run("logs", "slow/0").output.contains("begun") })
+
+            let copy = try OwnStore(copyOf: store)
+            let rebuilt = try copy.run("system", "reindex")
+            #expect(rebuilt.status == 0, "\(rebuilt.errors)")
+            #expect(try copy.told("grid") == store.told("grid"))
+            let lost = try copy.run("show", "slow/0", "--json")
+            #expect(try lost.value("run", "verdict", "cause") as? String == "supervisor-lost", "\(lost.output)")
+            #expect(try lost.value("steps", 0, "state") as? String == "failed", "\(lost.output)")
+            let over = running.wait(timeout: 30)
+            #expect(over.status == 0, "\(over.errors)")
+            let again = try copy.run("retry", "slow")
+            #expect(again.status == 0, "\(again.errors)")
         }
 
         @Test("the rebuilt database tells the same, whatever the old one was", arguments: ["gone", "damaged", "older"])
