@@ -251,10 +251,15 @@ int CLinux_seccomp_continue(int listener, uint64_t identity) {
 int CLinux_seccomp_answer_sysinfo(int listener, uint64_t identity, int memory, uint64_t address, uint64_t bytes) {
     struct sysinfo machine;
     if (sysinfo(&machine) < 0) return -1;
-    machine.totalram = machine.freeram = bytes;
-    machine.mem_unit = 1;
-    machine.sharedram = machine.bufferram = machine.totalswap = machine.freeswap = 0;
-    machine.totalhigh = machine.freehigh = 0;
+    if (bytes > 0) {
+        machine.totalram = machine.freeram = bytes;
+        machine.mem_unit = 1;
+        machine.sharedram = machine.bufferram = machine.totalswap = machine.freeswap = 0;
+        machine.totalhigh = machine.freehigh = 0;
+    }
+    // These are those of everybody on the host.
+    machine.loads[0] = machine.loads[1] = machine.loads[2] = 0;
+    machine.procs = 1;
     // Another process could have got the caller's number, and its memory have been opened, if the call did not wait still.
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &identity) < 0) return -1;
     // What the address leads to is the caller's own memory, whatever its other threads make of it meanwhile.

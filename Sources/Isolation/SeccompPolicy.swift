@@ -114,8 +114,8 @@ extension SeccompVerdict {
 }
 
 extension SeccompPolicy {
-    /// The call that the kernel would answer with the memory of the whole host: where it is allowed, the supervisor answers
-    /// it in the kernel's place, as the limits say.
+    /// The call that the kernel would answer with the memory and the load of the whole host: where it is allowed, the
+    /// supervisor answers it in the kernel's place, as the limits say, and without the load.
     ///
     /// It writes the answer into the caller's memory, and must not wait there for the caller, as it would with
     /// userfaultfd(2): where that is allowed as well, the kernel answers.

@@ -70,17 +70,18 @@ extension Syscall {
         } catch  where error.errno == .noSuchFileOrDirectory {}
     }
 
-    /// Answers a sysinfo(2) that waits: the host with this many bytes of memory; that its caller has gone is no failure.
+    /// Answers a sysinfo(2) that waits: the host with nothing to do and this many bytes of memory, nil for its own; that its
+    /// caller has gone is no failure.
     ///
     /// `memory` is the file of procfs of the caller's memory. False where that cannot be opened: the call still waits.
     package static func answerSystemInformation(
-        _ call: RefusedCall, at listener: CInt, memory: FilePath, bytes: Int64
+        _ call: RefusedCall, at listener: CInt, memory: FilePath, bytes: Int64?
     ) throws(SyscallError) -> Bool {
         guard let opened = try? open(memory, O_WRONLY) else { return false }
         do throws(SyscallError) {
             _ = try check("seccomp answer") {
                 CLinux_seccomp_answer_sysinfo(
-                    listener, call.identity, opened.number, call.arguments[0], UInt64(bytes))
+                    listener, call.identity, opened.number, call.arguments[0], UInt64(bytes ?? 0))
             }
         } catch  where error.errno == .noSuchFileOrDirectory {}
         return true
@@ -127,6 +128,13 @@ extension Syscall {
     package static func monotonicSeconds() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    /// clock_gettime(2), CLOCK_BOOTTIME, in seconds.
+    package static func secondsSinceBoot() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 

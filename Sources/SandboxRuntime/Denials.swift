@@ -80,11 +80,9 @@ struct DenialRecorder {
             // Many programs begin with it: the table of refusals is not made for that.
             calls?.note(call)
             let path = FilePath("\(StagePath.hostProcesses)/\(call.process)/mem")
-            var isAnswered = false
-            if let memory {
-                isAnswered = try Syscall.answerSystemInformation(call, at: listener, memory: path, bytes: memory)
+            if try !Syscall.answerSystemInformation(call, at: listener, memory: path, bytes: memory) {
+                try Syscall.letContinue(call, at: listener)
             }
-            if !isAnswered { try Syscall.letContinue(call, at: listener) }
             return .given
         }
         let refusal = table.answer(

@@ -13,13 +13,18 @@ package struct HostFacts: Sendable, Hashable {
     /// Whether Landlock can keep a command from making sockets, and leaves it the moving of files (landlock(7)).
     package var canForbidSockets: Bool
 
-    // The lists that container engines agree on, as far as they lie in procfs.
+    // The lists that container engines agree on, as far as they lie in procfs; and what tells of the work of others on the
+    // same host. Programs take these files for those of a kernel that has nothing to tell.
     private static let files = [
         "kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "interrupts", "kallsyms",
-        "kpagecount", "kpageflags", "kpagecgroup", "vmallocinfo", "slabinfo", "modules",
+        "kpagecount", "kpageflags", "kpagecgroup", "vmallocinfo", "slabinfo", "modules", "diskstats", "partitions",
+        "softirqs", "schedstat", "zoneinfo", "buddyinfo", "pagetypeinfo", "cgroups", "sys/fs/file-nr",
+        "sys/fs/inode-nr", "sys/fs/inode-state", "sys/fs/dentry-state", "sys/fs/aio-nr", "sys/kernel/pty/nr",
     ]
-    private static let directories = ["acpi", "asound", "scsi", "driver", "tty", "dynamic_debug"]
-    private static let readOnly = ["bus", "fs", "irq", "sys", "sysrq-trigger"]
+    private static let directories = [
+        "acpi", "asound", "scsi", "driver", "tty", "dynamic_debug", "fs", "irq", "pressure",
+    ]
+    private static let readOnly = ["bus", "sys", "sysrq-trigger"]
 
     /// Looks at the host's procfs, before it is left behind.
     static func probe() -> HostFacts {

@@ -103,7 +103,8 @@ package struct PlannedFiles {
         }
         if access == .execute { return refused("nothing in /proc is executed (EACCES)") }
         if tree.viewFiles.contains(name) {
-            return access == .read ? allowed("as the limits have it") : refused("it is read-only (EROFS)")
+            return access == .read
+                ? allowed("as of a machine of its own, within its limits") : refused("it is read-only (EROFS)")
         }
         if access != .read, facts.readOnlyPaths.contains(first) {
             return refused("/proc/\(first) is read-only (EROFS)")

@@ -2,7 +2,8 @@ package import Isolation
 import LinuxSystem
 import SystemPackage
 
-/// What a sandbox is told of its machine: as much as its limits give it, so that programs size themselves to them.
+/// What a sandbox is told of its machine: as much as its limits give it, so that programs size themselves to them, and
+/// nothing of what others do there.
 ///
 /// Programs look in four places: the processors that they may run on, variables of the libraries for numbers, files of
 /// procfs and sysfs, and sysinfo(2), which the supervisor answers.
@@ -15,8 +16,8 @@ package struct ResourceView: Sendable, Hashable {
         var memory: Int64
         /// The text of `/proc/cpuinfo`, read only where a limit needs it.
         var processorText: String
-        /// The line of `/proc/stat` that tells when the host began, likewise.
-        var bootLine = ""
+        /// When the host began, in seconds since 1970.
+        var start: Int64 = 0
 
         /// Looks at the host of the calling process.
         package static func probe(for limits: ResourceLimits) -> Host {
@@ -26,18 +27,15 @@ package struct ResourceView: Sendable, Hashable {
             }
             let total = limits.memory == nil ? nil : kibibytes("MemTotal", in: text("/proc/meminfo"))
             return Host(
-                processors: limits.cpus == nil ? [] : (try? Syscall.allowedProcessors()) ?? [],
+                processors: (try? Syscall.allowedProcessors()) ?? [],
                 memory: total.map { $0 * 1024 } ?? .max,
                 processorText: limits.cpus == nil ? "" : text("/proc/cpuinfo"),
-                bootLine: limits.cpus == nil ? "" : line("btime ", in: text("/proc/stat")).map { $0 + "\n" } ?? "")
-        }
-
-        private static func line(_ beginning: String, in text: String) -> Substring? {
-            text.split(separator: "\n").first { $0.hasPrefix(beginning) }
+                start: Int64(Syscall.wallClockSeconds() - Syscall.secondsSinceBoot()))
         }
 
         private static func kibibytes(_ name: String, in text: String) -> Int64? {
-            line(name + ":", in: text)?.split(separator: " ").dropFirst().first.flatMap { Int64($0) }
+            text.split(separator: "\n").first { $0.hasPrefix(name + ":") }?
+                .split(separator: " ").dropFirst().first.flatMap { Int64($0) }
         }
     }
 
@@ -53,7 +51,7 @@ package struct ResourceView: Sendable, Hashable {
     /// Variables for commands that do not set them otherwise.
     package let variables: [String: String]
 
-    /// Leaves everything as the host has it.
+    /// Leaves everything as the host has it, but for what others do there.
     package static let whole = ResourceView(
         limits: ResourceLimits(),
         host: Host(
@@ -65,7 +63,8 @@ package struct ResourceView: Sendable, Hashable {
             Self.choose(Int(min(max($0, 0), 65536).rounded(.up)), of: host.processors, seed: seed)
         }
         let memory = limits.memory.map(\.bytes).flatMap { $0 < host.memory ? $0 : nil }
-        var files: [String: String] = [:], variables: [String: String] = [:]
+        var files = Self.idle, variables: [String: String] = [:]
+        files["stat"] = Self.statisticsText(chosen ?? host.processors, host.start)
         if let memory {
             files["meminfo"] = Self.memoryText(memory)
             variables["GOMEMLIMIT"] = "\(memory / 10 * 9)B"
@@ -73,7 +72,6 @@ package struct ResourceView: Sendable, Hashable {
         }
         if let chosen {
             files["cpuinfo"] = Self.processorText(host.processorText, chosen)
-            files["stat"] = Self.statisticsText(chosen, host.bootLine)
             for name in Self.processorVariables { variables[name] = String(chosen.count) }
         }
         processors = chosen
@@ -86,6 +84,16 @@ package struct ResourceView: Sendable, Hashable {
         systemFiles = Dictionary(uniqueKeysWithValues: names.map { ("\(directory)/\($0)", list) })
         systemDirectories = (chosen ?? []).map { "\(directory)/cpu\($0)" }
     }
+
+    /// Files of a machine that has nothing to do.
+    ///
+    /// Load, paging and swap space are those of all who use the host: a program could tell from them what the others do.
+    /// An empty `vmstat` would have psutil warn, and make(1) reads the load.
+    private static let idle = [
+        "loadavg": "0.00 0.00 0.00 1/1 1\n", "swaps": "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n",
+        "vmstat": ["pgpgin", "pgpgout", "pswpin", "pswpout", "pgfault", "pgmajfault", "oom_kill"].map { "\($0) 0\n" }
+            .joined(),
+    ]
 
     /// What the libraries behind numpy, joblib, polars and others read, and the run times of Go and Python.
     private static let processorVariables = [
@@ -129,10 +137,11 @@ package struct ResourceView: Sendable, Hashable {
     }
 
     /// The lines of `/proc/stat`, from which Node.js and psutil count processors, as of a machine that has done nothing.
-    private static func statisticsText(_ processors: [Int], _ bootLine: String) -> String {
+    private static func statisticsText(_ processors: [Int], _ start: Int64) -> String {
         let times = String(repeating: " 0", count: 10) + "\n"
-        return "cpu " + times + processors.map { "cpu\($0)" + times }.joined() + "intr 0\nctxt 0\n" + bootLine
-            + "processes 0\nprocs_running 1\nprocs_blocked 0\nsoftirq" + String(repeating: " 0", count: 11) + "\n"
+        return "cpu " + times + processors.map { "cpu\($0)" + times }.joined() + "intr 0\nctxt 0\n"
+            + "btime \(start)\nprocesses 0\nprocs_running 1\nprocs_blocked 0\nsoftirq"
+            + String(repeating: " 0", count: 11) + "\n"
     }
 
     /// The fields of `/proc/meminfo` that free(1), psutil and libuv read (proc(5)), as of a machine with nothing in use.

@@ -51,6 +51,9 @@ extension SandboxPlanner {
         }
         if source == StagePath.devices { return [.readOnly, .noSetuid, .noDevices, .noExecute] }
         if source.hasPrefix(StagePath.devices + "/") { return Self.deviceFlags }
+        if source == StagePath.emptyDirectory || source.hasPrefix(StagePath.view + "/") {
+            return [.noSetuid, .noDevices, .readOnly]
+        }
         if source.hasPrefix(StagePath.deviceCompanions + "/") { return [.noSetuid, .noDevices, .readOnly] }
         if let path = Self.inside(source) {
             // A part of a mount that is there already: the last one that it lies in.

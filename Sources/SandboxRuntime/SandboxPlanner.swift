@@ -152,29 +152,19 @@ package struct SandboxPlanner: Sendable {
             .mount(
                 source: "proc", target: proc, type: "proc", flags: UInt64(MS_NOSUID | MS_NODEV | MS_NOEXEC), data: nil)
         ]
-        let bind = UInt64(MS_BIND)
-        for file in stage.facts.maskedFiles {
+        func cover(_ path: String, with source: String) {
             operations.append(
-                .mount(
-                    source: "\(StagePath.devices)/null", target: "\(proc)/\(file)", type: nil, flags: bind, data: nil))
+                .mount(source: source, target: "\(proc)/\(path)", type: nil, flags: UInt64(MS_BIND), data: nil))
         }
-        for directory in stage.facts.maskedDirectories {
-            let target = "\(proc)/\(directory)"
-            operations.append(
-                .mount(source: StagePath.emptyDirectory, target: target, type: nil, flags: bind, data: nil))
-            operations.append(.remount(target: target, flags: UInt64(MS_RDONLY)))
-        }
+        // Before the files that are covered: some of them lie in these.
         for path in stage.facts.readOnlyPaths {
-            operations.append(
-                .mount(source: "\(proc)/\(path)", target: "\(proc)/\(path)", type: nil, flags: bind, data: nil))
+            cover(path, with: "\(proc)/\(path)")
             operations.append(.remount(target: "\(proc)/\(path)", flags: UInt64(MS_RDONLY)))
         }
-        for name in stage.view.processFiles.keys.sorted() {
-            let target = "\(proc)/\(name)"
-            operations.append(
-                .mount(source: "\(StagePath.view)/\(name)", target: target, type: nil, flags: bind, data: nil))
-            operations.append(.remount(target: target, flags: UInt64(MS_RDONLY)))
-        }
+        for file in stage.facts.maskedFiles { cover(file, with: "\(StagePath.devices)/null") }
+        // What covers these is read-only where it comes from.
+        for directory in stage.facts.maskedDirectories { cover(directory, with: StagePath.emptyDirectory) }
+        for name in stage.view.processFiles.keys.sorted() { cover(name, with: "\(StagePath.view)/\(name)") }
         return operations
     }
 

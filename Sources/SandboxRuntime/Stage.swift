@@ -57,8 +57,8 @@ package struct Stage: Sendable {
             try skeleton.write(under: "/tmp" + StagePath.skeleton)
             try makeDevices(
                 under: "/tmp" + StagePath.devices, names: devices + (spec.devices?.nodes ?? []), &sources)
-            try write(view, under: "/tmp" + StagePath.view)
-            for directory in [StagePath.emptyDirectory, StagePath.scratch, StagePath.newRoot, StagePath.project] {
+            try makeCovers(of: view, under: "/tmp")
+            for directory in [StagePath.scratch, StagePath.newRoot, StagePath.project] {
                 try Syscall.makeDirectory(FilePath("/tmp" + directory), mode: 0o755)
             }
             try Syscall.pivotRoot(".", ".")
@@ -84,10 +84,18 @@ package struct Stage: Sendable {
         }
     }
 
-    private static func write(_ view: ResourceView, under root: String) throws(SyscallError) {
-        try Syscall.makeDirectory(FilePath(root), mode: 0o755)
-        for (name, text) in view.processFiles.sorted(by: { $0.key < $1.key }) {
-            try Syscall.writeFile(FilePath("\(root)/\(name)"), Array(text.utf8), mode: 0o444)
+    /// Makes what covers files and directories of procfs: read-only here, so that every bind of it is that as well.
+    private static func makeCovers(of view: ResourceView, under root: String) throws(SyscallError) {
+        let plain = UInt(MS_NOSUID | MS_NODEV)
+        for (directory, files) in [(StagePath.view, view.processFiles), (StagePath.emptyDirectory, [:])] {
+            let place = FilePath(root + directory)
+            try Syscall.makeDirectory(place, mode: 0o755)
+            try Syscall.mount(source: "cover", target: place, type: "tmpfs", flags: plain, data: "mode=0755,size=32m")
+            for (name, text) in files.sorted(by: { $0.key < $1.key }) {
+                try Syscall.writeFile(place.appending(name), Array(text.utf8), mode: 0o444)
+            }
+            try Syscall.mount(
+                source: "none", target: place, type: nil, flags: UInt(MS_REMOUNT | MS_BIND | MS_RDONLY) | plain)
         }
     }
 

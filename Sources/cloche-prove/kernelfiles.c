@@ -86,6 +86,9 @@ static void secrets(void) {
         "/proc/kcore",      "/proc/keys",       "/proc/timer_list",  "/proc/timer_stats",   "/proc/kmsg",
         "/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup", "/proc/latency_stats", "/proc/sched_debug",
         "/proc/interrupts", "/proc/vmallocinfo", "/proc/slabinfo",   "/proc/pagetypeinfo",  "/proc/self/stack",
+        "/proc/diskstats",  "/proc/partitions", "/proc/softirqs",    "/proc/schedstat",     "/proc/zoneinfo",
+        "/proc/buddyinfo",  "/proc/cgroups",    "/proc/sys/fs/file-nr", "/proc/sys/fs/inode-nr",
+        "/proc/sys/fs/inode-state", "/proc/sys/fs/dentry-state", "/proc/sys/fs/aio-nr", "/proc/sys/kernel/pty/nr",
     };
     char text[256];
     for (size_t index = 0; index < sizeof paths / sizeof *paths; index++) {
@@ -115,7 +118,8 @@ static void addresses(void) {
 
 static void directories(void) {
     const char *paths[] = {
-        "/proc/acpi", "/proc/asound", "/proc/scsi", "/proc/driver", "/proc/tty", "/sys/firmware", "/sys/kernel",
+        "/proc/acpi", "/proc/asound", "/proc/scsi", "/proc/driver", "/proc/tty", "/proc/pressure",
+        "/proc/irq", "/proc/fs", "/sys/firmware", "/sys/kernel",
         "/sys/module", "/sys/devices", "/sys/devices/virtual/powercap", "/sys/bus", "/sys/class/net",
     };
     for (size_t index = 0; index < sizeof paths / sizeof *paths; index++) {
@@ -150,6 +154,40 @@ static void controlGroups(void) {
         "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/power/state",
     };
     for (size_t index = 0; index < sizeof paths / sizeof *paths; index++) openForWriting(paths[index]);
+}
+
+// Load, paging, swap space and processor time of the host are what others do with it.
+static void othersWork(void) {
+    char text[4096];
+    if (readText("/proc/loadavg", text, sizeof text) < 0)
+        refused("%s", errorName(errno));
+    else if (strncmp(text, "0.00 0.00 0.00 1/1 ", 19) != 0)
+        reached("the load of the host: %.*s", (int)strcspn(text, "\n"), text);
+    else
+        refused("no load");
+    const char *const counts[] = {"/proc/vmstat", "/proc/stat"};
+    for (size_t index = 0; index < 2; index++) {
+        if (readText(counts[index], text, sizeof text) < 0) {
+            refused("%s", errorName(errno));
+            continue;
+        }
+        int isIdle = 1;
+        for (char *line = text; line && *line; line = strchr(line, '\n')) {
+            line += *line == '\n';
+            const char *number = line + strcspn(line, " \n");
+            // When the host began is no secret, and one process runs: the one that asks.
+            if (strncmp(line, "btime ", 6) == 0 || strncmp(line, "procs_running 1\n", 16) == 0) continue;
+            if (isIdle && number[strspn(number, " 0")] != '\n' && *line)
+                reached("%s: %.*s", counts[index], (int)strcspn(line, "\n"), line), isIdle = 0;
+        }
+        if (isIdle) refused("nothing");
+    }
+    if (readText("/proc/swaps", text, sizeof text) < 0) return refused("%s", errorName(errno));
+    char *second = strchr(text, '\n');
+    if (second && second[1])
+        reached("the swap space of the host: %s", second + 1);
+    else
+        refused("no swap space");
 }
 
 // What is above the group of the command is the host's.
@@ -209,6 +247,7 @@ const struct Test kernelFileTests[] = {
     {"files.kernel-directories", "look into directories of hardware and kernel below /proc and /sys", directories},
     {"files.cgroup", "write control groups and release_agent (CVE-2022-0492, runc CVE-2023-25809)", controlGroups},
     {"files.cgroup-names", "see which control group of the host we are in", groupNames},
+    {"files.others-work", "see what others make the host do: its load, paging, swap space and processor time", othersWork},
     {"files.true-proc", "find a false /proc (runc CVE-2019-19921, CVE-2023-27561, CVE-2023-28642, CVE-2025-52881)",
      trueProc},
     {"files.masks", "find files masked by something else than null (runc CVE-2025-31133, CVE-2025-52565)", masks},

@@ -42,6 +42,37 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "what others do on the host is told nowhere, whatever the limits are",
+            arguments: ["", "limits: {memory: unlimited}\n", "limits: {memory: 512MiB, cpus: 1}\n"])
+        func others(_ limits: String) throws {
+            let policy = try PolicyFile("extends: default\n" + limits)
+            let program = """
+                print(os.getloadavg(), open("/proc/loadavg").read().split()[3])
+                stat = [line.split() for line in open("/proc/stat")]
+                print(sum(int(word) for line in stat if line[0] not in ("btime", "procs_running") for word in line[1:]))
+                print(sum(int(line.split()[1]) for line in open("/proc/vmstat")), len(open("/proc/swaps").readlines()))
+                began = [int(line[1]) for line in stat if line[0] == "btime"][0]
+                print(abs(time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) - began) < 2)
+                print(len([line for line in stat if line[0].startswith("cpu")]) - 1 == len(os.sched_getaffinity(0)))
+                print(os.path.exists("/proc/pressure") and os.listdir("/proc/pressure") or [], os.listdir("/proc/irq"))
+                for name in ["diskstats", "partitions", "softirqs", "zoneinfo", "buddyinfo", "cgroups", "sys/fs/file-nr",
+                    "sys/fs/dentry-state"]:
+                    print(name, len(open("/proc/" + name).read()))
+                one = machine()
+                print(one.load1, one.load5, one.load15, one.processes)
+                """
+            let result = try policy.exec("--", "python3", "-c", Self.prelude + program)
+            let files = [
+                "diskstats", "partitions", "softirqs", "zoneinfo", "buddyinfo", "cgroups", "sys/fs/file-nr",
+                "sys/fs/dentry-state",
+            ]
+            let told =
+                ["(0.0, 0.0, 0.0) 1/1", "0", "0 1", "True", "True", "[] []"] + files.map { "\($0) 0" }
+                + ["0 0 0 1"]
+            #expect(result.output.split(separator: "\n").map(String.init) == told, "\(result.errors)")
+        }
+
         @Test("an answer is written where the caller itself could write, and only there")
         func addresses() throws {
             let policy = try PolicyFile("extends: default\nlimits: {memory: 512MiB}\n")

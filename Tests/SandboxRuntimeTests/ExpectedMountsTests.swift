@@ -38,16 +38,17 @@ struct ExpectedMountsTests {
             // Devices are devices, and terminals too.
             let hasDevices =
                 mount.target.hasPrefix("/dev/") && mount.target != "/dev/shm"
-                || ["/proc/kcore", "/proc/keys"].contains(mount.target)
+                || ["/proc/kcore", "/proc/keys", "/proc/sys/fs/file-nr"].contains(mount.target)
             #expect(mount.flags.contains(.noDevices) == !hasDevices, "\(mount.target)")
         }
         let readOnly = Set(sample.audited.filter { $0.flags.contains(.readOnly) && $0.extent == .one }.map(\.target))
         let data: Set = sample.policy.data == .readOnly ? ["/data"] : []
-        let processors: Set = sample.policy.limits.cpus == nil ? [] : ["/proc/cpuinfo", "/proc/stat"]
+        let processors: Set = sample.policy.limits.cpus == nil ? [] : ["/proc/cpuinfo"]
         #expect(
             readOnly
                 == data.union(processors).union([
-                    "/dev", "/proc/acpi", "/proc/sys", "/proc/sysrq-trigger", "/proc/meminfo",
+                    "/dev", "/proc/acpi", "/proc/sys", "/proc/sysrq-trigger", "/proc/meminfo", "/proc/loadavg",
+                    "/proc/stat", "/proc/swaps", "/proc/vmstat",
                 ]))
     }
 

@@ -17,20 +17,20 @@ struct GoldenPlanTests {
         mount overlay at `/new`: nosuid,nodev,lowerdir=/skeleton:/layers/0/0:/layers/0/1,upperdir=/scratch/upper,\
         workdir=/scratch/work,userxattr
         mount proc at `/new/proc`: nosuid,nodev,noexec
-        mount `/dev/null` at `/new/proc/kcore`: bind
-        mount `/dev/null` at `/new/proc/keys`: bind
-        mount `/empty` at `/new/proc/acpi`: bind
-        change the flags of the mount at `/new/proc/acpi`
         mount `/new/proc/sys` at `/new/proc/sys`: bind
         change the flags of the mount at `/new/proc/sys`
         mount `/new/proc/sysrq-trigger` at `/new/proc/sysrq-trigger`: bind
         change the flags of the mount at `/new/proc/sysrq-trigger`
+        mount `/dev/null` at `/new/proc/kcore`: bind
+        mount `/dev/null` at `/new/proc/keys`: bind
+        mount `/dev/null` at `/new/proc/sys/fs/file-nr`: bind
+        mount `/empty` at `/new/proc/acpi`: bind
         mount `/view/cpuinfo` at `/new/proc/cpuinfo`: bind
-        change the flags of the mount at `/new/proc/cpuinfo`
+        mount `/view/loadavg` at `/new/proc/loadavg`: bind
         mount `/view/meminfo` at `/new/proc/meminfo`: bind
-        change the flags of the mount at `/new/proc/meminfo`
         mount `/view/stat` at `/new/proc/stat`: bind
-        change the flags of the mount at `/new/proc/stat`
+        mount `/view/swaps` at `/new/proc/swaps`: bind
+        mount `/view/vmstat` at `/new/proc/vmstat`: bind
         mount `/dev` at `/new/dev`: bind,rec
         mount devpts at `/new/dev/pts`: nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5
         mount tmpfs at `/new/dev/shm`: nosuid,nodev,mode=1777,size=2147483648,nr_inodes=524288
@@ -53,14 +53,18 @@ struct GoldenPlanTests {
     private static let table = """
         = sd overlay /
         = sdx proc /proc
-        = sx - /proc/kcore
-        = sx - /proc/keys
-        = rsd - /proc/acpi
         = rsdx - /proc/sys
         = rsdx - /proc/sysrq-trigger
+        = sx - /proc/kcore
+        = sx - /proc/keys
+        = sx - /proc/sys/fs/file-nr
+        = rsd - /proc/acpi
         = rsd - /proc/cpuinfo
+        = rsd - /proc/loadavg
         = rsd - /proc/meminfo
         = rsd - /proc/stat
+        = rsd - /proc/swaps
+        = rsd - /proc/vmstat
         = rsdx - /dev
         = sx - /dev/null
         = sx - /dev/zero

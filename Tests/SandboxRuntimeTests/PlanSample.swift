@@ -33,7 +33,8 @@ struct PlanSample: Sendable, CustomTestStringConvertible {
 
     static let host = ResourceView.Host(processors: [0, 1, 2, 3], memory: 64 << 30, processorText: "")
     static let facts = HostFacts(
-        maskedFiles: ["kcore", "keys"], maskedDirectories: ["acpi"], readOnlyPaths: ["sys", "sysrq-trigger"],
+        maskedFiles: ["kcore", "keys", "sys/fs/file-nr"], maskedDirectories: ["acpi"],
+        readOnlyPaths: ["sys", "sysrq-trigger"],
         openFiles: 4096, canForbidSockets: true)
 
     var policy: SandboxPolicy

@@ -1,4 +1,5 @@
 import Isolation
+import LinuxSystem
 import Testing
 
 @testable import SandboxRuntime
@@ -37,10 +38,16 @@ struct ResourceViewTests {
         #expect(view.systemFiles.isEmpty == (count == nil))
     }
 
-    @Test func `without limits everything is the host's own`() {
-        #expect(view() == .whole)
+    @Test func `without limits everything is the host's own, but for what others do there`() {
+        let view = view()
+        #expect(view.variables.isEmpty && view.systemFiles.isEmpty && view.processors == nil && view.memory == nil)
+        #expect(view.processFiles.keys.sorted() == ["loadavg", "stat", "swaps", "vmstat"])
+        #expect(view.processFiles["loadavg"] == "0.00 0.00 0.00 1/1 1\n")
+        #expect(view.processFiles["swaps"]?.split(separator: "\n").count == 1)
+        #expect(view.processFiles["vmstat"]?.contains("pswpin 0\npswpout 0\n") == true)
+        let lines = view.processFiles["stat"]?.split(separator: "\n") ?? []
+        #expect(lines.count { $0.hasPrefix("cpu") } == 5)
         #expect(ResourceView.whole.variables.isEmpty)
-        #expect(ResourceView.whole.processFiles.isEmpty)
     }
 
     @Test func `where the host does not tell of its processors none are chosen`() {
@@ -77,7 +84,7 @@ struct ResourceViewTests {
 
     @Test func `stat counts these processors alone, and tells when the host began`() throws {
         var host = Self.host()
-        host.bootLine = "btime 1700000000\n"
+        host.start = 1_700_000_000
         let view = view(cpus: 2, host: host)
         let lines = try #require(view.processFiles["stat"]).split(separator: "\n").map(String.init)
         let names = lines.compactMap { $0.split(separator: " ").first.map(String.init) }
@@ -86,7 +93,6 @@ struct ResourceViewTests {
                 "intr", "ctxt", "btime", "processes", "procs_running", "procs_blocked", "softirq",
             ])
         #expect(lines.contains("btime 1700000000") && lines[0] == "cpu  0 0 0 0 0 0 0 0 0 0")
-        #expect(self.view(memory: .mebibytes(512)).processFiles["stat"] == nil)
     }
 
     @Test(
@@ -161,7 +167,8 @@ struct ResourceViewTests {
 
     @Test func `the host is asked for what limits need`() {
         let nothing = ResourceView.Host.probe(for: ResourceLimits())
-        #expect(nothing == ResourceView.Host(processors: [], memory: .max, processorText: ""))
+        #expect(nothing.memory == .max && nothing.processorText == "" && !nothing.processors.isEmpty)
+        #expect(abs(Double(nothing.start) + Syscall.secondsSinceBoot() - Syscall.wallClockSeconds()) < 2)
         let everything = ResourceView.Host.probe(for: ResourceLimits(memory: .mebibytes(1), cpus: 1))
         #expect(!everything.processors.isEmpty)
         #expect((1 << 20..<Int64.max).contains(everything.memory))

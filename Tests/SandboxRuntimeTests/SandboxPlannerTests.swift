@@ -137,12 +137,19 @@ struct SandboxPlannerTests {
     func procfs(sample: PlanSample) throws {
         let mounts = sample.mounts
         let proc = try #require(mounts.firstIndex { $0.type == "proc" })
-        for (name, source) in [("kcore", "/dev/null"), ("keys", "/dev/null"), ("acpi", "/empty")] {
+        let settings = try #require(mounts.lastIndex { $0.target == "/new/proc/sys" })
+        for (name, source) in [
+            ("kcore", "/dev/null"), ("keys", "/dev/null"), ("sys/fs/file-nr", "/dev/null"), ("acpi", "/empty"),
+            ("loadavg", "/view/loadavg"), ("stat", "/view/stat"),
+        ] {
             let cover = try #require(mounts.lastIndex { $0.target == "/new/proc/\(name)" })
             #expect(mounts[cover].source == source)
-            #expect(cover > proc)
+            // A bind of the directory that it lies in would cover the cover.
+            #expect(cover > proc && cover > settings)
+            let expected = sample.audited.first { $0.target == "/proc/\(name)" }
+            #expect(source == "/dev/null" || expected?.flags.contains(.readOnly) == true, "\(name)")
         }
-        for name in ["acpi", "sys", "sysrq-trigger"] {
+        for name in ["sys", "sysrq-trigger"] {
             let path = "/new/proc/\(name)"
             let bind = try #require(sample.operations.lastIndex { $0.path == path && PlannedMount($0) != nil })
             let after = sample.operations[bind...]
