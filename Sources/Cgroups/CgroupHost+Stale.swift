@@ -6,6 +6,8 @@ extension CgroupHost {
     /// The runs that are not alive and had groups: those whose groups went, and those that have some left.
     package struct Stale: Sendable, Hashable {
         package var removed: Set<String> = [], left: Set<String> = []
+        /// Why trees could not be looked through: runs that had groups there are in neither set.
+        package var unseen: [CgroupObstacle] = []
     }
 
     /// Removes groups that runs left behind, as far as they hold no process.
@@ -20,9 +22,18 @@ extension CgroupHost {
         var stale = Stale()
         // Also where no group can be made now: it may have been possible then.
         for hierarchy in hierarchies {
-            guard let parent = try? CgroupDirectory(opening: hierarchy.parent, fileSystem: fileSystem),
-                let entries = try? Syscall.directoryEntries(parent.descriptor.number)
-            else { continue }
+            let parent: CgroupDirectory
+            let entries: [DirectoryEntry]
+            do throws(SyscallError) {
+                parent = try CgroupDirectory(opening: hierarchy.parent, fileSystem: fileSystem)
+                entries = try Syscall.directoryEntries(parent.descriptor.number)
+            } catch {
+                // Without that group there is none below it.
+                if error.errno != .noSuchFileOrDirectory {
+                    stale.unseen.append(CgroupObstacle(error, generation: hierarchy.generation))
+                }
+                continue
+            }
             for entry in entries where entry.type == DT_DIR {
                 let name = String(decoding: entry.name, as: UTF8.self)
                 if let run = CgroupName.run(ofGroup: name) {
@@ -37,6 +48,11 @@ extension CgroupHost {
         }
         stale.removed.subtract(stale.left)
         return stale
+    }
+
+    /// Why groups that are left behind would not be found in some trees.
+    package func unseen(fileSystem: CgroupFileSystem = .kernel) -> [CgroupObstacle] {
+        removeStale(fileSystem: fileSystem, alive: { _ in true }).unseen
     }
 
     /// Removes groups of trials by processes that ended in the middle of them.

@@ -149,21 +149,28 @@ struct HostChecks {
 
     private static func controlGroups() -> [Check] {
         let host = CgroupHost.probe()
-        return [CgroupController.memory, .pids, .cpu].map { controller in
-            let name = "limit \(controller.rawValue)"
-            if let obstacle = host.obstacle(to: controller) {
-                let instead =
-                    switch controller {
-                    case .memory: "a watchdog holds this limit, a moment too late"
-                    case .pids: "a resource limit holds it"
-                    default: "this limit is not enforced"
-                    }
-                return Check(
-                    name: name, state: "weaker", detail: "\(obstacle.reason): \(instead)", remedy: obstacle.remedy)
-            }
-            let generation = host.hierarchy(for: controller).map { "version \($0.generation.rawValue)" } ?? ""
-            return Check(name: name, state: "ok", detail: "control groups \(generation)")
+        let unseen = host.unseen().map { obstacle in
+            Check(
+                name: "left groups", state: "weaker",
+                detail: "\(obstacle.reason): control groups of sandboxes that were killed are not removed there",
+                remedy: obstacle.remedy ?? "let the user of Cloche read that directory")
         }
+        return unseen
+            + [CgroupController.memory, .pids, .cpu].map { controller in
+                let name = "limit \(controller.rawValue)"
+                if let obstacle = host.obstacle(to: controller) {
+                    let instead =
+                        switch controller {
+                        case .memory: "a watchdog holds this limit, a moment too late"
+                        case .pids: "a resource limit holds it"
+                        default: "this limit is not enforced"
+                        }
+                    return Check(
+                        name: name, state: "weaker", detail: "\(obstacle.reason): \(instead)", remedy: obstacle.remedy)
+                }
+                let generation = host.hierarchy(for: controller).map { "version \($0.generation.rawValue)" } ?? ""
+                return Check(name: name, state: "ok", detail: "control groups \(generation)")
+            }
     }
 
     private static func programs() -> [Check] {

@@ -42,8 +42,10 @@ package struct SandboxRegister {
         let host = CgroupHost.probe()
         // Where groups cannot be looked for, their names are all that leads to them.
         guard host.obstacle == nil else { return }
-        let left = host.removeStale(alive: { !ended.contains($0) }).left
-        for name in ended.subtracting(left) { remove(name) }
+        let stale = host.removeStale(alive: { !ended.contains($0) })
+        // The same holds for one tree of them; `cloche system doctor` tells why.
+        guard stale.unseen.isEmpty else { return }
+        for name in ended.subtracting(stale.left) { remove(name) }
     }
 
     private func ended() throws(SyscallError) -> Set<String> {

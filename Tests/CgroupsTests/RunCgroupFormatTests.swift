@@ -226,6 +226,21 @@ struct RunCgroupFormatTests {
             ])
     }
 
+    @Test func `a tree that cannot be looked through is told, and one that is gone has nothing left in it`() throws {
+        let tree = try FakeCgroups(.v2)
+        let host = tree.probe()
+        #expect(host.unseen(fileSystem: tree.fileSystem) == [])
+        let aside = FilePath(tree.base.string + ".aside")
+        try Syscall.rename(tree.base, to: aside)
+        #expect(host.unseen(fileSystem: tree.fileSystem) == [])
+        try Syscall.writeFile(tree.base, [], mode: 0o600)
+        let stale = host.removeStale(fileSystem: tree.fileSystem) { _ in false }
+        #expect(stale.unseen.map(\.reason).first?.contains(tree.base.string) == true, "\(stale)")
+        #expect(stale.removed == [] && stale.left == [])
+        try Syscall.unlink(tree.base)
+        try Syscall.rename(aside, to: tree.base)
+    }
+
     @Test func `a process in the leaf for itself makes groups beside it`() throws {
         let tree = try FakeCgroups(.v2)
         let directory = try Syscall.open(tree.base, O_RDONLY | O_DIRECTORY)
