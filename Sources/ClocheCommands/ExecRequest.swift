@@ -78,7 +78,7 @@ struct ExecRequest: Hashable {
             let programs = FilePath(bytes: try Syscall.readLink("/proc/self/exe")).removingLastComponent()
             let key = try CommandLineKey(
                 words: words.options, store: store.path, programs: programs, variable: environmentVariable)
-            let sources = try store.sources(of: wishes.environment)
+            guard let sources = try store.sources(of: wishes.environment) else { return filters }
             let prepared = PreparedCommand(
                 request, filters,
                 sources: try PolicyCatalogue.sources(of: resolved.lineage, store: store.path) + sources.files,

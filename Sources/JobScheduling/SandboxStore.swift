@@ -69,11 +69,14 @@ package struct SandboxStore {
     package func forget(sandbox name: String) { SandboxRegister(path).remove(name) }
 
     /// The paths of all that the identity and an environment were read from, and the records of the builds that it has.
-    package func sources(of name: String) throws -> (files: [String], builds: [String]) {
+    ///
+    /// Nil where other files matter as well: what the beginning of a name stands for depends on all the names that there are.
+    package func sources(of name: String) throws -> (files: [String], builds: [String])? {
         let own = [path.string, path.appending("identity.json").string, path.appending("owner.json").string]
         let store = try EnvironmentStore(directory: StoreOwner.sharedStore(of: path).appending("environments"))
-        guard let name = EnvironmentName(try store.resolve(name, builds: false)) else { return (own, []) }
-        guard let record = try store.current(name) else { return (own, []) }
+        guard try store.resolve(name, builds: false) == name, let name = EnvironmentName(name),
+            let record = try store.current(name)
+        else { return nil }
         let sources = store.sources(of: name, record)
         return (own + sources.files.map(\.string), sources.builds.map(\.string))
     }

@@ -130,5 +130,62 @@ extension EndToEnd {
             #expect(try policy.exec("--", "true").status == 0)
             #expect(!FileManager.default.fileExists(atPath: left))
         }
+
+        @Test("the beginning of an environment's name stands for another one as soon as there is one of that name")
+        func beginningOfName() throws {
+            let tree = try EndToEnd.HostileEnvironments.Environment.pythonTree()
+            let short = "kept-\(UUID().uuidString.prefix(6).lowercased())"
+            let names = [short + "-longer", short]
+            defer { for name in names { _ = try? Cloche.run("env", "rm", name, "--yes") } }
+            func add(_ name: String) throws {
+                let directory = try TemporaryDirectory()
+                let script = """
+                    cd "$1" && mkdir -p bin lib64 lib/x86_64-linux-gnu && touch "is-$2" && cp "$0/usr/bin/dash" bin/sh &&
+                    cp -L "$0/lib64/ld-linux-x86-64.so.2" lib64 && cp -L "$0/usr/lib/x86_64-linux-gnu/libc.so.6" lib/*/
+                    """
+                let made = try StartedCommand("/bin/sh", ["-c", script, tree, directory.path, name]).wait()
+                #expect(made.status == 0, "\(made.errors)")
+                let imported = try Cloche.run("env", "import", name, directory.path)
+                #expect(imported.status == 0, "\(imported.errors)")
+            }
+            func shown() throws -> String {
+                try Cloche.run("exec", "--environment", short, "--", "/bin/sh", "-c", "echo /is-*").output
+            }
+            try add(names[0])
+            _ = try shown()
+            Thread.sleep(forTimeInterval: 0.3)
+            for _ in 0..<2 { #expect(try shown() == "/is-\(names[0])\n") }
+            try add(names[1])
+            #expect(try shown() == "/is-\(names[1])\n")
+        }
+
+        @Test("names of projects and of what is shown beside are looked up anew, from where one stands")
+        func places() throws {
+            let directory = try TemporaryDirectory()
+            for name in ["one", "two"] { try directory.write(name + "\n", to: name + "/file") }
+            let link = directory.path + "/link"
+            func lead(to name: String) throws {
+                try? FileManager.default.removeItem(atPath: link)
+                try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: name)
+            }
+            Thread.sleep(forTimeInterval: 0.3)
+            for options in [
+                ["--project", ".", "--", "cat", "file"], ["--bind-ro", "file:/mnt/it", "--", "cat", "/mnt/it"],
+            ] {
+                for name in ["one", "one", "two"] {
+                    let place = directory.path + "/" + name
+                    #expect(try Cloche.start(["exec"] + options, in: place).wait().output == name + "\n", "\(options)")
+                }
+            }
+            for options in [
+                ["--project", link, "--", "cat", "file"],
+                ["--bind-ro", link + ":/mnt/it", "--", "cat", "/mnt/it/file"],
+            ] {
+                for name in ["one", "one", "two"] {
+                    try lead(to: name)
+                    #expect(try Cloche.start(["exec"] + options).wait().output == name + "\n", "\(options)")
+                }
+            }
+        }
     }
 }
