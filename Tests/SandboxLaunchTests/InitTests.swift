@@ -82,6 +82,52 @@ struct InitTests {
     }
 
     @Test(.timeLimit(.minutes(1)))
+    func `of a terminal init keeps no side, so that its end is seen`() throws {
+        let null = try Syscall.open("/dev/null", O_RDWR)
+        let devices: [LaunchPlan.Operation] = [
+            .mount(source: "devpts", target: "/dev/pts", type: "devpts", flags: 0, data: "newinstance,ptmxmode=0666")
+        ]
+        // The controlling terminal is its own: whatever is opened by that name is it.
+        let script = "tty; test -c /dev/tty && : > /dev/tty && exec < /dev/null > /dev/null 2> /dev/null; sleep 600"
+        let trial = try TrialInit(devices, script, input: null.number) { $0.terminal = [.input, .output, .errors] }
+        guard case .terminal(let number) = try trial.message() else {
+            Issue.record("there is no terminal")
+            return
+        }
+        let terminal = OwnedFileDescriptor(adopting: number)
+        let started = try trial.started()
+        var told: [UInt8] = []
+        // With the last open side the reading ends, by EIO, though the command goes on.
+        while let more = try? Syscall.read(terminal.number, upTo: 4096), !more.isEmpty { told += more }
+        #expect(String(decoding: told, as: UTF8.self) == "/dev/pts/0\r\n")
+        #expect(try trial.isRunning())
+        let kept = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(trial.number)/fd").compactMap {
+            try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(trial.number)/fd/" + $0)
+        }
+        #expect(!kept.isEmpty && !kept.contains { $0.contains("ptmx") || $0.contains("/pts") }, "\(kept)")
+        try started.command.signal(SIGKILL)
+    }
+
+    @Test func `of several files that cannot be executed the first that is there gives the reason`() throws {
+        let null = try Syscall.open("/dev/null", O_RDWR)
+        let loop: [LaunchPlan.Operation] = [
+            .mount(source: "none", target: "/tmp", type: "tmpfs", flags: 0, data: "size=64k"),
+            .linkSymbolic(target: "loop", path: "/tmp/loop"),
+        ]
+        for (candidates, errno) in [
+            (["/absent", "/etc/passwd", "/tmp/loop", "/absent"], Errno.permissionDenied),
+            (["/tmp/loop", "/etc/passwd"], .tooManySymbolicLinkLevels),
+            (["/absent", "/etc/passwd/a"], .noSuchFileOrDirectory),
+        ] {
+            let trial = try TrialInit(loop, "true", input: null.number) { $0.candidates = candidates }
+            guard case .failed(_, "execve", errno, execution: true) = try trial.message() else {
+                Issue.record("another reason than \(errno)")
+                continue
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
     func `the end of the supervisor's socket is the end of the sandbox`() throws {
         let null = try Syscall.open("/dev/null", O_RDWR)
         let trial = try TrialInit([], "sleep 600", input: null.number)
@@ -175,6 +221,9 @@ struct TrialInit: ~Copyable {
 
         deinit { if let listener { close(listener) } }
     }
+
+    /// Whether process 1 goes on.
+    func isRunning() throws -> Bool { try sandbox.process.wait(block: false) == nil }
 
     /// Leaves init alone.
     func hangUp() { _ = shutdown(sandbox.control.number, CInt(SHUT_RDWR)) }
