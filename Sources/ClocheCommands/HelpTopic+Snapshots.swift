@@ -1,7 +1,7 @@
 extension HelpTopic {
     /// The format of manifests for those who verify a snapshot with other tools; `Manifest` of `Snapshots` writes it.
     static let snapshotText = #"""
-        The identity of a snapshot is the SHA-256 of its manifest: `sha256sum` of the file that `cloche snapshot show` names.
+        The identity of a snapshot is the SHA-256 of its manifest: of what `cloche snapshot show SNAPSHOT --manifest` prints.
         The manifest depends on the content alone. It is ASCII, one entry a line, each line ended by LF, fields separated by
         one space:
 
@@ -22,5 +22,17 @@ extension HelpTopic {
         DIGEST is the SHA-256 of the content. For files of more than 4294967296 bytes it is `blocks:` and the SHA-256 over
         each block of 4096 bytes that is not all zero (the last may be shorter), in order, each preceded by its offset as
         eight bytes, least significant first.
+
+        On the disk a manifest is one file, `manifest`, or where a snapshot is stored as a layer over an earlier one, the
+        manifest of that and a file `changes`; `snapshot show` names them. The changes are in the form of `diff -n`: dLINE COUNT
+        leaves out COUNT lines of that manifest, from the line LINE on, and aLINE COUNT puts the COUNT lines that follow
+        behind the line LINE. Without Cloche these two make the manifest again:
+
+          awk 'NR == FNR { if (n) { add[at] = add[at] $0 "\n"; n--; next }
+                           at = substr($1, 2) + 0; n = $2 + 0
+                           if ($1 ~ /^d/) while (n) { out[at++] = 1; n-- }
+                           next }
+               !(FNR in out) { print }
+               { printf "%s", add[FNR] }' changes manifest
         """#
 }

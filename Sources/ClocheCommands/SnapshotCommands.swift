@@ -271,10 +271,20 @@ struct SnapshotShowCommand: ParsableCommand {
             Examples:
               cloche snapshot show sweep
               cloche snapshot show 1f3a
+              cloche snapshot show sweep --manifest | sha256sum
             """)
     @Argument(help: "The beginning of its identity, or a job.", completion: Completion.snapshots) var reference: String
     @Argument(help: "List only this path, and what is below it.") var path: String?
+    @Flag(help: "Print the manifest, whose SHA-256 is the identity, as `cloche help snapshots` describes it.")
+    var manifest = false
     @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        if manifest, path != nil || output.json {
+            throw ValidationError(
+                "`--manifest` prints all of the manifest and nothing else: leave out the path and `--json`")
+        }
+    }
 
     func run() throws {
         let context = CommandContext()
@@ -282,6 +292,7 @@ struct SnapshotShowCommand: ParsableCommand {
         let identity = try SnapshotTarget(reference, in: store).identity
         let snapshot = try store.snapshots.snapshot(identity)
         let manifest = try store.snapshots.manifest(of: identity)
+        if self.manifest { return try context.write(manifest.bytes) }
         let jobs = try SnapshotReferences(store).jobs[identity] ?? []
         let wanted = path.map { FilePath($0).lexicallyNormalized().bytes }
         let entries = manifest.entries.filter { entry in
@@ -310,7 +321,7 @@ struct SnapshotShowCommand: ParsableCommand {
                 content    \(counted(record.counts.files, "file")), \(counted(record.counts.directories, "directory", plural: "directories")), \(counted(record.counts.links, "link")), \(humanBytes(record.counts.bytes))
                 left out   \(record.ignored) by ignore rules, \(record.skipped) that are no files, \(record.dropped) attributes and mode bits
                 jobs       \(jobs.isEmpty ? "none" : jobs.sorted().map { printable($0) }.joined(separator: ", "))
-                manifest   \(printable(snapshot.manifestPath.string))
+                manifest   \(store.snapshots.manifestPaths(of: identity).map { printable($0.string) }.joined(separator: "\n           with "))
 
                 """)
         }

@@ -91,5 +91,79 @@ extension EndToEnd {
             let expected = try python(Self.program)
             #expect(taken.output == expected)
         }
+
+        private static func sum(_ script: String, _ paths: [String] = []) throws -> String {
+            let result = try StartedCommand(
+                "/bin/sh", ["-c", "set -e; \(script)", "sh"] + paths,
+                environment: ["PATH": "/usr/bin:/bin", "LC_ALL": "C"]
+            ).wait(timeout: 60)
+            #expect(result.status == 0, "\(result.errors)")
+            return String(result.output.prefix(64))
+        }
+
+        private static func fill(_ project: TemporaryDirectory) throws {
+            for number in 0..<400 { try project.write("\(number)", to: "d\(number / 20)/f\(number)") }
+            usleep(150_000)
+        }
+
+        @Test("the manifest of a layer is printed, and made again by the program of the documentation")
+        func layer() throws {
+            let (store, project) = (try TemporaryDirectory(), try TemporaryDirectory())
+            func cloche(_ arguments: String...) throws -> CommandResult {
+                try Cloche.start(arguments, environment: ["CLOCHE_HOME": store.path]).wait(timeout: 60)
+            }
+            try Self.fill(project)
+            #expect(try cloche("snapshot", "create", project.path).status == 0)
+            try project.write("changed", to: "d1/f20")
+            try project.write("new", to: "d2/new")
+            try FileManager.default.removeItem(atPath: project.path + "/d3/f60")
+            let identity = try cloche("snapshot", "create", project.path).output.prefix(64)
+            let printed = try cloche("snapshot", "show", String(identity), "--manifest")
+            try store.write(printed.output, to: "printed")
+            #expect(try Self.sum("sha256sum < $1", [store.path + "/printed"]) == identity)
+            let wrong = try cloche("snapshot", "show", String(identity), "d1", "--manifest")
+            #expect(wrong.status == 64 && wrong.errors.contains("leave out the path"), "\(wrong.errors)")
+
+            let help = try Cloche.run("help", "snapshots").output
+            let start = try #require(help.range(of: "awk '"))
+            let end = try #require(help.range(of: "' changes manifest"))
+            let shown = try cloche("snapshot", "show", String(identity)).output
+            let paths = shown.split(whereSeparator: \.isWhitespace).map(String.init).filter { $0.hasPrefix(store.path) }
+            #expect(paths.count == 2)
+            let awk = String(help[start.lowerBound..<end.upperBound])
+                .replacingOccurrences(of: "changes manifest", with: "\"$2\" \"$1\" | sha256sum")
+            #expect(try Self.sum(awk, paths) == identity)
+            let size = try FileManager.default.attributesOfItem(atPath: paths[1])[.size] as? Int
+            #expect(try #require(size) < printed.output.utf8.count / 20)
+        }
+
+        @Test("a capture that is killed at any moment leaves no half snapshot", .timeLimit(.minutes(3)))
+        func killed() throws {
+            let (store, project) = (try TemporaryDirectory(), try TemporaryDirectory())
+            func start(_ arguments: String...) throws -> StartedCommand {
+                try Cloche.start(arguments, environment: ["CLOCHE_HOME": store.path])
+            }
+            try Self.fill(project)
+            #expect(try start("snapshot", "create", project.path).wait(timeout: 60).status == 0)
+            let began = DispatchTime.now().uptimeNanoseconds
+            for number in 0..<40 { try project.write("first \(number)", to: "d\(number % 20)/f\(number * 10)") }
+            #expect(try start("snapshot", "create", project.path).wait(timeout: 60).status == 0)
+            let usual = UInt32((DispatchTime.now().uptimeNanoseconds - began) / 1000)
+            for moment in 0..<20 {
+                for number in 0..<40 {
+                    try project.write("moment \(moment) \(number)", to: "d\(number % 20)/f\(number * 10)")
+                }
+                let command = try start("snapshot", "create", project.path)
+                usleep(usual / 20 * UInt32(moment))
+                command.signal(SIGKILL)
+                _ = command.wait(timeout: 60)
+            }
+            let verified = try start("snapshot", "verify").wait(timeout: 60)
+            #expect(verified.status == 0, "\(verified.output)\(verified.errors)")
+            let last = try start("snapshot", "create", project.path).wait(timeout: 60)
+            #expect(last.status == 0, "\(last.errors)")
+            #expect(try start("snapshot", "verify").wait(timeout: 60).status == 0)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: store.path + "/snapshots/staging").isEmpty)
+        }
     }
 }

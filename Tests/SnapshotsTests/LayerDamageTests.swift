@@ -76,7 +76,7 @@ import Testing
             let store = try scratch.store()
             let place = "store/snapshots/\(second.identity)"
             #expect(try run(["sh", "-euc", change], in: scratch, at: place).exitCode == 0)
-            #expect(try !store.verify(second.identity).isEmpty)
+            #expect(throws: SnapshotError.self) { try store.verify(second.identity) }
             #expect(throws: SnapshotError.self) { try store.snapshot(second.identity) }
             #expect(try scratch.capture().isNew && store.verify(second.identity).isEmpty)
         }

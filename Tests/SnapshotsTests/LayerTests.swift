@@ -67,6 +67,8 @@ import Testing
             let store = try scratch.store()
             #expect(try store.verify(second.snapshot.identity).isEmpty)
             #expect(try store.verify(first.snapshot.identity).isEmpty)
+            let manifest = try Syscall.readFile(other.snapshot.manifestPath, limit: 1 << 20)
+            #expect(try store.manifest(of: second.snapshot.identity).bytes == manifest)
             let list =
                 "find . -printf '%y %m %T@ %s %l %p\\n' | sed 's/^d \\([^ ]* [^ ]*\\) [0-9]*/d \\1/' | LC_ALL=C sort; "
                 + "find . -type f -exec sha256sum {} + | LC_ALL=C sort; "

@@ -102,6 +102,14 @@ struct Scratch {
     func store() throws -> SnapshotStore { try SnapshotStore(store: at("store")) }
 }
 
+extension Snapshot {
+    /// The snapshot's own directory.
+    var place: FilePath { layers[0].removingLastComponent() }
+
+    /// The manifest's file, where the snapshot holds a whole tree.
+    var manifestPath: FilePath { place.appending("manifest") }
+}
+
 extension CaptureReport {
     /// The paths in the snapshot, as text.
     func paths(_ store: SnapshotStore) throws -> [String] {

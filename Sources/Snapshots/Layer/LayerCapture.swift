@@ -47,9 +47,9 @@ struct LayerCapture {
         cursor = TreeCursor(root: destination)
     }
 
-    /// Stores the layer, and writes the manifest of the whole to an open, empty file; nil, with the destination half
-    /// filled, when a whole tree is better.
-    consuming func run(manifest: CInt) throws(SnapshotError) -> TreeCapture.Result? {
+    /// Stores the layer, and writes what makes the manifest of the whole of that below to an open, empty file; nil, with
+    /// the destination half filled, when a whole tree is better.
+    consuming func run(changes: CInt) throws(SnapshotError) -> TreeCapture.Result? {
         // Files that have to be read are new to the store, or at least not known to lie in the tree below.
         for (index, file) in survey.files.enumerated() where known.match(index) == nil {
             try makeDirectory(Int(file.directory))
@@ -59,29 +59,36 @@ struct LayerCapture {
             survey: survey, source: source, destination: destination, owner: owner, monitor: monitor, isCapture: true,
             known: known, below: base.tree
         ).run()
-        guard let stored = StoredManifest(base.manifest.number) else { return nil }
+        guard let stored = StoredManifest(ManifestReader(base.manifest.number)) else { return nil }
         var comparison = LayerComparison(base: stored, limit: survey.entryCount / Self.share)
-        let (identity, counts) = try write(records, to: manifest, &comparison)
-        guard comparison.finish(expecting: base.identity), comparison.hiddenBytes <= survey.bytes / Int64(Self.share),
-            try place(comparison.stored, records), try hide(comparison.hidden), try finishDirectories()
+        let (identity, counts) = try compare(records, &comparison, writing: changes)
+        guard comparison.finish(expecting: base.identity), comparison.hiddenBytes <= survey.bytes / Int64(Self.share)
+        else { return nil }
+        do throws(SyscallError) { try Self.write(&comparison, to: changes) } catch { throw .writing([], error) }
+        guard try place(comparison.stored, records), try hide(comparison.hidden), try finishDirectories()
         else { return nil }
         notes.add(survey.notes)
         notes.add(records.notes)
         return TreeCapture.Result(identity: identity, counts: counts, notes: notes, records: records)
     }
 
-    private func write(
-        _ records: TreeJob.Result, to manifest: CInt, _ comparison: inout LayerComparison
+    private func compare(
+        _ records: TreeJob.Result, _ comparison: inout LayerComparison, writing changes: CInt
     ) throws(SnapshotError) -> (identity: SnapshotIdentity, counts: TreeCounts) {
         do throws(SyscallError) {
-            return try TreeManifest(survey: survey, records: records).write { (part: [UInt8]) throws(SyscallError) in
-                try Syscall.writeAll(manifest, part, 0..<part.count)
+            return try TreeManifest(survey: survey, records: records).write { (_: [UInt8]) throws(SyscallError) in
+                try Self.write(&comparison, to: changes)
             } showing: {
                 comparison.take($0, path: $1, lines: $2)
             }
         } catch {
             throw .writing([], error)
         }
+    }
+
+    private static func write(_ comparison: inout LayerComparison, to changes: CInt) throws(SyscallError) {
+        let text = comparison.takeChanges()
+        try Syscall.writeAll(changes, text, 0..<text.count)
     }
 
     // MARK: Entries

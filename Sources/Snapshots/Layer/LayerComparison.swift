@@ -8,6 +8,8 @@ struct LayerComparison {
     private(set) var hidden: [[UInt8]] = []
     /// Sizes of the stored tree's files that the layer hides or replaces, in bytes.
     private(set) var hiddenBytes: Int64 = 0
+    /// What makes the new manifest of the stored one.
+    private var changes = ManifestChanges()
     /// Whether the stored tree cannot be built on, or not within the limit.
     private(set) var isUnsuitable = false
 
@@ -28,18 +30,22 @@ struct LayerComparison {
     mutating func take(_ place: TreeSurvey.Place, path: [UInt8], lines: ArraySlice<UInt8>) {
         guard !isUnsuitable else { return }
         while !base.isFinished {
-            if base.isSame(lines) { return advance() }
+            if base.isSame(lines) {
+                changes.keep(base.lineCount)
+                return advance()
+            }
             guard let old = parsed() else { return }
             if old.path == path {
                 replace(old, isDirectory: place.kind == .directory)
-                advance()
+                drop()
                 break
             }
             guard old.path.lexicographicallyPrecedes(path) else { break }
             hide(old)
-            advance()
+            drop()
         }
         stored.append(place)
+        changes.add(lines)
         if stored.count + hidden.count > limit { isUnsuitable = true }
     }
 
@@ -48,9 +54,17 @@ struct LayerComparison {
         while !isUnsuitable, !base.isFinished {
             guard let old = parsed() else { break }
             hide(old)
-            advance()
+            drop()
         }
         return !isUnsuitable && stored.count + hidden.count <= limit && base.identity() == identity
+    }
+
+    /// What changed since the last call; the caller puts all of it behind each other.
+    mutating func takeChanges() -> [UInt8] { changes.take() }
+
+    private mutating func drop() {
+        changes.drop(base.lineCount)
+        advance()
     }
 
     private mutating func advance() {

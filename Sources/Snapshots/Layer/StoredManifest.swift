@@ -7,18 +7,18 @@ import LinuxSystem
 
 /// Reads a stored manifest entry by entry, in pieces, so that it need not be in memory as a whole.
 struct StoredManifest {
-    private static let pieceSize = 256 << 10
-
-    private let file: CInt
+    private var reader: ManifestReader
     private var buffer: [UInt8] = []
     /// The lines of the entry at hand; empty at the end.
     private var entry = 0..<0
+    /// How many lines the entry at hand has.
+    private(set) var lineCount = 0
     private var hash = SHA256()
     private var isAtEnd = false
 
-    /// Begins to read an open file; nil when it is no manifest.
-    init?(_ file: CInt) {
-        self.file = file
+    /// Begins to read; nil when it is no manifest.
+    init?(_ reader: ManifestReader) {
+        self.reader = reader
         do throws(SyscallError) { try fill() } catch { return nil }
         guard buffer.starts(with: ManifestText.header) else { return nil }
         entry = ManifestText.header.count..<ManifestText.header.count
@@ -56,7 +56,7 @@ struct StoredManifest {
         var (start, end, lines) = (entry.upperBound, entry.upperBound, 0)
         while true {
             if lines > 0, end < buffer.count, buffer[end] != UInt8(ascii: "x") { break }
-            if let next = nextLine(end) {
+            if let next = LineSource.lineEnd(in: buffer, from: end) {
                 end = next
                 lines += 1
                 continue
@@ -69,26 +69,16 @@ struct StoredManifest {
             (start, end) = (0, end - start)
         }
         entry = start..<end
+        lineCount = lines
         return true
-    }
-
-    /// Where the line after the one that begins at `start` begins; nil when that line is not whole.
-    private func nextLine(_ start: Int) -> Int? {
-        buffer.withUnsafeBytes { bytes in
-            guard start < bytes.count, let base = bytes.baseAddress,
-                let found = memchr(base + start, CInt(Self.newline), bytes.count - start)
-            else { return nil }
-            return UnsafeRawPointer(found) - base + 1
-        }
     }
 
     private mutating func fill(keeping start: Int = 0) throws(SyscallError) {
         buffer.removeSubrange(..<start)
-        var piece = [UInt8](repeating: 0, count: Self.pieceSize)
-        let count = try Syscall.read(file, into: &piece, upTo: piece.count)
-        if count == 0 { isAtEnd = true }
-        piece.withUnsafeBytes { hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-        buffer += piece[..<count]
+        let piece = try reader.read()
+        if piece.isEmpty { isAtEnd = true }
+        piece.withUnsafeBytes { hash.update(bufferPointer: $0) }
+        buffer += piece
     }
 
     private static let newline = UInt8(ascii: "\n")

@@ -12,6 +12,11 @@ package struct StreamDigest: Sendable {
         bytes.withUnsafeBytes { hash.update(bufferPointer: $0) }
     }
 
+    /// Adds a part.
+    mutating func add(_ bytes: ArraySlice<UInt8>) {
+        bytes.withUnsafeBytes { hash.update(bufferPointer: $0) }
+    }
+
     /// The 64 lower-case hexadecimal digits of what was added.
     package var hexadecimal: String {
         hash.finalize().map { byte in

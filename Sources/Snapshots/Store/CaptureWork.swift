@@ -65,7 +65,7 @@ struct CaptureWork {
 
     /// Copies the project, or shares what is stored already, into an open, empty directory, and writes the manifest.
     func copy(_ known: KnownFiles, to place: CInt) throws(SnapshotError) -> TreeCapture.Result {
-        let (tree, manifest) = try Self.makePlaces(place)
+        let (tree, manifest) = try Self.makePlaces(place, manifest: SnapshotStore.manifestName)
         return try TreeCapture(
             survey: survey, source: request.project, destination: tree.number, owner: owner, monitor: monitor,
             known: known, isDurable: request.durability == .immediate
@@ -75,7 +75,7 @@ struct CaptureWork {
     private var owner: FileOwner? { Syscall.effectiveUser == 0 ? request.owner : nil }
 
     private static func makePlaces(
-        _ place: CInt
+        _ place: CInt, manifest name: FilePath
     ) throws(SnapshotError) -> (tree: HeldDescriptor, manifest: HeldDescriptor) {
         do throws(SyscallError) {
             try Syscall.makeDirectory(SnapshotStore.treeName, at: place, mode: 0o700)
@@ -83,7 +83,7 @@ struct CaptureWork {
                 try Syscall.open(SnapshotStore.treeName, at: place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
             let manifest = HeldDescriptor(
                 try Syscall.open(
-                    SnapshotStore.manifestName, at: place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600))
+                    name, at: place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600))
             return (tree, manifest)
         } catch {
             throw .writing([], error)
@@ -98,16 +98,16 @@ struct CaptureWork {
         return LayerBase(latest.base ?? latest.identity, in: store, owner: owner)
     }
 
-    /// Stores what differs from a whole tree in an open, empty directory, and writes the manifest; nil leaves the
+    /// Stores what differs from a whole tree in an open, empty directory, and how the manifests differ; nil leaves the
     /// directory half filled, and a whole tree is better.
     func layer(
         _ known: KnownFiles, on base: LayerBase, to place: CInt
     ) throws(SnapshotError) -> TreeCapture.Result? {
-        let (tree, manifest) = try Self.makePlaces(place)
+        let (tree, changes) = try Self.makePlaces(place, manifest: SnapshotStore.changesName)
         let capture = LayerCapture(
             survey: survey, source: request.project, destination: tree.number, base: base, owner: owner,
             monitor: monitor, known: known)
-        guard let result = try capture.run(manifest: manifest.number) else { return nil }
+        guard let result = try capture.run(changes: changes.number) else { return nil }
         do throws(SyscallError) {
             try Syscall.writeFile(
                 SnapshotStore.baseName, at: place, Array((base.identity.description + "\n").utf8), mode: 0o600)

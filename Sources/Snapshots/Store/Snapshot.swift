@@ -10,8 +10,6 @@ package struct Snapshot: Sendable, Hashable {
     package let layers: [FilePath]
     /// The snapshot whose tree is the layer below, when this one holds only what differs from it.
     let base: SnapshotIdentity?
-    /// The manifest's file.
-    package let manifestPath: FilePath
 }
 
 /// What to take a snapshot of, and how.

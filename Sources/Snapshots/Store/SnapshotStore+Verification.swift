@@ -24,7 +24,7 @@ extension SnapshotStore {
             // What each thread has freed would stay with it, and the next snapshot would take as much again.
             Syscall.releaseFreedMemory()
         }
-        let manifest = try checkedManifest(of: identity)
+        let manifest = try soundManifest(of: identity)
         try verifyRecord(of: identity)
         let base = baseForReading(identity)
         var trees: [HeldDescriptor] = []
@@ -40,7 +40,7 @@ extension SnapshotStore {
                 throw .reading(identity.description.utf8, error)
             }
         }
-        guard let stored = StoredManifest(manifest.number) else { throw malformed(identity) }
+        guard let stored = StoredManifest(try reader(manifest, of: identity)) else { throw malformed(identity) }
         var comparison = ManifestComparison(stored)
         let notes = try Self.show(trees, progress: progress) { comparison.take($0, lines: $1) }
         comparison.finish()
@@ -55,27 +55,10 @@ extension SnapshotStore {
     }
 
     /// What `base` says, whether it is sound or not; nil when there is none.
-    private func baseForReading(_ identity: SnapshotIdentity) -> SnapshotIdentity? {
+    func baseForReading(_ identity: SnapshotIdentity) -> SnapshotIdentity? {
         let path = path(of: identity).appending(Self.baseName.string)
         guard let bytes = try? Syscall.readFile(path, limit: 4096) else { return nil }
         return SnapshotIdentity(String(decoding: bytes.dropLast(), as: UTF8.self))
-    }
-
-    /// The open manifest of a snapshot, whose bytes have the identity.
-    private func checkedManifest(of identity: SnapshotIdentity) throws(SnapshotError) -> HeldDescriptor {
-        do throws(SyscallError) {
-            let path = path(of: identity).appending(Self.manifestName.string)
-            let file = HeldDescriptor(try Syscall.open(path, O_RDONLY | O_NOFOLLOW))
-            var hash = StreamDigest()
-            while case let part = try Syscall.read(file.number, upTo: 1 << 20), !part.isEmpty { hash.add(part) }
-            _ = try Syscall.seek(file.number, to: 0)
-            if hash.hexadecimal == identity.description { return file }
-        } catch {
-            guard Syscall.exists(path(of: identity)) else { throw SnapshotError(identity.description.utf8, .notFound) }
-            guard error.errno == .noSuchFileOrDirectory else { throw .reading(identity.description.utf8, error) }
-            throw damaged(identity, "its manifest is missing")
-        }
-        throw damaged(identity, "its manifest does not have this identity")
     }
 
     private func malformed(_ identity: SnapshotIdentity) -> SnapshotError {

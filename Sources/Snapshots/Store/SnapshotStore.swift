@@ -8,7 +8,7 @@ package import SystemPackage
 /// The snapshots of a store, each in a directory named by its identity.
 ///
 /// A snapshot directory holds `tree/`, `manifest` and `snapshot.json`; where the tree is a layer, `base` names the
-/// snapshot whose whole tree lies below it. When such a one is removed while layers need it, only its record goes, by
+/// snapshot whose whole tree lies below it, and `changes` says what makes the manifest of that one's. When such a one is removed while layers need it, only its record goes, by
 /// the name `retired.json`. A snapshot appears by one rename when all of it is on the disk: after a crash, a full disk
 /// or a stop there is either the whole snapshot or none. Any number of processes may use a store at once; two that
 /// capture the same content end up with one snapshot. All calls block: they belong on a thread of their own.
@@ -20,6 +20,7 @@ package struct SnapshotStore: Sendable {
 
     static let treeName: FilePath = "tree"
     static let manifestName: FilePath = "manifest"
+    static let changesName: FilePath = "changes"
     static let recordName: FilePath = "snapshot.json"
     static let retiredName: FilePath = "retired.json"
     static let baseName: FilePath = "base"
@@ -147,28 +148,6 @@ package struct SnapshotStore: Sendable {
         return SnapshotListing(snapshots: snapshots, damaged: damaged)
     }
 
-    /// Reads the manifest of a snapshot, and checks it against the identity.
-    package func manifest(of identity: SnapshotIdentity) throws(SnapshotError) -> Manifest {
-        let bytes: [UInt8]
-        do throws(SyscallError) {
-            bytes = try Syscall.readFile(
-                path(of: identity).appending(Self.manifestName.string), limit: Manifest.sizeLimit)
-        } catch {
-            guard Syscall.exists(path(of: identity)) else { throw SnapshotError(identity.description.utf8, .notFound) }
-            guard error.errno == .noSuchFileOrDirectory else { throw .reading(identity.description.utf8, error) }
-            throw damaged(identity, "its manifest is missing")
-        }
-        // The identity first: what follows may then rely on our own format.
-        guard SnapshotIdentity(manifest: bytes) == identity else {
-            throw damaged(identity, "its manifest does not have this identity")
-        }
-        do throws(Manifest.ParseError) {
-            return try Manifest(parsing: bytes)
-        } catch {
-            throw damaged(identity, "its manifest is malformed: \(error)")
-        }
-    }
-
     /// Where a snapshot lies, or would lie.
     func path(of identity: SnapshotIdentity) -> FilePath { directory.appending(identity.description) }
 
@@ -178,7 +157,6 @@ package struct SnapshotStore: Sendable {
     func snapshot(_ identity: SnapshotIdentity, record: SnapshotRecord, base: SnapshotIdentity?) -> Snapshot {
         Snapshot(
             identity: identity, record: record,
-            layers: [treePath(of: identity)] + (base.map { [treePath(of: $0)] } ?? []), base: base,
-            manifestPath: path(of: identity).appending(Self.manifestName.string))
+            layers: [treePath(of: identity)] + (base.map { [treePath(of: $0)] } ?? []), base: base)
     }
 }
