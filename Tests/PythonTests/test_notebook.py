@@ -83,6 +83,13 @@ class Kernels(unittest.TestCase):
         julia = {"kernelspec": {"name": "x", "language": "julia"}}
         self.assertEqual(self.choose(julia, **{"julia-1.7": "julia", "julia-1.9": "julia"}), "julia-1.9")
 
+    def test_a_notebook_in_javascript_runs_again_when_deno_has_called_it_typescript(self):
+        kernels = {"python3": "python", "javascript": "javascript"}
+        notebook = {"kernelspec": {"name": "javascript", "language": "javascript"}, "language_info": {"name": "typescript"}}
+        self.assertEqual(self.choose(notebook, **kernels), "javascript")
+        del notebook["kernelspec"]
+        self.assertEqual(self.choose(notebook, **kernels), "javascript")
+
     def test_without_a_language(self):
         self.assertEqual(self.choose({"kernelspec": {"name": "b"}}, a="x", b="y", python3="python"), "b")
         self.assertEqual(self.choose({}, ir="R", python3="python"), "python3")

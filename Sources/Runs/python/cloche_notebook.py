@@ -13,8 +13,8 @@ import warnings
 
 from _cloche.document import NotebookFile
 from _cloche.failure import Failure
-from _cloche.kernels import choose_kernel, import_tools, installed_kernels, prepare_jupyter, private_directory
-from _cloche.kernels import uses_sockets
+from _cloche.kernels import PREPARATIONS, choose_kernel, import_tools, installed_kernels, prepare_jupyter
+from _cloche.kernels import private_directory, uses_sockets
 from _cloche.log import Log
 
 INTERRUPT_GRACE = 2.0
@@ -150,6 +150,13 @@ class Execution:
             raise Failure("the kernel did not start: {}{}".format(cause, await self._ending())) from None
         if message is not None and "language_info" in message["content"]:
             client.nb.metadata["language_info"] = message["content"]["language_info"]
+            await self._prepare(client, message["content"].get("implementation"))
+
+    async def _prepare(self, client, implementation):
+        source = PREPARATIONS.get(implementation)
+        if source is not None:
+            # Where the kernel cannot do it, the cell that needs it says so.
+            await client.async_wait_for_reply(client.kc.execute(source, silent=True, store_history=False))
 
     async def _execute(self, nbclient, client, cell, index):
         client.numbered = False

@@ -11,7 +11,31 @@ from _cloche.failure import Failure
 LONGEST_DIRECTORY = 80
 # Kernels that are known to speak over UNIX sockets; the others get loopback TCP.
 SOCKET_LANGUAGES = ("python", "r")
-DEFAULT_KERNELS = {"python": ("python3",), "r": ("ir",), "javascript": ("javascript", "jslab", "deno")}
+DEFAULT_KERNELS = {
+    "python": ("python3",),
+    "r": ("ir",),
+    "javascript": ("javascript", "jslab", "deno"),
+    # What the kernel of Deno calls the language of every notebook that it executed.
+    "typescript": ("deno", "tslab", "javascript"),
+}
+# What notebooks rely on that other kernels of their language have from the start, by the kernel's own name. Deno's has no
+# `require`, and shows what goes through `console` only.
+PREPARATIONS = {
+    "Deno kernel": """
+globalThis.require ??= (await import("node:module")).createRequire(Deno.cwd() + "/notebook.js");
+{
+    const print = Deno[Deno.internal]?.core?.print;
+    for (const [stream, isError] of print ? [[process.stdout, false], [process.stderr, true]] : []) {
+        const decoder = new TextDecoder();
+        stream._write = (chunk, encoding, done) => {
+            print(decoder.decode(chunk, { stream: true }), isError);
+            done();
+        };
+        stream._writev = null;
+    }
+}
+""",
+}
 
 
 def private_directory():
