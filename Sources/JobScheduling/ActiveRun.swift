@@ -1,5 +1,6 @@
 import Isolation
 import Jobs
+import Runs
 
 /// A run with a supervisor that an engine looks after.
 final class ActiveRun {

@@ -21,18 +21,6 @@ protocol Supervisor: AnyObject {
     func order(_ order: SupervisorOrder)
 }
 
-/// What a supervisor can be asked for, as the byte that says so.
-enum SupervisorOrder: UInt8 {
-    /// Give the run up: it will be pending again.
-    case interrupt = 0x69
-    /// End the run: its commands get a few seconds.
-    case cancel = 0x63
-    /// The time of the job is over: as `cancel`, with that as the reason.
-    case expire = 0x74
-    /// End the run at once.
-    case kill = 0x6B
-}
-
 /// A supervisor that this process has started.
 final class SupervisorProcess: Supervisor {
     private let started: StartedSupervisor
@@ -67,7 +55,7 @@ final class SupervisorProcess: Supervisor {
         return "\(result.end)"
     }
 
-    func order(_ order: SupervisorOrder) { try? Syscall.writeAll(started.lifeline.number, [order.rawValue]) }
+    func order(_ order: SupervisorOrder) { try? Syscall.writeAll(started.lifeline.number, order.bytes) }
 }
 
 /// A supervisor that an engine has left which has ended.
@@ -98,5 +86,5 @@ final class AdoptedSupervisor: Supervisor {
         return "ended after the engine that had started it"
     }
 
-    func order(_ order: SupervisorOrder) { try? Syscall.writeAll(control.number, [order.rawValue]) }
+    func order(_ order: SupervisorOrder) { try? Syscall.writeAll(control.number, order.bytes) }
 }

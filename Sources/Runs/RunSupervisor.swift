@@ -48,7 +48,7 @@ final class RunSupervisor {
     private var failedStep: RunSpec.Step?
     private var stopReason: SandboxReport.Intervention?
     private let started = Syscall.monotonicSeconds()
-    private var overtime: Overtime?
+    private var earlyEnd: EarlyEnd?
     private var weaknesses: [String]?
     /// Why the run cannot go on, where it is not for a step.
     private var breakdown: Verdict?
@@ -163,13 +163,13 @@ final class RunSupervisor {
 
     private static let diskReserve: Int64 = 128 << 20
 
-    /// Ends every step: the run was cancelled, or is interrupted.
-    func stop(_ reason: SandboxReport.Intervention, grace: Double) {
+    /// Ends every step: the run was cancelled, is interrupted, or is at a limit; `excess` is what is above that of the disk.
+    func stop(_ reason: SandboxReport.Intervention, grace: Double, excess: DiskExcess? = nil) {
         // Who waits for the end of the steps and is told once more may not wait that long.
         if stopReason == nil {
             stopReason = reason
-            overtime = Overtime(
-                reason, of: spec, after: Syscall.monotonicSeconds() - started,
+            earlyEnd = EarlyEnd(
+                reason, excess, of: spec, after: Syscall.monotonicSeconds() - started,
                 running: spec.steps.filter { running[$0.uuid] != nil }.map(\.name),
                 notStarted: spec.steps.count { states[$0.uuid] == .pending })
         }
@@ -341,8 +341,8 @@ final class RunSupervisor {
                 verdict = Verdict(
                     .dependencyFailed,
                     "step `\(printable(step.name))` was not started: \(breakdown.summary)")
-            } else if let overtime {
-                verdict = overtime.verdict(ofWaiting: step.name)
+            } else if let earlyEnd {
+                verdict = earlyEnd.verdict(ofWaiting: step.name)
             } else {
                 verdict = Verdict(.cancelled, "step `\(printable(step.name))` was not started")
             }
@@ -357,7 +357,7 @@ final class RunSupervisor {
             verdict.detail["step"] = .text(failedStep.uuid)
             return verdict
         }
-        if let overtime { return overtime.verdict }
+        if let earlyEnd { return earlyEnd.verdict }
         if stopReason != nil { return Verdict(.cancelled, "the run was cancelled") }
         if let breakdown { return breakdown }
         let kept = beginning.kept.steps.count

@@ -11,9 +11,9 @@ package import SystemPackage
 
 /// What the program `cloche-supervisor` does for a run.
 ///
-/// From its engine it has descriptor 3, which takes a byte `i` to interrupt the run, `c` to cancel it, `k` to do so at
-/// once, and `t` to end it because the time of its job is over; descriptor 4, which gets every event as it is recorded; and descriptor 5, the lock of the attempt, which it holds
-/// for life; and descriptor 6 with the values of secrets. The attempt's control takes the same bytes from everybody who may open it.
+/// From its engine it has descriptor 3, which takes each `SupervisorOrder`; descriptor 4, which gets every event as it is
+/// recorded; descriptor 5, the lock of the attempt, which it holds for life; and descriptor 6 with the values of secrets.
+/// The attempt's control takes the same orders from everybody who may open it.
 package enum SupervisorMain {
     private static let lifeline: CInt = 3
     private static let mirror: CInt = 4
@@ -174,19 +174,31 @@ package enum SupervisorMain {
         loop.watch(signals) {
             while Syscall.nextSignal(signals) != nil { run.stop(.interrupted, grace: 2) }
         }
-        loop.watch(orders.control) { obey((try? Syscall.read(orders.control, upTo: 16)) ?? [], run) }
+        loop.watch(orders.control) { obey(SupervisorOrder.all(in: received(orders.control)), run) }
         loop.watch(orders.engine) {
-            let word = (try? Syscall.read(orders.engine, upTo: 16)) ?? []
-            if word.isEmpty { loop.unwatch(orders.engine) }
-            obey(word.isEmpty && !orders.outlives ? [UInt8(ascii: "i")] : word, run)
+            let bytes = received(orders.engine)
+            if bytes.isEmpty { loop.unwatch(orders.engine) }
+            obey(bytes.isEmpty && !orders.outlives ? [.interrupt] : SupervisorOrder.all(in: bytes), run)
         }
     }
 
-    private static func obey(_ word: [UInt8], _ run: RunSupervisor) {
-        if word.contains(UInt8(ascii: "i")) { return run.stop(.interrupted, grace: 2) }
-        if word.contains(UInt8(ascii: "k")) { return run.stop(.cancelled, grace: 0) }
-        if word.contains(UInt8(ascii: "t")) { run.stop(.jobTimeLimit, grace: 5) }
-        if word.contains(UInt8(ascii: "c")) { run.stop(.cancelled, grace: 5) }
+    /// Nothing where the other end has gone, or cannot be read.
+    private static func received(_ pipe: CInt) -> [UInt8] {
+        // As an end: whoever gave orders through it gives no more.
+        (try? Syscall.read(pipe, upTo: SupervisorOrder.longest)) ?? []
+    }
+
+    private static func obey(_ orders: [SupervisorOrder], _ run: RunSupervisor) {
+        for order in orders {
+            switch order {
+            case .interrupt: return run.stop(.interrupted, grace: 2)
+            case .kill: return run.stop(.cancelled, grace: 0)
+            case .expire: run.stop(.jobTimeLimit, grace: 5)
+            case .cancel: run.stop(.cancelled, grace: 5)
+            // What still runs goes on writing.
+            case .makeRoom(let excess): run.stop(.userLimit, grace: 2, excess: excess)
+            }
+        }
     }
 
     static func say(_ text: String) {

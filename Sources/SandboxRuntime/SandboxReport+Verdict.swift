@@ -179,6 +179,11 @@ extension SandboxReport {
             return Verdict(
                 .diskFull, "\(what) was ended when the disk that runs are kept on was nearly full", detail: evidence,
                 remedy: "make room there: remove jobs with `cloche rm`, or write less to /project-dir and /data")
+        case .userLimit:
+            return Verdict(
+                .diskFull, "\(what) was ended when its user kept more on the disk of the service than he may",
+                detail: evidence.merging(["limit": .text(DiskExcess.limitName)]) { first, _ in first },
+                remedy: DiskExcess.remedy)
         case .projectLimit: return tooMuch(what, .project, policy.limits.project, policy)
         case .scratchLimit: return tooMuch(what, .scratch, policy.limits.scratch, policy)
         case .cancelled: return Verdict(.cancelled, "\(what) was cancelled", detail: evidence)

@@ -29,6 +29,8 @@ package struct SandboxReport: Sendable {
         case projectLimit
         /// What was written to be thrown away takes more room on the disk than it may.
         case scratchLimit
+        /// The user of a service keeps more on its disk than he may.
+        case userLimit
         /// What is left of the disk is needed to tell of the run.
         case diskReserve
         case cancelled

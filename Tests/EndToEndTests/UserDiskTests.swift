@@ -24,22 +24,43 @@ extension EndToEnd {
             try user.run(["show", job, "--json"]).value("job", "counts") as? [String: Int] ?? [:]
         }
 
-        @Test("his pending runs wait while it is too much, and he hears what to do", .timeLimit(.minutes(4)))
-        func pendingRunsWait() throws {
-            let service = try SharedTestService(["--max-disk", "5MiB", "--max-parallel", "1"])
+        @Test(
+            "what he runs is ended when it is too much, his pending runs wait, and he hears what to do",
+            .timeLimit(.minutes(4)))
+        func runsAreEnded() throws {
+            let service = try SharedTestService(["--max-disk", "5MiB", "--max-parallel-per-user", "1"])
             let (alice, bob) = (try service.user(), try service.user())
+            // Another's run is there before, and after.
+            let patient = try Self.project("while not os.path.exists('/data/go'): time.sleep(0.05)\n")
+            let other = try bob.run(["job", "create", "main.orchest", "--name", "other", "--detach"], in: patient.path)
+            #expect(other.status == 0, "\(other.errors)")
+            #expect(try eventually(within: 20) { try counts(bob, "other")["running"] == 1 }, "\(service.log)")
             let project = try Self.project(
-                Self.write
-                    + "while not os.path.exists('/data/go'): time.sleep(0.05)\n", grid: [1, 2, 3])
+                "if orchest.get_pipeline_param('x') == 1:\n    \(Self.write)    time.sleep(300)\n", grid: [1, 2, 3])
             let made = try alice.run(["job", "create", "main.orchest", "--name", "many", "--detach"], in: project.path)
             #expect(made.status == 0, "\(made.errors)")
             let follower = try alice.start(["watch", "many"])
             #expect(try eventually(within: 40) { try disk(alice)?["exceeded"] as? Bool == true }, "\(service.log)")
 
-            // What runs goes on to its end, and nothing else begins.
-            let data = "\(try Cloche.home.get())/owners/\(alice.id)/data/shared/go"
-            #expect(FileManager.default.createFile(atPath: data, contents: nil))
-            #expect(try eventually(within: 20) { try counts(alice, "many")["succeeded"] == 1 })
+            #expect(try eventually(within: 20) { try counts(alice, "many")["failed"] == 1 }, "\(service.log)")
+            let run = try alice.run(["show", "many/0", "--json"])
+            let verdict = try run.value("run", "verdict") as? [String: Any] ?? [:]
+            let detail = verdict["detail"] as? [String: Any] ?? [:]
+            #expect(verdict["cause"] as? String == "disk-full", "\(run.output)")
+            let summary = verdict["summary"] as? String ?? ""
+            #expect(
+                summary.contains("`\(alice.name)` keeps")
+                    && summary.contains("of at most 5MiB on the disk of the service"),
+                "\(summary)")
+            #expect((verdict["remedy"] as? String)?.contains("cloche serve --max-disk") == true, "\(verdict)")
+            #expect(detail["limit"] as? String == "max_disk" && detail["limit_bytes"] as? Int == 5 << 20, "\(detail)")
+            #expect(
+                detail["user"] as? String == alice.name && detail["kept_bytes"] as? Int ?? 0 > 6_000_000, "\(detail)")
+            // The next measure by the clock is 10 seconds after the first, which was before the run.
+            #expect(detail["seconds"] as? Double ?? 100 < 7, "\(detail)")
+            let step = try run.value("steps") as? [[String: Any]] ?? []
+            #expect((step.first?["verdict"] as? [String: Any])?["cause"] as? String == "disk-full", "\(run.output)")
+            #expect(service.log.contains("run many/0: failed: the run was ended"), "\(service.log)")
             Thread.sleep(forTimeInterval: 3)
             #expect(try counts(alice, "many")["pending"] == 2 && counts(alice, "many")["running"] == 0)
             #expect(follower.errors.contains("its runs wait: you keep"), "\(follower.errors)")
@@ -64,14 +85,16 @@ extension EndToEnd {
             #expect(try (alice.run(["snapshot", "ls", "--json"]).value("snapshots") as? [Any])?.count == before.count)
             #expect(try alice.run(["system", "df"]).errors.contains("the service lets you keep 5.0 MiB"))
             // Nobody else is concerned.
+            #expect(try counts(bob, "other")["running"] == 1)
+            let data = "\(try Cloche.home.get())/owners/\(bob.id)/data/shared/go"
+            #expect(FileManager.default.createFile(atPath: data, contents: nil))
+            #expect(try eventually(within: 20) { try counts(bob, "other")["succeeded"] == 1 }, "\(service.log)")
             #expect(try bob.run(["run", "main.orchest"], in: quick.path).status == 0)
 
             // What he removes lets the rest go on.
             #expect(try alice.run(["rm", "many/0", "--yes"]).status == 0)
-            #expect(try eventually(within: 30) { try counts(alice, "many")["succeeded"] ?? 0 > 1 }, "\(service.log)")
-            // The last one may have begun before the next measure.
-            _ = try alice.run(["cancel", "many"])
-            #expect([0, 2].contains(follower.wait(timeout: 20).status), "\(follower.errors)")
+            #expect(try eventually(within: 30) { try counts(alice, "many")["succeeded"] == 2 }, "\(service.log)")
+            #expect([0, 1, 3].contains(follower.wait(timeout: 20).status), "\(follower.errors)")
         }
 
         @Test("a project that is too much is not kept", .timeLimit(.minutes(2)))

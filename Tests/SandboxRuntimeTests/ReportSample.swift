@@ -188,6 +188,10 @@ extension ReportSample {
             remedy: "cloche rm", exitCode: 137
         ) { $0.intervention = .diskReserve },
         Self(
+            "a user who keeps too much", .ended(.signalled(15)), .diskFull, ["its user kept more on the disk"],
+            remedy: "cloche serve --max-disk", exitCode: 143, detail: ["limit": .text("max_disk")]
+        ) { $0.intervention = .userLimit },
+        Self(
             "refused calls that nothing opens", .ended(.exited(1)), .denied,
             ["called mount()", "(and 2 other kinds of calls)"], exitCode: 1
         ) { $0.denials = ["mount()", "bpf()", "reboot()"].map { denial($0) } },

@@ -110,6 +110,13 @@ package final class JobService {
         engine?.look()
     }
 
+    /// Goes by what its user keeps on the disk, which has just been measured.
+    func lookAtRoom() {
+        engine?.endRunsForRoom()
+        // Who has less than before may go on.
+        look()
+    }
+
     /// Does what schedules ask for, and comes back for the next thing; a clock that is set is noticed in half a minute.
     private func schedule() {
         loop.cancelTimer(scheduleTimer)

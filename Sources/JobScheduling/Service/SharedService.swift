@@ -91,8 +91,7 @@ package final class SharedService {
         listener = try SharedSocket.listen(at: options.socket, group: options.group)
         service.onStop = { [weak self] in self?.stop(drain: $0) }
         slots.count { [weak service = self.service] in service?.engine }
-        // Who has less than before may go on.
-        measuring = StoreMeasuring(loop) { [weak self] in self?.owners[$0]?.look() }
+        measuring = StoreMeasuring(loop) { [weak self] in self?.owners[$0]?.lookAtRoom() }
     }
 
     /// Serves until a signal, or a command of the store's owner, ends it.

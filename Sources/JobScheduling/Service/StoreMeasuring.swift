@@ -8,11 +8,13 @@ import SystemPackage
 /// Keeps known what the stores of a service's users take: measures those that may have grown or shrunk, one at a time and
 /// in a process of its own, and takes a small part of the machine's time for that however large they are.
 final class StoreMeasuring {
-    private static let pause = 2.0
-    /// The least time between two measures of a store whose runs go on, and of one that is too large.
-    private static let interval = 10.0, intervalOfLarge = 2.0
-    /// How many times as long as a measure takes nothing is measured.
-    private static let share = 20.0
+    /// Between two looks, and while runs go on that may write.
+    private static let pause = 2.0, pauseOfActive = 0.5
+    /// The least time between two measures of a store whose runs go on, of one that is too large, and of one whose file
+    /// system has been filled so far that it may be.
+    private static let interval = 10.0, intervalOfLarge = 2.0, intervalOfGrowing = 1.0
+    /// How many times as long as a measure takes nothing is measured, and where it may have grown.
+    private static let share = 20.0, shareOfGrowing = 10.0
 
     private struct Subject {
         let store: FilePath
@@ -20,6 +22,24 @@ final class StoreMeasuring {
         let engine: () -> JobEngine?
         var isChanged = true
         var next = 0.0
+        /// From when on it is measured where it may have grown.
+        var nextIfGrown = 0.0
+        /// What was free on its file system before it was measured, and what it took.
+        var free: Int64?, bytes: Int64 = 0
+
+        var isActive: Bool { engine()?.active.isEmpty == false }
+
+        /// Whether enough has been written to its file system, by whomever, to bring it near its limit.
+        var mayHaveGrown: Bool {
+            guard bytes <= limit, let before = free, let now = freeBytes else { return false }
+            return before - now > (limit - bytes) / 4
+        }
+
+        /// What is free on its file system; nil where that cannot be asked, and only time tells when to measure.
+        var freeBytes: Int64? {
+            guard let place = try? Syscall.openLocation(store) else { return nil }
+            return (try? Syscall.fileSystem(of: place.number))?.freeBytes
+        }
     }
 
     private final class Measure {
@@ -65,12 +85,16 @@ final class StoreMeasuring {
 
     private func tick() {
         if subjects.isEmpty { return }
-        loop.after(Self.pause) { [weak self] in self?.tick() }
-        for (user, subject) in subjects where subject.engine()?.active.isEmpty == false {
-            subjects[user]?.isChanged = true
-        }
+        let active = subjects.filter { $0.value.isActive }
+        loop.after(active.isEmpty ? Self.pause : Self.pauseOfActive) { [weak self] in self?.tick() }
+        for user in active.keys { subjects[user]?.isChanged = true }
         guard present == nil else { return }
         let now = Syscall.monotonicSeconds()
+        // What fills the disk is measured before its time.
+        for (user, subject) in active
+        where subject.next > now && subject.nextIfGrown <= now && subject.mayHaveGrown {
+            subjects[user]?.next = now
+        }
         let due = subjects.filter { $0.value.isChanged && $0.value.next <= now }
         guard let (user, subject) = due.min(by: { $0.value.next < $1.value.next }) else { return }
         do throws(SyscallError) {
@@ -87,6 +111,7 @@ final class StoreMeasuring {
             own, ["cloche", "system", "measure", subject.store.string, String(subject.limit)])
         let measure = Measure(try ProcessHandle(opening: number), of: user)
         subjects[user]?.isChanged = false
+        subjects[user]?.free = subject.freeBytes
         present = measure
         let end = measure.process.number
         loop.watch(end) { [weak self] in
@@ -100,9 +125,12 @@ final class StoreMeasuring {
     private func conclude(_ measure: Measure) {
         guard let subject = subjects[measure.user] else { return }
         let now = Syscall.monotonicSeconds()
-        let isLarge = StoreSize.stored(in: subject.store)?.isExceeded ?? false
-        let least = isLarge ? Self.intervalOfLarge : Self.interval
-        subjects[measure.user]?.next = now + max(least, Self.share * (now - measure.begun))
+        let size = StoreSize.stored(in: subject.store)
+        let least = size?.isExceeded == true ? Self.intervalOfLarge : Self.interval
+        let taken = now - measure.begun
+        subjects[measure.user]?.next = now + max(least, Self.share * taken)
+        subjects[measure.user]?.nextIfGrown = now + max(Self.intervalOfGrowing, Self.shareOfGrowing * taken)
+        subjects[measure.user]?.bytes = size?.bytes ?? 0
         done(measure.user)
     }
 }

@@ -23,9 +23,7 @@ package struct StoreSize: Sendable, Hashable, Codable {
     let seconds: Double
 
     /// What to do when it is too much.
-    package static let remedy =
-        "`cloche system df` tells what it is; `cloche rm JOB`, then `cloche snapshot prune` and `cloche env rm NAME`, make "
-        + "room; whoever runs the service sets this by `cloche serve --max-disk`"
+    package static let remedy = DiskExcess.remedy
 
     private static let fileName: FilePath = "disk.json"
 
@@ -36,15 +34,13 @@ package struct StoreSize: Sendable, Hashable, Codable {
     }
 
     /// How much there is, and how much there may be.
-    package var text: String { "\(Self.text(bytes)) of at most \(Self.text(limit))" }
+    package var text: String { DiskExcess.text(bytes, of: limit) }
 
     /// Whether there is more than there may be.
     package var isExceeded: Bool { bytes > limit }
 
     /// What is too much, for its user.
     package var excess: String { "you keep \(text) on the disk of the service" }
-
-    private static func text(_ bytes: Int64) -> String { ByteCount(bytes)?.rounded ?? "nothing" }
 
     /// Measures the store, and notes it.
     @discardableResult
