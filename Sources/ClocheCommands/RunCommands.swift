@@ -296,9 +296,9 @@ enum Parallelism {
         return limit
     }
 
-    static func limit(_ wanted: Int?) throws -> Int {
+    static func limit(_ wanted: Int?, option: String = "--max-parallel") throws -> Int {
         guard let wanted else { return max(1, try Syscall.allowedProcessors().count) }
-        guard (1...10_000).contains(wanted) else { throw ValidationError("--max-parallel needs 1 to 10,000") }
+        guard (1...10_000).contains(wanted) else { throw ValidationError("\(option) needs 1 to 10,000") }
         return wanted
     }
 }

@@ -24,16 +24,35 @@ struct ShareOptions: ParsableArguments {
     @Option(help: "Where they connect; by default /run/cloche.sock for root's service.") var socket: String?
     @Option(help: "Let only members of this group use it.") var group: String?
     @Option(help: "How many runs of one user run at once; by default as many as of all.") var maxParallelPerUser: Int?
-    @Option(help: "How many runs of one user may wait; 0 is any number.") var maxPending = 100_000
-    @Option(help: "How many commands a user may have at once.") var maxConnections = 32
+    @Option(help: "How many runs of one user may wait; 0 is any number.") var maxPending = Self.usualPending
+    @Option(help: "How many commands a user may have at once.") var maxConnections = Self.usualConnections
     @Option(help: "How large a user's project may be, such as 500M or 20G.")
-    var maxProject: ByteLimit = ByteLimit(bytes: 20 << 30)
+    var maxProject = ByteLimit(bytes: Self.usualProjectBytes)
 
     @Option(
         help: ArgumentHelp(
-            "How much a user may keep on the disk: 50GiB; for some of them alice=200GiB or @science=none; can be repeated.",
+            """
+            How much a user may keep on the disk: 50GiB; for some of them alice=200GiB or @science=none; can be repeated. \
+            More ends the user's runs (`disk-full`), and starts none.
+            """,
             valueName: "[who=]size"))
     var maxDisk: [DiskLimit] = []
+
+    private static let usualPending = 100_000, usualConnections = 32
+    private static let usualProjectBytes: Int64 = 20 << 30
+
+    /// The words that ask for the same, without what holds anyway.
+    var words: [String] {
+        var words = share ? ["--share"] : []
+        if let socket { words += ["--socket", socket] }
+        if let group { words += ["--group", group] }
+        if let maxParallelPerUser { words += ["--max-parallel-per-user", String(maxParallelPerUser)] }
+        if maxPending != Self.usualPending { words += ["--max-pending", String(maxPending)] }
+        if maxConnections != Self.usualConnections { words += ["--max-connections", String(maxConnections)] }
+        if maxProject.bytes != Self.usualProjectBytes { words += ["--max-project", maxProject.argument] }
+        for limit in maxDisk { words += ["--max-disk", limit.argument] }
+        return words
+    }
 
     /// What is asked for; nil where the service is not shared.
     func options() throws -> SharedService.Options? {
@@ -54,7 +73,7 @@ struct ShareOptions: ParsableArguments {
         }
         return SharedService.Options(
             socket: path, group: try group.map(Self.group), connections: maxConnections,
-            parallel: try maxParallelPerUser.map { try Parallelism.limit($0) },
+            parallel: try maxParallelPerUser.map { try Parallelism.limit($0, option: "--max-parallel-per-user") },
             settings: SharingSettings(
                 pending: maxPending == 0 ? nil : maxPending, projectBytes: maxProject.bytes,
                 disk: DiskLimits(try maxDisk.map { try $0.checked() })))
@@ -74,8 +93,11 @@ struct ShareOptions: ParsableArguments {
 /// An entry of `--max-disk`.
 struct DiskLimit: ExpressibleByArgument {
     private let entry: DiskLimits.Entry
+    /// As it was given.
+    let argument: String
 
     init?(argument: String) {
+        self.argument = argument
         let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         guard let size = parts.last, parts.count == 1 || !parts[0].isEmpty else { return nil }
         let count = ByteCount(parsing: String(size))

@@ -121,12 +121,18 @@ struct SnapshotCreateCommand: ParsableCommand {
 /// A number of bytes as a person writes it: `500`, `500M`, `20G`, in units of 1024.
 struct ByteLimit: ExpressibleByArgument {
     let bytes: Int64
+    /// As it was given, or can be.
+    let argument: String
 
-    init(bytes: Int64) { self.bytes = bytes }
+    init(bytes: Int64) {
+        self.bytes = bytes
+        argument = String(bytes)
+    }
 
     init?(argument: String) {
         guard let count = ByteCount(parsing: argument) else { return nil }
         bytes = count.bytes
+        self.argument = argument
     }
 
     var defaultValueDescription: String { "\(bytes >> 30)G" }

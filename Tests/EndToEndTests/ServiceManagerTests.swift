@@ -104,6 +104,39 @@ extension EndToEnd {
             #expect(!verified.errors.contains("cloche.service"), "\(verified.errors)")
         }
 
+        @Test("the unit takes the options of the service, and only what the service would take")
+        func unitOptions() throws {
+            let options = { (command: [String]) throws -> Set<String> in
+                let help = try Cloche.start(command + ["--help"]).wait().output
+                return Set(help.matches(of: /--[a-z-]+/).map { String($0.output) }.filter { help.contains("  " + $0) })
+            }
+            let known = try options(["serve"])
+            #expect(known.contains("--max-disk") && known.contains("--max-pending"), "\(known)")
+            #expect(try options(["system", "unit"]).isSuperset(of: known))
+
+            let words = [
+                "--max-parallel", "3", "--share", "--socket", "/srv/$a b/socket", "--group", "root",
+                "--max-parallel-per-user", "2", "--max-pending", "50", "--max-connections", "7", "--max-project",
+                "500M",
+                "--max-disk", "5GiB", "--max-disk", "@root=none",
+            ]
+            let unit = try Cloche.start(["system", "unit"] + words).wait()
+            let quoted = words.map { $0.contains(" ") ? #""/srv/$$a b/socket""# : $0 }.joined(separator: " ")
+            #expect(unit.status == 0 && unit.output.contains("cloche\" serve \(quoted)\n"), "\(unit)")
+            // What is so anyway is left out.
+            let usual = ["--share", "--socket", "/srv/socket", "--max-pending", "100000", "--max-project", "20GiB"]
+            #expect(
+                try Cloche.start(["system", "unit"] + usual).wait().output.contains(
+                    "serve --share --socket /srv/socket\n"))
+            for (wrong, code) in [
+                (["--max-disk", "5GiB"], 64), (["--share", "--socket", "here"], 64), (["--group", "root"], 64),
+                (["--share", "--socket", "/srv/socket", "--group", "none-of-here"], 5), (["--max-parallel", "0"], 64),
+            ] as [([String], Int32)] {
+                let refused = try Cloche.start(["system", "unit"] + wrong).wait()
+                #expect(refused.status == code && refused.output.isEmpty, "\(wrong): \(refused)")
+            }
+        }
+
         /// Runs a script as root where `/run` is empty; `$1` is the program.
         private func inEmptyRun(_ script: String) throws -> CommandResult {
             try StartedCommand(
