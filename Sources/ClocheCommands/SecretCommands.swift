@@ -43,6 +43,7 @@ struct SecretSetCommand: ParsableCommand {
             """)
 
     @Argument(help: "Its name: letters, digits, `_` and `-`.") var name: String
+    @Flag(help: "Set it to nothing, on purpose; no value is read.") var empty = false
 
     func run() throws {
         let context = CommandContext()
@@ -50,13 +51,23 @@ struct SecretSetCommand: ParsableCommand {
             throw ValidationError("`\(printable(name))` is no name of a secret: use letters, digits, `_` and `-`")
         }
         let store = try context.openStore()
-        let value = try SecretInput(context).read(name)
+        let value = empty ? [] : try SecretInput(context).read(name)
+        if value.isEmpty, !empty { throw missing }
         try store.secrets.set(name, to: value)
         context.say("secret \(name) is set")
         if value.count < SecretStore.fewestMaskedBytes {
             context.say(
                 "note: it has fewer than \(SecretStore.fewestMaskedBytes) bytes, and is not replaced in logs")
         }
+    }
+
+    /// Mostly a command before it has failed, or a variable was not set: steps would find that out much later.
+    private var missing: CommandFailure {
+        CommandFailure(
+            .invalidData, "set the secret `\(name)`: its value is empty, and nothing was changed",
+            hint:
+                "see whether what writes to standard input does so; `cloche secret set \(name) --empty` sets it to nothing"
+        )
     }
 }
 

@@ -107,6 +107,19 @@ extension EndToEnd {
             _ = try Cloche.run("rm", project.name, "--yes")
         }
 
+        @Test("an empty value is set on purpose only") func empty() throws {
+            let secret = try Secret("valuable")
+            let file = "\(try Cloche.home.get())/secrets/\(secret.name)"
+            for nothing in ["", "\n", "\r\n"] {
+                let refused = try secret.set(nothing)
+                #expect(refused.status == 65 && refused.errors.contains("its value is empty"), "\(refused)")
+                #expect(refused.errors.contains("hint: ") && refused.errors.contains("--empty"), "\(refused.errors)")
+                #expect(try String(contentsOfFile: file, encoding: .utf8) == "valuable")
+            }
+            #expect(try Cloche.run("secret", "set", secret.name, "--empty").status == 0)
+            #expect(try String(contentsOfFile: file, encoding: .utf8) == "")
+        }
+
         @Test("a single command gets a secret, and its explanation does not show it") func exec() throws {
             let secret = try Secret("one\nsecond-line")
             let command = ["--", "sh", "-c", "printf '%s' \"$SEEN\""]
