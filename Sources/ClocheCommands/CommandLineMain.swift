@@ -74,6 +74,11 @@ package enum CommandLineMain {
                 .usage, "run `\(command)`: the command stands behind `--`",
                 hint: "`cloche exec \(options)-- \(command)`")
         }
+        if let (option, number) = negativeNumber(message) {
+            return CommandFailure(
+                .usage, "take `\(printable(number))` for \(option): no option takes a number below 0",
+                hint: "leave \(option) out, or see what it takes by `--help`")
+        }
         let lines = ClocheCommand.fullMessage(for: error).split(separator: "\n")
         // Of an error that a command found, the parser knows no usage but that of the whole program.
         let usage = lines.first { $0.hasPrefix("Usage: ") && !$0.hasPrefix("Usage: cloche <subcommand>") }
@@ -84,6 +89,15 @@ package enum CommandLineMain {
         return CommandFailure(
             .usage, message.prefix(1).lowercased() + message.dropFirst(),
             hint: pipelines.isEmpty ? hint : "this directory has \(here)" + (hint.map { "; \($0)" } ?? ""))
+    }
+
+    /// The option of which the parser says that it has no value, and the number behind it, which it takes for an option.
+    private static func negativeNumber(_ message: String) -> (option: String, number: String)? {
+        guard let match = message.prefixMatch(of: /Missing value for '(-[^ ']+)/) else { return nil }
+        let option = String(match.output.1)
+        let words = CommandLine.arguments
+        let pair = zip(words, words.dropFirst()).first { $0 == option && $1.prefixMatch(of: /-\.?[0-9]/) != nil }
+        return pair.map { (option, $0.1) }
     }
 
     private static let commandNames = ClocheCommand.configuration.subcommands.compactMap {

@@ -35,6 +35,7 @@ struct CompareCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
+        if let limit, limit < 0 { throw ValidationError("--limit is a number from 0 on; 0 shows all") }
         if csv, output.json { throw ValidationError("--csv and --json are two forms: name one") }
         let context = CommandContext()
         let store = try context.openStore()

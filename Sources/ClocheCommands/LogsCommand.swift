@@ -40,6 +40,7 @@ struct LogsCommand: ParsableCommand {
 
     func run() throws {
         let selection = try selection()
+        if let attempt, attempt < 1 { throw ValidationError("--attempt is a number from 1 on") }
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(reference, in: store)

@@ -32,6 +32,7 @@ struct OpenCommand: ParsableCommand {
     @Option(help: "Of this attempt, from 1 on; by default of the last one.") var attempt: Int?
 
     func run() throws {
+        if let attempt, attempt < 1 { throw ValidationError("--attempt is a number from 1 on") }
         let context = CommandContext()
         let hasDisplay = ["DISPLAY", "WAYLAND_DISPLAY"].contains { environmentVariable($0)?.isEmpty == false }
         guard output != nil || (hasDisplay && Syscall.isTerminal(1)) else {

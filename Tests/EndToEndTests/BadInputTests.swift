@@ -38,6 +38,33 @@ extension EndToEnd {
             #expect(try FileManager.default.contentsOfDirectory(atPath: home + "/jobs").sorted() == before)
         }
 
+        /// Commands, and an option of theirs that takes a number.
+        static let numbers: [([String], String)] = [
+            (["compare", "none"], "--limit"), (["logs", "none"], "--tail"), (["logs", "none"], "--attempt"),
+            (["open", "none/0/a"], "--attempt"),
+            (["serve"], "--max-parallel"),
+            (["serve", "--share"], "--max-parallel-per-user"), (["serve", "--share"], "--max-pending"),
+            (["serve", "--share"], "--max-connections"), (["serve", "--share"], "--max-project"),
+            (["serve", "--share"], "--max-disk"), (["job", "create", "main.orchest"], "--retries"),
+            (["job", "create", "main.orchest"], "--keep"), (["job", "create", "main.orchest"], "--run-timeout"),
+            (["job", "create", "main.orchest"], "--max-parallel"), (["retry", "none"], "--max-parallel"),
+            (["job", "start", "none"], "--max-parallel"), (["snapshot", "create", "/none"], "--ask-above"),
+            (["env", "import", "none", "/none"], "--max-files"), (["env", "import", "none", "/none"], "--max-size"),
+            (["policy", "score", "default"], "--threshold"),
+        ]
+
+        @Test("a number below 0 is no number that an option takes, however it is written", arguments: numbers)
+        func negative(command: [String], option: String) throws {
+            let project = try TestProject([.init(file: "a.sh", text: "true\n")])
+            for words in [[option, "-1"], ["\(option)=-1"]] {
+                let refused = try Cloche.start(command + words, in: project.path).wait(timeout: 60)
+                let isNamed = refused.errors.contains(option) || refused.errors.contains("`-1`")
+                #expect(refused.status == 64 && isNamed, "\(words): \(refused)")
+                #expect(!refused.errors.lowercased().contains("missing value"), "\(words): \(refused.errors)")
+                if words.count == 2 { #expect(refused.errors.contains("`-1`"), "\(refused.errors)") }
+            }
+        }
+
         @Test("a name that does not exist ends with 5, and the one that was meant is named") func nearestNames() throws
         {
             let project = try TestProject(
