@@ -111,6 +111,11 @@ struct RetryCommand: ParsableCommand {
         let states: Set<RunState> = all ? [.failed, .cancelled, .skipped] : [.failed]
         let runs = try store.database.runs(of: job.uuid, limit: 1_000_000).filter { states.contains($0.state) }
         guard runs.isEmpty else { return runs }
+        if job.state == .draft {
+            throw CommandFailure(
+                .wrongState, "retry the job `\(job.name)`: it is a draft, and none of its runs has been made",
+                hint: "`cloche job start \(job.name)` makes them")
+        }
         let others = job.counts.cancelled + job.counts.skipped
         throw CommandFailure(
             .wrongState,

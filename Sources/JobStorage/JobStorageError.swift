@@ -73,6 +73,7 @@ extension JobStorageError: CustomStringConvertible {
                 ? "`cloche ls` lists the jobs" : "did you mean \(nearest.map(Self.quoted).joined(separator: " or "))?"
         case .noSuchRun(_, let number, let count) where (0..<count).contains(number):
             "`cloche ls JOB` lists those that there are; `--keep` and `cloche rm` remove runs"
+        case .noSuchRun(_, _, 0): "`cloche job start JOB` makes the runs of a draft; a schedule makes them in its time"
         case .noSuchRun: "`cloche ls JOB` lists the runs of a job"
         case .ambiguous(_, let candidates):
             "write more of one of " + candidates.map(Self.quoted).joined(separator: ", ")

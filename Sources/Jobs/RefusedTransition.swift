@@ -26,7 +26,8 @@ package enum RefusedTransition: Error, Sendable, Hashable, CustomStringConvertib
     package var hint: String? {
         switch self {
         case .job(let state, .confirm) where state != .draft: "it was started before"
-        case .job(.draft, .pause), .job(.draft, .resume), .runOfJob(.draft, _): "start the job first"
+        case .job(.draft, .pause), .job(.draft, .resume), .runOfJob(.draft, _), .batch(.draft):
+            "start the job first: `cloche job start JOB`"
         case .job(_, .resume): "only a paused job can be resumed"
         case .job(let state, _) where state.isFinal: "the job has ended; make another one for more runs"
         case .job: nil
@@ -37,7 +38,6 @@ package enum RefusedTransition: Error, Sendable, Hashable, CustomStringConvertib
         case .run: nil
         case .runOfJob(.paused, _): "resume the job first"
         case .runOfJob: "the job has ended"
-        case .batch(.draft): "start the job first"
         case .batch: "make another one of it by `cloche job copy`"
         }
     }

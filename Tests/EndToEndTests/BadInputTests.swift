@@ -65,6 +65,17 @@ extension EndToEnd {
             }
         }
 
+        @Test("a draft that is to be retried is to be started first") func draft() throws {
+            let project = try TestProject([.init(file: "a.sh", text: "true\n")])
+            #expect(try project.cloche("job", "create", "main.orchest", "--name", project.name, "--draft").status == 0)
+            defer { _ = try? Cloche.run("rm", project.name, "--yes") }
+            for (reference, status) in [(project.name, 6), ("\(project.name)/0", 5)] as [(String, Int32)] {
+                let refused = try Cloche.run("retry", reference)
+                #expect(refused.status == status && refused.errors.contains("draft"), "\(refused)")
+                #expect(refused.errors.contains("cloche job start"), "\(refused.errors)")
+            }
+        }
+
         @Test("a name that does not exist ends with 5, and the one that was meant is named") func nearestNames() throws
         {
             let project = try TestProject(
