@@ -35,23 +35,53 @@ package final class JobDatabase: Sendable {
     /// The file.
     package let path: String
 
-    private let queue: DatabaseQueue
+    /// Nil where each use has a connection of its own, and the file alone: there is no room for what processes share.
+    private let queue: DatabaseQueue?
     private let isClosed = Atomic(false)
     /// The level of durability that the connection has, which only the code within its queue looks at; -1 is its own.
     private let current = Atomic(-1)
+    /// How often somebody has asked for changes by others where that cannot be told.
+    private let questions = Atomic<Int64>(0)
 
     /// Opens the database at `path`, which is made if it is not there; its directory must exist.
     package init(path: String, check: OpeningCheck = .format) throws(JobStorageError) {
         self.path = path
-        queue = try Self.waiting(path: path) { try DatabaseQueue(path: path, configuration: Self.configuration) }
+        queue = try Self.shared(path: path)
         // Before anything is written: the file may be of a newer version, or none of ours.
         try checkFormat()
         // SQLite does not wait for locks when it changes the journal, so this may need several tries.
-        try Self.waiting(path: path) {
-            try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = WAL") }
-        }
+        try outsideTransaction { try $0.execute(sql: "PRAGMA journal_mode = WAL") }
         try migrate()
         if check == .everyPage { try checkEveryPage() }
+    }
+
+    /// A connection for as long as the database is used; nil on a full disk, where nothing can be shared.
+    private static func shared(path: String) throws(JobStorageError) -> DatabaseQueue? {
+        do throws(JobStorageError) {
+            // The first look is part of it: for that the file is made by which processes tell each other of the log.
+            return try waiting(path: path) { try DatabaseQueue(path: path, configuration: configuration) }
+        } catch .full {
+            return nil
+        }
+    }
+
+    /// Uses the connection, or one that has the file to itself for that long.
+    private func using<Result>(_ body: (Database) throws -> Result) throws -> Result {
+        if let queue { return try queue.inDatabase(body) }
+        let alone = try DatabaseQueue(path: path, configuration: Self.alone)
+        // It is gone in any case, and what it wrote was committed before.
+        defer { try? alone.close() }
+        current.store(-1, ordering: .relaxed)
+        return try alone.inDatabase(body)
+    }
+
+    /// Nothing but the file and its log is needed: what processes share is in memory, for one at a time (`locking_mode`).
+    private static var alone: Configuration {
+        var configuration = configuration
+        configuration.prepareDatabase { database in
+            try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY")
+        }
+        return configuration
     }
 
     /// Opens the database at `path` for reading alone: nothing of it is made, migrated or written.
@@ -67,7 +97,7 @@ package final class JobDatabase: Sendable {
     /// Closes the database; every use of it from then on fails.
     package func close() throws(JobStorageError) {
         isClosed.store(true, ordering: .sequentiallyConsistent)
-        try Self.waiting(path: path) { try queue.close() }
+        try Self.waiting(path: path) { try queue?.close() }
     }
 
     /// The library would hand a connection that is gone to SQLite.
@@ -81,7 +111,7 @@ package final class JobDatabase: Sendable {
         return try Self.waiting(path: path) {
             // The library's own way switches the connection to reading alone and back, and SQLite forgets every statement
             // that was prepared whenever that changes (PRAGMA query_only).
-            try queue.inDatabase { database in
+            try using { database in
                 var result: Result?
                 try database.inTransaction(.deferred) {
                     result = try body(database)
@@ -102,7 +132,7 @@ package final class JobDatabase: Sendable {
     ) throws(JobStorageError) -> Result {
         try checkOpen()
         return try Self.waiting(path: path) {
-            try queue.inDatabase { database in
+            try using { database in
                 if current.load(ordering: .relaxed) != durability.level {
                     try database.execute(sql: "PRAGMA synchronous = \(durability.rawValue)")
                     current.store(durability.level, ordering: .relaxed)
@@ -122,6 +152,8 @@ package final class JobDatabase: Sendable {
     /// A number that is another one after every change by somebody else (PRAGMA data_version); asking costs next to nothing.
     package func changesByOthers() throws(JobStorageError) -> Int64 {
         try checkOpen()
+        // A new connection has seen no change: there may always have been one.
+        guard let queue else { return questions.add(1, ordering: .relaxed).newValue }
         return try Self.waiting(path: path) {
             try queue.inDatabase { try Int64.fetchOne($0, sql: "PRAGMA data_version") ?? 0 }
         }
@@ -130,7 +162,7 @@ package final class JobDatabase: Sendable {
     /// Does what cannot be part of a transaction.
     func outsideTransaction(_ body: (Database) throws -> Void) throws(JobStorageError) {
         try checkOpen()
-        try Self.waiting(path: path) { try queue.writeWithoutTransaction(body) }
+        try Self.waiting(path: path) { try using(body) }
     }
 
     private static var configuration: Configuration {

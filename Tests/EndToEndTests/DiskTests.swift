@@ -122,6 +122,50 @@ extension EndToEnd {
             #expect(lines[6] == #"{"jobs":[]}"#, "\(lines[6])")
         }
 
+        /// Commands that only look.
+        private static let looks = [
+            "ls", "show one", "show one/0", "logs one/0", "compare one", "diff one/0", "watch one",
+            "pipeline graph one/0",
+            "system df", "snapshot ls", "snapshot show one", "snapshot verify one", "snapshot diff one one",
+            "snapshot prune --dry-run", "env ls", "env show python", "env verify python", "env build --check python",
+            "secret ls", "notify ls", "notify log", "policy ls", "policy log", "job plan main.orchest",
+        ]
+
+        @Test("whoever only looks needs no room, nor anything that the last command left", .timeLimit(.minutes(3)))
+        func looking() throws {
+            let directory = try TemporaryDirectory()
+            let project = try TestProject([.init(file: "one.sh", text: "echo so it was\n")])
+            // The last command takes away what processes share of the database; `none` has no room for it to be made again.
+            let script =
+                Self.smallDisk + """
+                    "$3" run main.orchest --name one >/dev/null 2>&1
+                    "$3" env ls >/dev/null
+                    [ ! -e "$1/cloche.db-shm" ]
+                    dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true
+                    dd if=/dev/zero of="$1/more" bs=1k 2>/dev/null || true
+                    out=/dev/shm/"$4"
+                    while read -r command; do
+                        set +e; "$3" $command >"$out" 2>&1 </dev/null; echo "$command: $? $(tr '\\n' ' ' < "$out")"; set -e
+                    done <<EOF
+                    \(Self.looks.joined(separator: "\n"))
+                    EOF
+                    set +e; "$3" job create main.orchest --name none >"$out" 2>&1; echo "create: $?"; set -e
+                    "$3" rm one --yes >"$out" 2>&1; echo "rm: $?"
+                    rm "$1/filler" "$1/more" "$out"
+                    "$3" ls --json | tr -d '\\n '
+                    """
+            let result = try StartedCommand(
+                "/usr/bin/unshare",
+                ["-m", "bash", "-c", script, "bash", directory.path, project.path, try Cloche.program(), project.name],
+                environment: ["CLOCHE_HOME": try Cloche.home.get(), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"]
+            ).wait(timeout: 150)
+            let lines = result.output.split(separator: "\n").map(String.init)
+            try #require(lines.count == Self.looks.count + 3, "\(result.output) \(result.errors)")
+            for (look, line) in zip(Self.looks, lines) { #expect(line.hasPrefix("\(look): 0 "), "\(line)") }
+            #expect(lines[0].contains("one") && lines[3].contains("so it was"), "\(lines[0]) \(lines[3])")
+            #expect(lines.suffix(3) == ["create: 6", "rm: 0", #"{"jobs":[]}"#], "\(lines.suffix(3))")
+        }
+
         @Test("a dry run tells to the byte what prune frees, on a full disk too, and what a job refers to stays")
         func prune() throws {
             let directory = try TemporaryDirectory()
