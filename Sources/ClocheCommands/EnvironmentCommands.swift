@@ -35,7 +35,7 @@ struct EnvironmentListCommand: ParsableCommand {
         for name in try provider.environments.names() where !names.contains(name.text) { names.append(name.text) }
         if let owner = store.owner { names = names.filter { owner.mayKnow(environment: $0) } }
         let records = try names.map { name in (name, try EnvironmentName(name).flatMap { try provider.current($0) }) }
-        let use = try EnvironmentUse(store, provider.environments)
+        let use = try EnvironmentUse(store, provider.environments, from: .databases)
         if output.json {
             let documents = records.map { name, record in
                 Documents.object([
@@ -145,7 +145,7 @@ struct EnvironmentShowCommand: ParsableCommand {
             var sanitizer = LogSanitizer(colours: false)
             return try context.print(sanitizer.feed(bytes) + sanitizer.finish())
         }
-        let use = try EnvironmentUse(store, provider.environments)
+        let use = try EnvironmentUse(store, provider.environments, from: .databases)
         if output.json {
             return try context.print(
                 Documents.object([

@@ -1,4 +1,5 @@
 package import Environments
+import JobStorage
 import Jobs
 import LinuxSystem
 import SystemPackage
@@ -17,8 +18,16 @@ package struct EnvironmentUse {
     /// The builds that those of `pins` and `inForce` lie on.
     private let layers: [String: [String]]
 
-    /// Reads the documents of all jobs, those of a service's users included: one that cannot be read might hold any build, and is an error.
-    package init(_ store: Store, _ environments: EnvironmentStore) throws {
+    /// Where it is learnt which jobs there are.
+    package enum Source {
+        /// The documents of all jobs: one that cannot be read might hold any build, and is an error.
+        case documents
+        /// The databases, which are faster: enough for a look.
+        case databases
+    }
+
+    /// Learns of all jobs, those of a service's users included.
+    package init(_ store: Store, _ environments: EnvironmentStore, from source: Source = .documents) throws {
         self.environments = environments
         var pins: [String: [String]] = [:]
         let owned = try StoreOwner.all(in: store.shared)
@@ -26,19 +35,14 @@ package struct EnvironmentUse {
             // A user of a service is told that others have jobs, and not which.
             let isTold = store.owner == nil || path == store.path
             let prefix = store.owner == nil ? prefix : ""
-            let directory = path.appending("jobs")
-            // One that is just being made has no jobs.
-            guard Syscall.exists(directory) else { continue }
-            let jobs = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
-            for entry in try Syscall.directoryEntries(jobs.number) {
-                guard let job = JobID(String(decoding: entry.name, as: UTF8.self)),
-                    // A job that is being made or removed has no document; what is made for it is held by its maker.
-                    Syscall.exists(directory.appending(job.description).appending("job.json"))
-                else { continue }
-                let document = try Store.document(job, in: path)
-                for pin in Set(document.environments.values.map(\.build)) {
-                    pins[pin, default: []].append(isTold ? prefix + document.name.description : Self.someoneElses)
+            let names =
+                switch source {
+                case .documents: try Self.documentedPins(in: path)
+                case .databases:
+                    try Self.notedPins(in: path, path == store.path ? store.database : Self.database(in: path))
                 }
+            for (build, jobs) in names {
+                pins[build, default: []] += jobs.map { isTold ? prefix + $0 : Self.someoneElses }
             }
         }
         self.pins = pins
@@ -53,6 +57,48 @@ package struct EnvironmentUse {
             layers[build] = try environments.record(build).layers
         }
         self.layers = layers
+    }
+
+    /// Names of jobs by the build that they pinned, from their documents.
+    private static func documentedPins(in store: FilePath) throws -> [String: [String]] {
+        var pins: [String: [String]] = [:]
+        let directory = store.appending("jobs")
+        // A store that is just being made has no jobs.
+        guard Syscall.exists(directory) else { return [:] }
+        let jobs = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+        for entry in try Syscall.directoryEntries(jobs.number) {
+            guard let job = JobID(String(decoding: entry.name, as: UTF8.self)),
+                // A job that is being made or removed has no document; what is made for it is held by its maker.
+                Syscall.exists(directory.appending(job.description).appending("job.json"))
+            else { continue }
+            let document = try Store.document(job, in: store)
+            for build in Set(document.environments.values.map(\.build)) {
+                pins[build, default: []].append(document.name.description)
+            }
+        }
+        return pins
+    }
+
+    /// The same as the database has it; what an older version has not noted is noted now.
+    private static func notedPins(in store: FilePath, _ database: JobDatabase?) throws -> [String: [String]] {
+        guard let database else { return try documentedPins(in: store) }
+        var (pins, unknown) = try database.pinnedBuilds()
+        if unknown.isEmpty { return pins }
+        let documents = try unknown.map { try Store.document($0, in: store) }
+        for document in documents {
+            for build in Set(document.environments.values.map(\.build)) {
+                pins[build, default: []].append(document.name.description)
+            }
+        }
+        // Where there is no room for it, they are read again the next time.
+        try? database.noteBuilds(of: documents)
+        return pins
+    }
+
+    /// The database of another store; nil where it has none yet.
+    private static func database(in store: FilePath) throws -> JobDatabase? {
+        let file = store.appending("cloche.db")
+        return Syscall.exists(file) ? try JobDatabase(path: file.string) : nil
     }
 
     private static let someoneElses = "another user's"

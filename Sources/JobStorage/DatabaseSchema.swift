@@ -4,7 +4,7 @@ enum DatabaseSchema {
     static let applicationID = 0x436C_6F63
 
     /// The texts that lead from each format to the next; the format of a database is how many were executed.
-    static let migrations = [first, schedules, metrics, limits, NotificationTriggers.migration]
+    static let migrations = [first, schedules, metrics, limits, NotificationTriggers.migration, builds]
 
     /// The newest format.
     static var format: Int { migrations.count }
@@ -28,6 +28,9 @@ enum DatabaseSchema {
     /// What runs measured, so that lists do not read a file a run.
     private static let metrics =
         "ALTER TABLE runs ADD COLUMN metrics TEXT CHECK (metrics IS NULL OR json_valid(metrics));"
+
+    /// The builds of environments that jobs pinned, so that nobody reads a document a job to tell who needs one.
+    private static let builds = "ALTER TABLE jobs ADD COLUMN builds TEXT;"
 
     /// Limits of time of runs and jobs, and runs of which only what tells of them is kept.
     private static let limits = """

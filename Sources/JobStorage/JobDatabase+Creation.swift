@@ -24,7 +24,7 @@ extension JobDatabase {
             if try Bool.fetchOne(database, sql: known, arguments: [document.uuid.description]) == true {
                 throw JobStorageError.identityTaken(document.uuid)
             }
-            let job = try Self.insert(JobRecord(sequence: 0, document: document), in: database)
+            let job = try Self.insert(JobRecord(sequence: 0, document: document), of: document, in: database)
             try Self.insertRuns(0..<runCount, of: job, parameters: parameters, in: database)
         }
     }
@@ -77,15 +77,15 @@ extension JobDatabase {
         return name.numbered(free)
     }
 
-    /// Adds the row of a job as it is, and gives its sequence.
-    static func insert(_ job: JobRecord, in database: Database) throws -> Int64 {
+    /// Adds the row of a job as it is, and gives its sequence; the document has what is only looked for.
+    static func insert(_ job: JobRecord, of document: JobDocument, in database: Database) throws -> Int64 {
         var values: [String: (any DatabaseValueConvertible)?] = [
             "uuid": job.uuid.description, "owner": job.owner, "name": job.name.description, "state": job.state.rawValue,
             "project_path": job.project.path, "project_name": job.project.name, "pipeline_path": job.pipelinePath,
             "pipeline_name": job.pipelineName, "policy_name": job.policyName, "created_ms": job.created.milliseconds,
             "started_ms": job.started?.milliseconds, "finished_ms": job.finished?.milliseconds,
             "cancelled_ms": job.cancelled?.milliseconds, "clock_ms": job.clock?.milliseconds,
-            "timed_out_ms": job.timedOut?.milliseconds,
+            "timed_out_ms": job.timedOut?.milliseconds, "builds": builds(of: document),
         ]
         for more in [try optionColumns(of: job), try scheduleColumns(of: job)] {
             values.merge(more) { first, _ in first }

@@ -86,7 +86,7 @@ extension JobDatabase {
                 report.renamings.append(.init(job: document.uuid, from: document.name, to: name))
                 job.name = name
             }
-            job.sequence = try Self.insert(job, in: database)
+            job.sequence = try Self.insert(job, of: document, in: database)
             let directories = Dictionary(facts.runs.map { ($0.number, $0) }, uniquingKeysWith: { first, _ in first })
             for (number, life) in lives.runs.sorted(by: { $0.key < $1.key }) {
                 let address = RunAddress(job: document.uuid, number: number)
