@@ -52,11 +52,7 @@ final class SupervisorSource {
         let lifeline = try Syscall.pipe()
         let descriptors = [lifeline.reading.number, events.writing.number, lock, values]
         let number = try HostProcess.spawn(
-            try Self.program(),
-            [
-                "cloche-supervisor", "run", request.directory.string, String(request.attempt),
-                request.outlivesEngine ? "outlive" : "end",
-            ],
+            try Self.program(), ["cloche-supervisor"] + request.words,
             descriptors: zip(descriptors, SupervisorRequest.descriptors).map { (here: $0, there: $1) },
             ownSession: request.outlivesEngine)
         return try Self.started(try ProcessHandle(opening: number), events.takeReading(), lifeline.takeWriting())

@@ -19,7 +19,8 @@ final class SupervisorTemplate {
     init() throws(SyscallError) {
         let pair = try Syscall.packetSocketPair()
         let number = try HostProcess.spawn(
-            try SupervisorSource.program(), ["cloche-supervisor", "template"],
+            try SupervisorSource.program(),
+            ["cloche-supervisor", "template", String(repeating: " ", count: SupervisorMain.longestTitle)],
             descriptors: [(pair.second.number, SupervisorMain.requests)])
         process = try ProcessHandle(opening: number)
         socket = pair.takeFirst()

@@ -23,6 +23,9 @@ extension SupervisorMain {
     /// Where the template gets its requests: a socket of packets.
     package static let requests: CInt = 7
 
+    /// How much room a template is started with for what `ps` shows of its forks; what does not fit is left out.
+    package static let longestTitle = 512
+
     /// Forks a supervisor for each request of its engine, until that ends.
     ///
     /// What every supervisor does first, such as looking up types for JSON and compiling filters, has been done here
@@ -32,6 +35,8 @@ extension SupervisorMain {
     package static func template() -> Never {
         // Only a name for people.
         try? Syscall.setName("cloche-template")
+        let title = ProcessTitle()
+        title?.show("cloche-supervisor template")
         var filters = CompiledFilters()
         var isCold = true
         while true {
@@ -55,7 +60,7 @@ extension SupervisorMain {
             let answer: SupervisorAnswer
             do throws(SyscallError) {
                 let process = try Syscall.forkSibling()
-                if process == 0 { begin(request, packet.descriptors, prepared) }
+                if process == 0 { begin(request, packet.descriptors, prepared, title) }
                 answer = SupervisorAnswer(.success(process))
             } catch {
                 answer = SupervisorAnswer(.failure(error))
@@ -68,7 +73,7 @@ extension SupervisorMain {
 
     /// Becomes the supervisor of a run, as if it had been executed for that.
     private static func begin(
-        _ request: SupervisorRequest, _ descriptors: [CInt], _ prepared: PreparedRun
+        _ request: SupervisorRequest, _ descriptors: [CInt], _ prepared: PreparedRun, _ title: ProcessTitle?
     ) -> Never {
         do throws(SyscallError) {
             _ = Glibc.close(requests)
@@ -85,6 +90,8 @@ extension SupervisorMain {
             try HostProcess.keepDescriptors()
             try HostProcess.leadGroup(ownSession: request.outlivesEngine)
             try Syscall.setName("cloche-supervisor")
+            // As one that is executed for a run has it.
+            title?.show((["cloche-supervisor"] + request.words).joined(separator: " "))
             // An engine that has died meanwhile does not know this process.
             guard try Syscall.read(SupervisorRequest.descriptors[0], upTo: 1) == [SupervisorRequest.begin] else {
                 exit(0)

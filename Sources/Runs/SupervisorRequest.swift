@@ -17,6 +17,11 @@ package struct SupervisorRequest: Sendable, Hashable {
         self.outlivesEngine = outlivesEngine
     }
 
+    /// The words behind the program's name where it is executed for this request.
+    package var words: [String] {
+        ["run", directory.string, String(attempt), outlivesEngine ? "outlive" : "end"]
+    }
+
     /// Paths are at most 4096 bytes long.
     package static let limit = 8192
     /// What a supervisor finds at its descriptors 3 to 6 goes with a request, in that order.

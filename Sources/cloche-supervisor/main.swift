@@ -15,12 +15,12 @@ let arguments = CommandLine.arguments
 if arguments.count == 5, arguments[1] == "run", let attempt = Int(arguments[3]) {
     SupervisorMain.run(FilePath(arguments[2]), attempt: attempt, outlivesEngine: arguments[4] == "outlive")
 }
-if arguments.count == 2, arguments[1] == "template" { SupervisorMain.template() }
+if arguments.count == 3, arguments[1] == "template" { SupervisorMain.template() }
 if arguments.count == 2, arguments[1] == "command" { SupervisorMain.command() }
 if arguments.count == 2, arguments[1] == "namespace" { SupervisorMain.namespace() }
 if arguments.count == 2, arguments[1] == "unpack" { UnpackProgram.run() }
-_ = "usage: cloche-supervisor run DIRECTORY ATTEMPT end|outlive | template | command | namespace | unpack\n".withCString
-{
-    write(2, $0, strlen($0))
-}
+_ = "usage: cloche-supervisor run DIRECTORY ATTEMPT end|outlive | template ROOM | command | namespace | unpack\n"
+    .withCString {
+        write(2, $0, strlen($0))
+    }
 exit(64)

@@ -10,6 +10,30 @@ extension EndToEnd {
                 grid: ["pipeline": ["x": Array(0..<runs)]])
         }
 
+        @Test("the command line of each supervisor tells whose run it has")
+        func titles() throws {
+            let project = try TestProject(
+                [.init(file: "wait.sh", text: "sleep 60\n")], parameters: ["x": 1],
+                grid: ["pipeline": ["x": [1, 2, 3]]])
+            let service = try TestService(["--max-parallel", "3"])
+            #expect(
+                try project.cloche("job", "create", "main.orchest", "--name", project.name, "--detach").status == 0)
+            let job = try Cloche.run("show", project.name, "--json").value("job", "uuid") as? String ?? "?"
+            let home = try Cloche.home.get()
+            // The first is executed for its run; the others are forks of the template.
+            for run in 0..<3 {
+                let title = "cloche-supervisor run \(home)/runs/\(job)/\(run) 1 outlive"
+                #expect(
+                    eventually(within: 20) { !ProcessTable.withMarker(title).isEmpty },
+                    "\(title): \(ProcessTable.descendants(of: service.pid))")
+            }
+            #expect(!ProcessTable.withMarker("cloche-supervisor template").isEmpty)
+            #expect(try Cloche.run("cancel", project.name).status == 0)
+            #expect(try eventually(within: 20) { try project.jobState() == "cancelled" })
+            #expect(service.end().status == 0)
+            try project.remove()
+        }
+
         @Test("a job is left to the service by --detach, which prints its name; the service's log tells what it did")
         func detached() throws {
             let service = try TestService()
