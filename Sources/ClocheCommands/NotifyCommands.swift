@@ -318,11 +318,13 @@ struct NotifyDeliverCommand: ParsableCommand {
 
     @Argument(help: "The process with which it ends.") var parent: Int32
     @Argument(help: "The store.") var store: String
+    @Argument(help: "The notifier.") var notifier: String
 
     func run() throws {
         try Syscall.endWithParent(parent)
         guard chdir("/") == 0 else { return }
-        try NotificationCourier(try Store.open(FilePath(store)), variables: CommandContext.environment()).run()
+        try NotificationCourier(try Store.open(FilePath(store)), variables: CommandContext.environment())
+            .run(for: notifier)
     }
 }
 

@@ -42,21 +42,39 @@ extension JobDatabase {
         }
     }
 
-    /// When the next notification is to be delivered; nil when none waits.
-    package func nextNotificationTime() throws(JobStorageError) -> Timestamp? {
+    /// When the next notification is to be delivered, to one notifier or to any; nil when none waits.
+    package func nextNotificationTime(of notifier: String? = nil) throws(JobStorageError) -> Timestamp? {
         try reading { database in
-            let statement = try database.cachedStatement(
-                sql: "SELECT min(due_ms) FROM notifications WHERE due_ms IS NOT NULL")
-            return try Int64.fetchOne(statement).map(Timestamp.init(milliseconds:))
+            let sql = "SELECT min(due_ms) FROM notifications WHERE due_ms IS NOT NULL"
+            let statement = try database.cachedStatement(sql: notifier == nil ? sql : sql + " AND notifier = ?")
+            return try Int64.fetchOne(statement, arguments: StatementArguments(notifier.map { [$0] } ?? [])).map(
+                Timestamp.init(milliseconds:))
         }
     }
 
-    /// The oldest notification that is to be delivered at `time`; nil when there is none.
-    package func nextNotification(at time: Timestamp) throws(JobStorageError) -> NotificationRecord? {
+    /// The notifiers to whom something is to be delivered at `time`, whoever has waited for longest first.
+    package func dueNotifiers(at time: Timestamp) throws(JobStorageError) -> [String] {
         try reading { database in
-            let sql = "SELECT * FROM notifications WHERE due_ms IS NOT NULL AND due_ms <= ? ORDER BY id LIMIT 1"
-            return try Row.fetchOne(database, sql: sql, arguments: [time.milliseconds]).map(
-                NotificationRecord.init(row:))
+            let sql = """
+                SELECT notifier FROM notifications WHERE due_ms IS NOT NULL AND due_ms <= ?
+                GROUP BY notifier ORDER BY min(id)
+                """
+            return try String.fetchAll(database, sql: sql, arguments: [time.milliseconds])
+        }
+    }
+
+    /// The oldest notification that is to be delivered at `time`, to one notifier or to any; nil when there is none.
+    package func nextNotification(
+        of notifier: String? = nil, at time: Timestamp
+    ) throws(JobStorageError) -> NotificationRecord? {
+        try reading { database in
+            let sql = """
+                SELECT * FROM notifications
+                WHERE due_ms IS NOT NULL AND due_ms <= :time AND (:notifier IS NULL OR notifier = :notifier)
+                ORDER BY id LIMIT 1
+                """
+            let values: StatementArguments = ["time": time.milliseconds, "notifier": notifier]
+            return try Row.fetchOne(database, sql: sql, arguments: values).map(NotificationRecord.init(row:))
         }
     }
 

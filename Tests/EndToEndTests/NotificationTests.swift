@@ -8,7 +8,9 @@ extension EndToEnd {
         private final class Added {
             let name = "n-" + UUID().uuidString.prefix(8).lowercased()
 
-            init(_ arguments: String...) throws {
+            convenience init(_ arguments: String...) throws { try self.init(arguments) }
+
+            init(_ arguments: [String]) throws {
                 let added = try Cloche.start(["notify", "add", name] + arguments).wait()
                 guard added.status == 0 else { throw TestFailure("notify add: \(added.errors)") }
             }
@@ -140,6 +142,24 @@ extension EndToEnd {
             #expect(try added.log().first?["attempts"] as? Int == 2)
             #expect(service.end().status == 0)
             _ = try Cloche.run("rm", String(job), "--yes")
+        }
+
+        @Test("who is slow keeps nobody else waiting")
+        func slow() throws {
+            let server = try TestWebhook()
+            let project = try TestProject([Self.failing])
+            let events = ["--on", "run.failed,job.failed", "--job", project.name]
+            let slow = try Added(["--url", server.url("slow"), "--timeout", "30s"] + events)
+            let quick = try Added(["--url", server.url("quick")] + events)
+            let service = try TestService()
+            #expect(try project.cloche("run", "main.orchest", "--name", project.name).status == 1)
+            // The slow one takes 20 seconds to answer the first.
+            #expect(try eventually(within: 10) { try server.requests("quick").count == 2 }, "\(service.log)")
+            #expect(try eventually(within: 5) { try quick.log().allSatisfy { $0["state"] as? String == "delivered" } })
+            #expect(try eventually(within: 5) { try server.requests("slow").count == 1 })
+            #expect(try slow.log().map { $0["state"] as? String } == ["waiting", "waiting"])
+            #expect(service.end().status == 0)
+            try project.remove()
         }
 
         @Test("what could not be delivered is kept over the end of the service, also a sudden one")

@@ -77,6 +77,26 @@ import Testing
         }
     }
 
+    @Test func `each notifier has a queue of its own`() throws {
+        try withDatabase { database in
+            try database.set([notifier("a", [.runSucceeded]), notifier("b", [.runSucceeded])], at: time(0))
+            try database.add(document(), runs: 2)
+            for _ in 0..<2 { try database.end(try #require(try database.claim())) }
+            #expect(try Set(database.dueNotifiers(at: time(1000))) == ["a", "b"])
+            #expect(try database.dueNotifiers(at: time(0)).isEmpty)
+            var count = 0
+            while let next = try database.nextNotification(of: "b", at: time(1000)) {
+                #expect(next.notifier == "b")
+                try database.beginDelivery(of: next.sequence, retryAt: time(1100))
+                try database.endDelivery(of: next, as: .delivered, answer: "yes", retryAt: time(0), at: time(1003))
+                count += 1
+            }
+            #expect(try count == 2 && database.dueNotifiers(at: time(1000)) == ["a"])
+            #expect(try database.nextNotificationTime(of: "b") == nil)
+            #expect(try database.nextNotificationTime(of: "a") == database.nextNotificationTime())
+        }
+    }
+
     @Test func `a batch of a schedule is told when its last run ends`() throws {
         try withDatabase { database in
             try database.set([notifier("all", [.batchFailed, .batchSucceeded, .jobFailed])], at: time(0))

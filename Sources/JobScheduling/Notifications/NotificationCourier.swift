@@ -13,7 +13,8 @@ import SystemPackage
     import Glibc
 #endif
 
-/// Delivers what waits in the store's outbox; a process of its own, so that nobody who makes runs waits for a server.
+/// Delivers what waits in the store's outbox for one notifier; a process of its own, so that neither whoever makes runs
+/// nor any other notifier waits for a server.
 package struct NotificationCourier {
     /// What came of one delivery.
     package struct Outcome: Sendable {
@@ -40,36 +41,42 @@ package struct NotificationCourier {
         self.variables = variables
     }
 
-    /// Delivers until nothing is due now or soon; another one that does so already is left to it.
-    package func run() throws {
-        try Syscall.makeDirectories(store.notifiers.directory, mode: 0o700)
-        let lock = try Syscall.open(
-            store.notifiers.directory.appending("lock"), O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+    /// Delivers to a notifier until nothing is due now or soon; another one that does so already is left to it.
+    package func run(for notifier: String) throws {
+        guard let lock = try store.notifiers.lock(notifier) else { return try giveUp(notifier) }
         guard (try? Syscall.flock(lock.number, LOCK_EX | LOCK_NB)) != nil else { return }
         defer { withExtendedLifetime(lock) {} }
         while true {
             let now = JobEngine.now()
-            if let next = try store.database.nextNotification(at: now) {
+            if let next = try store.database.nextNotification(of: notifier, at: now) {
                 try deliver(next)
                 continue
             }
-            guard let due = try store.database.nextNotificationTime(), due.seconds - now.seconds < Self.patience else {
-                break
-            }
+            guard let due = try store.database.nextNotificationTime(of: notifier),
+                due.seconds - now.seconds < Self.patience
+            else { break }
             _ = try Syscall.poll([], milliseconds: CInt(max(10, min(500, (due.seconds - now.seconds) * 1000))))
         }
         try store.database.forgetOldNotifications()
     }
 
+    /// Gives up what is due for a notifier whose file has gone without the database's knowledge.
+    private func giveUp(_ notifier: String) throws {
+        let now = JobEngine.now()
+        while let next = try store.database.nextNotification(of: notifier, at: now) { try giveUp(next) }
+    }
+
+    private func giveUp(_ record: NotificationRecord) throws {
+        let now = JobEngine.now()
+        try store.database.endDelivery(
+            of: record, as: .givenUp, answer: "whom it was for cannot be read", retryAt: now, at: now)
+    }
+
     private func deliver(_ waiting: NotificationRecord) throws {
         var record = waiting
         record.attempts += 1
-        let begun = JobEngine.now()
         func later(_ seconds: Double) -> Timestamp { Timestamp(seconds: JobEngine.now().seconds + seconds) }
-        guard let notifier = try? store.notifiers.notifier(record.notifier) else {
-            return try store.database.endDelivery(
-                of: record, as: .givenUp, answer: "whom it was for cannot be read", retryAt: begun, at: begun)
-        }
+        guard let notifier = try? store.notifiers.notifier(record.notifier) else { return try giveUp(record) }
         // Should this process be killed, somebody tries again, but not at once for ever.
         let backoff = NotificationBackoff.wait(afterAttempts: record.attempts)
         try store.database.beginDelivery(of: record.sequence, retryAt: later(notifier.timeLimit + (backoff ?? 2)))

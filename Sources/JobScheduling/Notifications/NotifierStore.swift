@@ -95,6 +95,13 @@ package struct NotifierStore: Sendable {
     /// The file with the output of a program.
     static func log(of name: String) -> String { name + ".log" }
 
+    /// The file of a notifier, which whoever delivers to it locks; nil where there is none.
+    func lock(_ name: String) throws(SyscallError) -> OwnedFileDescriptor? {
+        guard Syscall.exists(directory.appending(name + Self.ending)) else { return nil }
+        let directory = try open()
+        return try Syscall.open(FilePath(name + Self.ending), at: directory.number, O_RDONLY | O_NOFOLLOW)
+    }
+
     func open() throws(SyscallError) -> OwnedFileDescriptor {
         try Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
     }
