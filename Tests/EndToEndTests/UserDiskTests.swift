@@ -97,6 +97,23 @@ extension EndToEnd {
             #expect([0, 1, 3].contains(follower.wait(timeout: 20).status), "\(follower.errors)")
         }
 
+        @Test("what has no name any more counts as long as it is open", .timeLimit(.minutes(2)))
+        func nameless() throws {
+            let service = try SharedTestService(["--max-disk", "5MiB"])
+            let alice = try service.user()
+            let project = try Self.project(
+                """
+                file = open('/data/big', 'wb')
+                os.unlink('/data/big')
+                file.write(os.urandom(6_000_000)); file.flush()
+                time.sleep(60)
+                """)
+            let run = try alice.run(["run", "main.orchest", "--name", "hidden"], in: project.path)
+            #expect(run.status == 1 && run.errors.contains("`\(alice.name)` keeps"), "\(run.errors)")
+            // With its process it has gone.
+            #expect(try eventually(within: 20) { try disk(alice)?["exceeded"] as? Bool == false }, "\(service.log)")
+        }
+
         @Test("a project that is too much is not kept", .timeLimit(.minutes(2)))
         func project() throws {
             let service = try SharedTestService(["--max-disk", "5MiB"])

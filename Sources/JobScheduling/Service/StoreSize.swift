@@ -55,8 +55,9 @@ package struct StoreSize: Sendable, Hashable, Codable {
         let whole = try DiskUsage.measure(places)
         // What is just being received is no part of it yet, and has limits of its own.
         let incoming = try DiskUsage.measure([store.pushing(IncomingPlace.directory)])
+        let nameless = try NamelessFiles.bytes(in: store)
         let size = StoreSize(
-            bytes: max(0, whole.allocated - incoming.allocated), limit: limit, measured: JobEngine.now(),
+            bytes: max(0, whole.allocated - incoming.allocated) + nameless, limit: limit, measured: JobEngine.now(),
             seconds: Syscall.monotonicSeconds() - begun)
         try change(store) { _ in size }
         return size
