@@ -12,7 +12,11 @@ package enum RandomUUID {
     package static func hasForm(_ text: String) -> Bool {
         guard text.utf8.count == 36 else { return false }
         return text.utf8.enumerated().allSatisfy { offset, byte in
-            hyphens.contains(offset) ? byte == UInt8(ascii: "-") : isHexDigit(byte)
+            // Each command asks this of every job.
+            switch offset {
+            case 8, 13, 18, 23: byte == UInt8(ascii: "-")
+            default: isHexDigit(byte)
+            }
         }
     }
 
@@ -44,8 +48,6 @@ package enum RandomUUID {
     static func isHexDigit(_ byte: UInt8) -> Bool {
         (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
     }
-
-    private static let hyphens: Set = [8, 13, 18, 23]
 
     private static func hexDigits(_ value: UInt64) -> String {
         let digits = String(value, radix: 16)
