@@ -6,6 +6,8 @@ of them succeeded, with 1 when one failed or the kernel died, and with 128 + n w
 import asyncio
 import logging
 import os
+import queue
+import secrets
 import shutil
 import signal
 import sys
@@ -13,13 +15,14 @@ import warnings
 
 from _cloche.document import NotebookFile
 from _cloche.failure import Failure
-from _cloche.kernels import PREPARATIONS, choose_kernel, import_tools, installed_kernels, prepare_jupyter
+from _cloche.kernels import FENCES, PREPARATIONS, choose_kernel, import_tools, installed_kernels, prepare_jupyter
 from _cloche.kernels import private_directory, uses_sockets
 from _cloche.log import Log
 
 INTERRUPT_GRACE = 2.0
 START_TIMEOUT = 600
 OUTPUT_GRACE = 60
+LATE_OUTPUT_GRACE = 5
 
 
 def main(arguments):
@@ -86,6 +89,7 @@ class Execution:
         self._signal = None
         self._manager = None
         self._escalation = None
+        self._fence = None
 
     async def run(self):
         jupyter_client, nbclient, nbformat, zmq = import_tools()
@@ -153,6 +157,7 @@ class Execution:
             await self._prepare(client, message["content"].get("implementation"))
 
     async def _prepare(self, client, implementation):
+        self._fence = FENCES.get(implementation)
         source = PREPARATIONS.get(implementation)
         if source is not None:
             # Where the kernel cannot do it, the cell that needs it says so.
@@ -161,7 +166,10 @@ class Execution:
     async def _execute(self, nbclient, client, cell, index):
         client.numbered = False
         try:
-            await client.async_execute_cell(cell, index, store_history=True)
+            try:
+                await client.async_execute_cell(cell, index, store_history=True)
+            finally:
+                await self._take_late_output(client, cell, index)
         except nbclient.exceptions.CellExecutionError:
             self._log.line("An error occurred while executing the following cell:")
             rule = "------------------"
@@ -179,6 +187,24 @@ class Execution:
             raise Failure(sentence) from None
         finally:
             self._log.end_line()
+
+    async def _take_late_output(self, client, cell, index):
+        """Waits for what a cell has shown that comes after the word that it is done."""
+        if self._fence is None or self._signal is not None or not await self._manager.is_alive():
+            return
+        mark = secrets.token_hex(8)
+        request = client.kc.execute(self._fence.replace("MARK", mark), silent=True, store_history=False)
+        missing = self._fence.count("MARK")
+        while missing > 0:
+            try:
+                message = await client.kc.iopub_channel.get_msg(timeout=LATE_OUTPUT_GRACE)
+            except queue.Empty:
+                return
+            kind, content = message["msg_type"], message["content"]
+            if message["parent_header"].get("msg_id") == request:
+                missing -= str(content.get("text")).count(mark) if kind == "stream" else 0
+            elif kind != "status":
+                client.process_message(message, cell, index)
 
     async def _ending(self):
         """Tells how the kernel ended, as the end of a sentence."""

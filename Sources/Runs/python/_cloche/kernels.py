@@ -36,6 +36,14 @@ globalThis.require ??= (await import("node:module")).createRequire(Deno.cwd() + 
 }
 """,
 }
+# Deno's kernel may say that a cell is done before it sends what the cell has shown. What is sent by the same two ways later
+# comes behind all of that.
+FENCES = {
+    "Deno kernel": """
+Deno[Deno.internal]?.core?.print("MARK", false);
+await Deno.jupyter.broadcast("stream", { name: "stdout", text: "MARK" });
+""",
+}
 
 
 def private_directory():
