@@ -122,6 +122,20 @@ extension Syscall {
         try fsync(directory.number)
     }
 
+    /// faccessat(2): whether this process may read a file, or write to it; also where that cannot be told.
+    package static func mayOpen(_ path: FilePath) -> Bool {
+        [R_OK, W_OK].contains { right in
+            do throws(SyscallError) {
+                _ = try check("access", path.string) {
+                    path.withPlatformString { Glibc.faccessat(AT_FDCWD, $0, right, AT_EACCESS) }
+                }
+                return true
+            } catch {
+                return ![.permissionDenied, .notPermitted, .noSuchFileOrDirectory, .notDirectory].contains(error.errno)
+            }
+        }
+    }
+
     /// faccessat(2): fails where this process may not write to a file, or make files in a directory.
     package static func requireWriting(_ path: FilePath) throws(SyscallError) {
         _ = try check("write to", path.string) {

@@ -3,7 +3,8 @@ import SystemPackage
 
 /// What a launch must know of the kernel that it runs on; found by trying, never by version.
 package struct HostFacts: Sendable, Hashable {
-    /// Files and directories of procfs that exist here and are covered in every sandbox.
+    /// Files of procfs that root of a user namespace could open here, and directories that exist, all of which are covered
+    /// in every sandbox.
     package var maskedFiles: [String]
     package var maskedDirectories: [String]
     /// Paths of procfs that exist here and become read-only.
@@ -18,18 +19,18 @@ package struct HostFacts: Sendable, Hashable {
     private static let files = [
         "kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "interrupts", "kallsyms",
         "kpagecount", "kpageflags", "kpagecgroup", "vmallocinfo", "slabinfo", "modules", "diskstats", "partitions",
-        "softirqs", "schedstat", "zoneinfo", "buddyinfo", "pagetypeinfo", "cgroups", "sys/fs/file-nr",
-        "sys/fs/inode-nr", "sys/fs/inode-state", "sys/fs/dentry-state", "sys/fs/aio-nr", "sys/kernel/pty/nr",
+        "softirqs", "schedstat", "zoneinfo", "buddyinfo", "pagetypeinfo", "cgroups",
     ]
     private static let directories = [
         "acpi", "asound", "scsi", "driver", "tty", "dynamic_debug", "fs", "irq", "pressure",
     ]
     private static let readOnly = ["bus", "sys", "sysrq-trigger"]
 
-    /// Looks at the host's procfs, before it is left behind.
+    /// Looks at the host's procfs, before it is left behind, as root of the namespace that no command can be more than:
+    /// each mount costs a launch more than most calls, and what root of the host keeps to itself needs none.
     static func probe() -> HostFacts {
         HostFacts(
-            maskedFiles: files.filter { Syscall.exists(FilePath("/proc/\($0)")) },
+            maskedFiles: files.filter { Syscall.mayOpen(FilePath("/proc/\($0)")) },
             maskedDirectories: directories.filter { Syscall.exists(FilePath("/proc/\($0)")) },
             readOnlyPaths: readOnly.filter { Syscall.exists(FilePath("/proc/\($0)")) },
             openFiles: Syscall.hardLimitOfOpenFiles(), canForbidSockets: Syscall.landlockVersion() >= 2)

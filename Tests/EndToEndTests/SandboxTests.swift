@@ -118,7 +118,9 @@ extension EndToEnd {
         func kernelFiles() throws {
             for name in ["keys", "timer_list", "kallsyms", "interrupts", "vmallocinfo", "slabinfo"]
             where FileManager.default.fileExists(atPath: "/proc/" + name) {
-                #expect(try value("len(open('/proc/\(name)', 'rb').read(9))") == "0", "/proc/\(name)")
+                let open = "open('/proc/\(name)', 'rb')"
+                let isHidden = try value("attempt(lambda: \(open)) == 'EACCES' or len(\(open).read(9)) == 0")
+                #expect(isHidden == "True", "/proc/\(name)")
             }
             for name in ["kernel/core_pattern", "vm/overcommit_memory", "kernel/hostname", "fs/file-max"] {
                 let refused = try value("attempt(lambda: os.open('/proc/sys/\(name)', os.O_WRONLY))")
