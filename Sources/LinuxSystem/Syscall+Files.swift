@@ -88,54 +88,6 @@ extension Syscall {
         if syncsName { try fsync(directory) }
     }
 
-    /// mkdirat(2).
-    package static func makeDirectory(
-        _ path: FilePath, at directory: CInt = AT_FDCWD, mode: UInt32
-    ) throws(SyscallError) {
-        _ = try check("mkdir", path.string) { path.withPlatformString { Glibc.mkdirat(directory, $0, mode) } }
-    }
-
-    /// Makes a directory and the missing ones above it; existing ones are fine.
-    package static func makeDirectories(_ path: FilePath, mode: UInt32) throws(SyscallError) {
-        do throws(SyscallError) {
-            try makeDirectory(path, mode: mode)
-        } catch  where error.errno == .fileExists {
-            return
-        } catch  where error.errno == .noSuchFileOrDirectory && !path.removingLastComponent().isEmpty {
-            try makeDirectories(path.removingLastComponent(), mode: mode)
-            try makeDirectories(path, mode: mode)
-        }
-    }
-
-    /// Makes a directory and the missing ones above it, each of which is then there also after a loss of power.
-    package static func makeLastingDirectories(_ path: FilePath, mode: UInt32) throws(SyscallError) {
-        let above = path.removingLastComponent()
-        do throws(SyscallError) {
-            try makeDirectory(path, mode: mode)
-        } catch  where error.errno == .fileExists {
-            return
-        } catch  where error.errno == .noSuchFileOrDirectory && !above.isEmpty {
-            try makeLastingDirectories(above, mode: mode)
-            return try makeLastingDirectories(path, mode: mode)
-        }
-        let directory = try open(above.isEmpty ? "." : above, O_RDONLY | O_DIRECTORY)
-        try fsync(directory.number)
-    }
-
-    /// faccessat(2): whether this process may read a file, or write to it; also where that cannot be told.
-    package static func mayOpen(_ path: FilePath) -> Bool {
-        [R_OK, W_OK].contains { right in
-            do throws(SyscallError) {
-                _ = try check("access", path.string) {
-                    path.withPlatformString { Glibc.faccessat(AT_FDCWD, $0, right, AT_EACCESS) }
-                }
-                return true
-            } catch {
-                return ![.permissionDenied, .notPermitted, .noSuchFileOrDirectory, .notDirectory].contains(error.errno)
-            }
-        }
-    }
-
     /// faccessat(2): fails where this process may not write to a file, or make files in a directory.
     package static func requireWriting(_ path: FilePath) throws(SyscallError) {
         _ = try check("write to", path.string) {

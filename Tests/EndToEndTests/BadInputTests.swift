@@ -65,6 +65,18 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "a store where no directory can be made is refused, whatever the file system says of it",
+            arguments: ["/proc/store", "/proc/self/store", "/sys/store", "/dev/null/store"],
+            [["ls"], ["exec", "--", "true"], ["run", "main.orchest"], ["env", "build", "python"]])
+        func impossibleStore(home: String, words: [String]) throws {
+            let project = try TestProject([.init(file: "a.sh", text: "true\n")])
+            let refused = try Cloche.start(words, in: project.path, environment: ["CLOCHE_HOME": home]).wait(
+                timeout: 30)
+            #expect(refused.status == 78, "\(refused)")
+            #expect(refused.errors.contains("error: ") && refused.errors.contains("\nhint: "), "\(refused.errors)")
+        }
+
         @Test("a draft that is to be retried is to be started first") func draft() throws {
             let project = try TestProject([.init(file: "a.sh", text: "true\n")])
             #expect(try project.cloche("job", "create", "main.orchest", "--name", project.name, "--draft").status == 0)
