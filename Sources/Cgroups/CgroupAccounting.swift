@@ -6,13 +6,29 @@ package struct CgroupAccounting: Sendable {
 
     /// Everything that is counted, as it is now; to be taken before the groups are removed.
     package func usage() -> CgroupUsage {
+        let times = processorTimes()
         func seconds(_ metric: CgroupMetric) -> Double? { counters.value(metric).map { Double($0) / 1e9 } }
         return CgroupUsage(
             oomKills: counters.value(.oomKills), memoryLimitHits: counters.value(.memoryLimitHits),
             currentMemory: counters.value(.currentMemory), peakMemory: counters.value(.peakMemory),
             pidsLimitHits: counters.value(.pidsLimitHits), peakPids: counters.value(.peakPids),
-            userSeconds: seconds(.userTime), systemSeconds: seconds(.systemTime),
+            userSeconds: times.user, systemSeconds: times.system,
             throttledPeriods: counters.value(.throttledPeriods), throttledSeconds: seconds(.throttledTime))
+    }
+
+    /// Seconds of user and system time; where the sum is known better than its parts, these are scaled to it, as the kernel
+    /// does it for processes.
+    private func processorTimes() -> (user: Double?, system: Double?) {
+        guard let user = counters.value(.userTime), let system = counters.value(.systemTime) else { return (nil, nil) }
+        return Self.divided(counters.value(.processorTime), user: user, system: system)
+    }
+
+    /// All numbers are nanoseconds, and the results seconds.
+    static func divided(_ total: Int64?, user: Int64, system: Int64) -> (user: Double, system: Double) {
+        let (user, system) = (Double(user), Double(system))
+        guard let total = total.map(Double.init) else { return (user / 1e9, system / 1e9) }
+        let share = user + system > 0 ? user / (user + system) : 1
+        return (total * share / 1e9, total * (1 - share) / 1e9)
     }
 }
 

@@ -6,6 +6,7 @@ enum CgroupMetric: CaseIterable, Hashable {
     case peakMemory
     case pidsLimitHits
     case peakPids
+    case processorTime
     case userTime
     case systemTime
     case throttledPeriods
@@ -16,7 +17,7 @@ enum CgroupMetric: CaseIterable, Hashable {
         switch self {
         case .oomKills, .memoryLimitHits, .currentMemory, .peakMemory: .memory
         case .pidsLimitHits, .peakPids: .pids
-        case .userTime, .systemTime: .cpuacct
+        case .processorTime, .userTime, .systemTime: .cpuacct
         case .throttledPeriods, .throttledTime: .cpu
         }
     }
@@ -65,6 +66,9 @@ enum CgroupMetric: CaseIterable, Hashable {
         case (.peakMemory, .v2): Source("memory.peak")
         case (.pidsLimitHits, _): Source("pids.events", "max")
         case (.peakPids, _): Source("pids.peak")
+        // Version 2 divides it between the next two; in version 1 those are counted by ticks, of which a busy host loses some.
+        case (.processorTime, .v1): Source("cpuacct.usage")
+        case (.processorTime, .v2): nil
         case (.userTime, .v1): Source("cpuacct.usage_user")
         case (.userTime, .v2): Source("cpu.stat", "user_usec", scale: 1000)
         case (.systemTime, .v1): Source("cpuacct.usage_sys")

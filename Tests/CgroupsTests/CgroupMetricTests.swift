@@ -20,4 +20,15 @@ struct CgroupMetricTests {
     func reads(metric: CgroupMetric, generation: CgroupGeneration, text: String, value: Int64?) {
         #expect(metric.source(generation)?.value(in: text) == value)
     }
+
+    @Test("processor time is the exact sum, divided as its parts that were sampled")
+    func dividesTime() {
+        let half = CgroupAccounting.divided(4_000_000_000, user: 1_000_000_000, system: 1_000_000_000)
+        #expect(half.user == 2 && half.system == 2)
+        // Nothing was sampled yet.
+        let short = CgroupAccounting.divided(3_000_000, user: 0, system: 0)
+        #expect(short.user == 0.003 && short.system == 0)
+        let sampled = CgroupAccounting.divided(nil, user: 1_000_000_000, system: 500_000_000)
+        #expect(sampled.user == 1 && sampled.system == 0.5)
+    }
 }

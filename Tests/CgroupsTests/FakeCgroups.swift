@@ -27,7 +27,8 @@ final class FakeCgroups: Sendable {
         "memory.usage_in_bytes": "0\n", "memory.max_usage_in_bytes": "0\n",
         "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n", "pids.max": "max\n",
         "pids.events": "max 0\n", "pids.peak": "0\n", "cpu.cfs_quota_us": "-1\n", "cpu.cfs_period_us": "50000\n",
-        "cpu.stat": "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n", "cpuacct.usage_user": "0\n",
+        "cpu.stat": "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n", "cpuacct.usage": "0\n",
+        "cpuacct.usage_user": "0\n",
         "cpuacct.usage_sys": "0\n", "freezer.state": "THAWED\n", "cpuset.cpus": "\n",
     ]
 
