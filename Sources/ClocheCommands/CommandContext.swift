@@ -10,6 +10,7 @@ import Policies
 import PreparedCommands
 import Runs
 import Snapshots
+import Synchronization
 import SystemPackage
 import TerminalOutput
 
@@ -124,7 +125,11 @@ struct CommandContext {
 
     private func write(_ text: String, to channel: OutputChannel) throws { try write(Array(text.utf8), to: channel) }
 
+    /// Whether there is data on standard output; a failure is no part of the document then.
+    static let hasPrinted = Atomic(false)
+
     private func write(_ bytes: [UInt8], to channel: OutputChannel) throws {
+        Self.hasPrinted.store(true, ordering: .relaxed)
         do throws(SyscallError) {
             try channel.write(bytes)
         } catch {

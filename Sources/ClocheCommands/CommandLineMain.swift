@@ -3,6 +3,7 @@ import JobScheduling
 import LinuxSystem
 import Pipelines
 import PlainText
+import Synchronization
 import SystemPackage
 import TerminalOutput
 
@@ -64,7 +65,9 @@ package enum CommandLineMain {
             return CommandFailure(
                 .usage, "there is no command `\(commands) \(printable(word))`",
                 hint: EditDistance.nearest(to: word, in: known).map { "did you mean `\(commands) \($0)`?" }
-                    ?? "`\(commands) --help` lists the commands")
+                    // Those of jobs and runs need no group before them.
+                    ?? (commandNames.contains(word)
+                        ? "did you mean `cloche \(word)`?" : "`\(commands) --help` lists the commands"))
         }
         if let (options, command) = ExecRequest.bareCommand(CommandLine.arguments) {
             let (options, command) = (
@@ -136,7 +139,7 @@ package enum CommandLineMain {
 
     private static func end(_ failure: CommandFailure) -> Never {
         let streams = OutputStreams.standard()
-        if CommandLine.arguments.contains("--json") {
+        if CommandLine.arguments.contains("--json"), !CommandContext.hasPrinted.load(ordering: .relaxed) {
             try? streams.output.write(failure.json)
         } else {
             try? streams.error.write(failure.rendered(styling: streams.error.styling))

@@ -7,6 +7,7 @@ extension EndToEnd {
             arguments: [
                 (["jbo"], "cloche job"), (["snapshot", "shwo"], "cloche snapshot show"),
                 (["job", "crate", "main.orchest"], "cloche job create"), (["env", "biuld", "."], "cloche env build"),
+                (["job", "ls"], "cloche ls"), (["job", "show", "a"], "cloche show"),
             ])
         func misspelled(words: [String], meant: String) throws {
             let result = try Cloche.start(words, environment: [:]).wait()

@@ -63,6 +63,22 @@ extension EndToEnd {
                 parameters: ["seed": 0], grid: ["pipeline": ["seed": [0, 1, 2, 3]]])
         }
 
+        @Test("a job without a readable document is left out and told, beside the one document that is printed")
+        func leftOut() throws {
+            let (store, project) = (try OwnStore(), try Self.project())
+            let draft = try store.run("job", "create", "main.orchest", "--name", "grid", "--draft", in: project.path)
+            #expect(draft.status == 0, "\(draft.errors)")
+            let jobs = store.path + "/jobs/"
+            let job = try #require(try FileManager.default.contentsOfDirectory(atPath: jobs).first)
+            try Data("{".utf8).write(to: URL(filePath: jobs + job + "/job.json"))
+            let rebuilt = try store.run("system", "reindex", "--json")
+            #expect(rebuilt.status == 65)
+            #expect(try rebuilt.value("left_out", 0, "uuid") as? String == job, "\(rebuilt.output)")
+            #expect(
+                rebuilt.errors.contains("leave out job \(job)") && rebuilt.errors.contains("hint: "),
+                "\(rebuilt.errors)")
+        }
+
         @Test(
             "a copy of the store is a backup, also one that is made while a run goes on",
             .enabled(if: Cloche.isRoot, "only root copies files with their owners"), .timeLimit(.minutes(2)))
