@@ -3,8 +3,8 @@ import SystemPackage
 
 /// What a launch must know of the kernel that it runs on; found by trying, never by version.
 package struct HostFacts: Sendable, Hashable {
-    /// Files of procfs that root of a user namespace could open here, and directories that exist, all of which are covered
-    /// in every sandbox.
+    /// Files of procfs that are not their owner's alone here, and directories that exist, all of which are covered in every
+    /// sandbox.
     package var maskedFiles: [String]
     package var maskedDirectories: [String]
     /// Paths of procfs that exist here and become read-only.
@@ -26,13 +26,24 @@ package struct HostFacts: Sendable, Hashable {
     ]
     private static let readOnly = ["bus", "sys", "sysrq-trigger"]
 
-    /// Looks at the host's procfs, before it is left behind, as root of the namespace that no command can be more than:
-    /// each mount costs a launch more than most calls, and what root of the host keeps to itself needs none.
+    /// Looks at the host's procfs, before it is left behind.
     static func probe() -> HostFacts {
         HostFacts(
-            maskedFiles: files.filter { Syscall.mayOpen(FilePath("/proc/\($0)")) },
+            maskedFiles: files.filter { isForOthers(FilePath("/proc/\($0)")) },
             maskedDirectories: directories.filter { Syscall.exists(FilePath("/proc/\($0)")) },
             readOnlyPaths: readOnly.filter { Syscall.exists(FilePath("/proc/\($0)")) },
             openFiles: Syscall.hardLimitOfOpenFiles(), canForbidSockets: Syscall.landlockVersion() >= 2)
+    }
+
+    /// Whether somebody else than its owner may open a file of procfs.
+    ///
+    /// The owner is root of the host, whose id no sandbox has: nobody in one may open what is root's alone, with whatever
+    /// capabilities (user_namespaces(7)). It needs no mask, and a mount costs a launch more than most of its calls.
+    private static func isForOthers(_ path: FilePath) -> Bool {
+        do throws(SyscallError) {
+            return try Syscall.lstat(path).permissions & 0o077 != 0
+        } catch {
+            return error.errno != .noSuchFileOrDirectory && error.errno != .notDirectory
+        }
     }
 }
