@@ -154,10 +154,6 @@ extension EndToEnd {
             let cause = try runs.value("runs", 0, "verdict", "cause") as? String
             let show = try Cloche.run("show", project.name, "--json")
             #expect(try show.value("job", "driven") as? Bool == false, place)
-            let run = try Cloche.run("show", project.name + "/0", "--json")
-            let steps = (try run.value("steps") as? [[String: Any]] ?? []).compactMap { $0["state"] as? String }
-            #expect(
-                steps.allSatisfy { $0 != "running" && ($0 != "pending" || state == "pending") }, "\(steps) \(place)")
             if result.status == 137 {
                 #expect(state == "pending" || (state == "failed" && cause == "supervisor-lost"), place)
                 return

@@ -180,6 +180,20 @@ import Testing
         }
     }
 
+    @Test func `no step goes on when its run has ended`() throws {
+        try withDatabase { database in
+            try database.add(document())
+            let run = try #require(try database.claim())
+            var begun = StepRecord(uuid: "s1", title: "Load", position: 0, attempt: 1)
+            begun.apply(RunEvent(.stepStarted(step: "s1"), at: time(2)))
+            try database.record(
+                [begun, StepRecord(uuid: "s2", title: "Train", position: 1, attempt: 1)], of: run.address)
+            try database.finish(run.address, attempt: 1, verdict: Verdict(.supervisorLost, "it was lost"), at: time(9))
+            let steps = try database.steps(of: run.address)
+            #expect(steps.map(\.state) == [.failed, .skipped] && steps.map(\.finished) == [time(9), time(9)])
+        }
+    }
+
     @Test func `what is known of steps is kept, the newest attempt's first`() throws {
         try withDatabase { database in
             try database.add(document())

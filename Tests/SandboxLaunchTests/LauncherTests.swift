@@ -220,6 +220,21 @@ struct LauncherTests {
         #expect(Set(networks).count == 4)
     }
 
+    @Test func `a launcher that makes no networks stays in its supervisor's, whatever is expected of it`() throws {
+        let launcher = try Launcher(lists: [], unifiedDirectory: nil, unifiedList: nil, user: nil)
+        defer { launcher.end() }
+        let null = try Syscall.open("/dev/null", O_RDWR)
+        let program = try Syscall.open("/bin/cat", O_RDONLY)
+        let command = CommandPlan(arguments: ["cat"], candidates: [], variables: [], directory: "/")
+        let input = try Syscall.pipe()
+        launcher.expectAnother()
+        let sandbox = try launcher.launch(
+            LaunchPlan(namespaces: 0, operations: []), command: command, initProgram: program.number,
+            streams: [input.reading.number, null.number, null.number])
+        let network = try Syscall.readLink(FilePath("/proc/\(sandbox.number)/ns/net"))
+        #expect(try network == Syscall.readLink("/proc/self/ns/net"))
+    }
+
     @Test func `what cannot be carried is refused before anything is started`() throws {
         let error = try #require(try TrialLauncher.failure(of: [.setHostName("a\0b")]))
         #expect("\(error)".contains("zero byte"))

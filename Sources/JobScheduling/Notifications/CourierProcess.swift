@@ -74,6 +74,7 @@ package final class CourierProcess {
     private func waitForOne(until deadline: Double) {
         let left = max(0, deadline - Syscall.monotonicSeconds())
         let numbers = children.values.map { $0.handle.number }
+        // A wait that is cut short is begun again by whoever has time left.
         guard let ready = try? Syscall.poll(numbers, milliseconds: CInt(left * 1000 + 1)) else { return }
         for (notifier, child) in children where ready.contains(where: { $0.number == child.handle.number }) {
             _ = try? child.handle.wait()
@@ -84,6 +85,7 @@ package final class CourierProcess {
     /// Ends them; what they were delivering is delivered again.
     package func end() {
         for child in children.values {
+            // It is ours and not yet reaped, so this cannot fail but by its having ended.
             try? child.handle.signal(SIGKILL)
             _ = try? child.handle.wait()
         }
