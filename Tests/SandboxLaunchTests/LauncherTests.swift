@@ -209,13 +209,19 @@ struct LauncherTests {
         let command = CommandPlan(arguments: ["cat"], candidates: [], variables: [], directory: "/")
         let input = try Syscall.pipe()
         var networks = [try Syscall.readLink("/proc/self/ns/net")]
+        var held: [CInt] = []
+        defer { for namespace in held { close(namespace) } }
         for _ in 0..<3 {
             let sandbox = try launcher.launch(
                 LaunchPlan(namespaces: 0x4000_0000, operations: []), command: command,
                 initProgram: program.number, streams: [input.reading.number, null.number, null.number])
-            networks.append(try Syscall.readLink(FilePath("/proc/\(sandbox.number)/ns/net")))
-            // Those before it go on, so that no number of a namespace is used again.
+            let namespace = FilePath("/proc/\(sandbox.number)/ns/net")
+            networks.append(try Syscall.readLink(namespace))
+            // Of one that is gone the number could be used again.
+            held.append(try Syscall.open(namespace, O_RDONLY).release())
             if isExpected { launcher.expectAnother() }
+            try sandbox.process.signal(SIGKILL)
+            _ = try sandbox.process.wait()
         }
         #expect(Set(networks).count == 4)
     }
@@ -233,6 +239,8 @@ struct LauncherTests {
             streams: [input.reading.number, null.number, null.number])
         let network = try Syscall.readLink(FilePath("/proc/\(sandbox.number)/ns/net"))
         #expect(try network == Syscall.readLink("/proc/self/ns/net"))
+        try sandbox.process.signal(SIGKILL)
+        _ = try sandbox.process.wait()
     }
 
     @Test func `what cannot be carried is refused before anything is started`() throws {
