@@ -78,6 +78,42 @@ extension EndToEnd {
             #expect(result.status == 0 && result.errors.contains("removed 1 package"), "\(result.errors)")
         }
 
+        @Test(
+            "a client of a service whose disk has no room to spare hears so, and so does its log",
+            .timeLimit(.minutes(1)))
+        func service() throws {
+            let directory = try TemporaryDirectory()
+            let project = try TestProject([.init(file: "one.sh", text: "true\n")])
+            let script =
+                Self.smallDisk + """
+                    chmod 700 "$1"
+                    "$3" serve --share --socket "$1/socket" 2>"$1/log" & service=$!
+                    for n in $(seq 100); do [ -S "$1/socket" ] && break; sleep 0.1; done
+                    set +e
+                    CLOCHE_SERVICE="$1/socket" "$3" run main.orchest; echo "status $?"
+                    kill $service; wait $service
+                    cat "$1/log"
+                    echo "left: $(ls "$1/incoming" | wc -l)"
+                    """
+            let result = try StartedCommand(
+                "/usr/bin/unshare",
+                ["-m", "bash", "-c", script, "bash", directory.path, project.path, try Cloche.program()],
+                environment: ["CLOCHE_HOME": try Cloche.home.get(), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"]
+            ).wait(timeout: 50)
+            #expect(
+                result.errors.contains(
+                    "error: take the project: the service's disk has no more bytes than it keeps free\nhint: "),
+                "\(result.errors)")
+            let lines = result.output.split(separator: "\n").map(String.init)
+            #expect(lines.first == "status 6" && lines.last == "left: 0", "\(result.output)")
+            #expect(
+                lines.contains {
+                    $0.hasSuffix(
+                        "problem: the user 0 cannot be served: take the project: the service's "
+                            + "disk has no more bytes than it keeps free")
+                }, "\(result.output)")
+        }
+
         @Test("jobs can be listed on a full disk, and what needs room says so", .timeLimit(.minutes(2)))
         func listing() throws {
             let directory = try TemporaryDirectory()

@@ -77,9 +77,14 @@ import Testing
         let paths = try place.receiver(.init(bytes: 3, pathBytes: 6))
         try paths.take(entry(.directory, "abc"))
         #expect(throws: ClientFault.self) { try paths.take(entry(.directory, "abc/d")) }
-        #expect(throws: SyscallError.self) {
+        let files = try #require(throws: StoreError.self) {
             try place.receiver(.init(bytes: 3, reservedFiles: .max)).take(entry(.file, "j"))
         }
+        let room = try #require(throws: StoreError.self) {
+            try place.receiver(.init(bytes: 3, reserve: .max)).take(entry(.file, "k"))
+        }
+        #expect(files.kind == .noRoom && files.message.contains("no more files than it keeps free"))
+        #expect(room.kind == .noRoom && room.message.contains("no more bytes than it keeps free"))
         #expect(try place.names("project") == ["abc", "f", "g", "h"])
     }
 }

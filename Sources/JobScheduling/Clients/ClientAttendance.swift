@@ -79,8 +79,12 @@ package final class ClientAttendance {
                 "serve the client: he sent \(fault)", hint: "use the version of `cloche` that the service has", 65)
         } catch let refusal as JobRefusal {
             return refuse(refusal.message, hint: refusal.hint, 6)
+        } catch let error as StoreError where error.kind == .noRoom {
+            report(error.message)
+            return refuse(error.message, hint: error.hint ?? Self.moreIsKnown, 6)
         } catch {
-            return refuse("serve the client: \(error)", hint: "whoever runs the service can tell more", 78)
+            report("\(error)")
+            return refuse("serve the client: \(error)", hint: Self.moreIsKnown, 78)
         }
     }
 
@@ -316,6 +320,15 @@ package final class ClientAttendance {
     private func checkProgress() {
         if !unsent.isEmpty, Syscall.monotonicSeconds() - lastProgress > Self.readingPatience { lose() }
         loop.after(10) { [weak self] in self?.checkProgress() }
+    }
+
+    private static let moreIsKnown = "whoever runs the service can tell more"
+
+    /// Tells whoever runs the service, in its log, what is not for the client alone to mend.
+    private func report(_ message: String) {
+        let user = (try? Syscall.peerUser(channel.number)).map { "the user \($0)" } ?? "a client"
+        // Where nobody reads the log the client is told all the same.
+        try? Syscall.writeAll(2, Array("problem: \(user) cannot be served: \(printable(message))\n".utf8))
     }
 
     private func refuse(_ message: String, hint: String, _ code: UInt8) -> Int32 {

@@ -47,12 +47,7 @@ final class ProjectReceiver {
         guard entries <= limits.entries else {
             throw ClientFault("a project of more than \(limits.entries) entries")
         }
-        if entries % 1000 == 1 {
-            let room = try Syscall.fileSystem(of: root.number)
-            guard room.files == 0 || room.freeFiles > limits.reservedFiles else {
-                throw SyscallError("write", "the project", errno: .noSpace)
-            }
-        }
+        if entries % 1000 == 1 { try checkRoom() }
         if entry.path.isEmpty {
             directories.append(entry)
             return
@@ -85,12 +80,21 @@ final class ProjectReceiver {
         guard bytes <= limits.bytes else { throw ClientFault("a project of more than \(limits.bytes) bytes") }
         if bytes - checked >= 16 << 20 || checked == 0 {
             checked = bytes
-            let room = try Syscall.fileSystem(of: root.number)
-            guard room.bytes == 0 || room.freeBytes > limits.reserve else {
-                throw SyscallError("write", "the project", errno: .noSpace)
-            }
+            try checkRoom()
         }
         try Syscall.writeAll(file.descriptor.number, content)
+    }
+
+    private func checkRoom() throws {
+        let room = try Syscall.fileSystem(of: root.number)
+        guard room.bytes == 0 || room.freeBytes > limits.reserve else { throw Self.noRoom("bytes") }
+        guard room.files == 0 || room.freeFiles > limits.reservedFiles else { throw Self.noRoom("files") }
+    }
+
+    private static func noRoom(_ what: String) -> StoreError {
+        StoreError(
+            message: "take the project: the service's disk has no more \(what) than it keeps free",
+            hint: "whoever runs the service can make room: `cloche system df` tells what uses the disk", kind: .noRoom)
     }
 
     /// Ends it: directories get their modes and times, the deepest first.
