@@ -142,7 +142,8 @@ let package = Package(
         .testTarget(
             name: "SandboxRuntimeTests",
             dependencies: [
-                "SandboxRuntime", "SandboxLaunch", "SeccompFilters", "Policies", "Isolation", "LinuxSystem", system,
+                "Cgroups", "SandboxRuntime", "SandboxLaunch", "SeccompFilters", "Policies", "Isolation", "LinuxSystem",
+                system,
             ], swiftSettings: strict),
         .testTarget(
             name: "PreparedCommandsTests",

@@ -56,7 +56,7 @@ struct ExecRequest: Hashable {
         do throws(LaunchError) {
             try start(request, try keep(request, of: resolved, store, since: began), store, context, timings)
         } catch {
-            store.forget(sandbox: name)
+            store.abandon(sandbox: name)
             throw error
         }
     }

@@ -83,7 +83,7 @@ struct NotebookPage {
         let request = OneSandbox(
             identity: store.identity, stage: stage, sandbox: sandbox, name: name, scratch: store.scratch)
         for warning in try store.register(sandbox: name) { context.say("warning: \(printable(warning))") }
-        defer { store.forget(sandbox: name) }
+        defer { store.abandon(sandbox: name) }
         let outcome = try CapturedCommand.run(request, most: Self.most)
         guard outcome.code == 0, outcome.output.count < Self.most,
             let end = outcome.output.firstIndex(of: 0x0A),

@@ -71,7 +71,7 @@ struct PolicyTrial {
                 return report.exitCode == 0 && report.refusals.isEmpty ? 0 : result.exitCode == 125 ? 125 : 1
             }
         } catch {
-            store.forget(sandbox: name)
+            store.abandon(sandbox: name)
             throw error
         }
     }

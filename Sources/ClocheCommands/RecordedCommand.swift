@@ -51,7 +51,7 @@ struct RecordedCommand {
             }
         }
         let end = try process.wait()?.end
-        store.forget(sandbox: name)
+        store.abandon(sandbox: name)
         guard let recorded = JSONFile.decode(RecordedSandbox.self, bytes) else {
             let code: Int32 = if case .exited(let status)? = end { status } else { 125 }
             throw CommandFailure(

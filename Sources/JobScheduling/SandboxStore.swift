@@ -68,6 +68,9 @@ package struct SandboxStore {
     /// Forgets a sandbox of which nothing is left.
     package func forget(sandbox name: String) { SandboxRegister(path).remove(name) }
 
+    /// Forgets a sandbox that did not start, or whose end was not seen, with the control groups that it left.
+    package func abandon(sandbox name: String) { SandboxRegister(path).abandon(name) }
+
     /// The paths of all that the identity and an environment were read from, and the records of the builds that it has.
     ///
     /// Nil where other files matter as well: what the beginning of a name stands for depends on all the names that there are.

@@ -57,7 +57,7 @@ package enum PreparedLaunch {
                 CommandReport.end($0, timings) { line in try? Syscall.writeWaiting(2, Array((line + "\n").utf8)) }
             }
         } catch {
-            register.remove(request.name)
+            register.abandon(request.name)
             CommandReport.refuse(error)
         }
     }

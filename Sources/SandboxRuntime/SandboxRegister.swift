@@ -34,6 +34,17 @@ package struct SandboxRegister {
     /// Removes a name; one that cannot be removed is found to be free by the next command.
     package func remove(_ name: String) { try? Syscall.unlink(directory.appending(name)) }
 
+    /// Removes the name of a sandbox that could not be started, with its groups; a group that is still in use keeps it.
+    ///
+    /// Processes that were killed half-way may just be ending. To be called by who added the name.
+    package func abandon(_ name: String) {
+        let host = CgroupHost.probe()
+        let stale = host.removeStale(alive: { $0 != name })
+        // By a name that is kept the next command finds the groups.
+        guard stale.left.isEmpty, stale.unseen.isEmpty else { return }
+        remove(name)
+    }
+
     /// Removes what sandboxes left that have ended.
     package func clear() throws(SyscallError) {
         guard Syscall.exists(directory) else { return }
