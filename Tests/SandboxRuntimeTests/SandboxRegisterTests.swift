@@ -32,7 +32,7 @@ import Testing
         let list = try #require(group.stepsEntry.allLists.first, "this host has no control groups")
         let ready = try Syscall.pipe()
         let process = try HostProcess.spawn(
-            "/bin/sh", ["sh", "-c", "echo 0 >&3 && exec 3>&- && echo >&4 && exec sleep 60"],
+            "/bin/sh", ["sh", "-c", "echo 0 >&3; echo >&4; exec 3>&- sleep 60"],
             descriptors: [(list, 3), (ready.writing.number, 4)])
         _ = try Syscall.read(ready.reading.number, upTo: 1)
         return process
