@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("What cannot be done", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct BadInput {
         /// What is asked for, the exit code, and a part of what is said.
         static let requests: [([String], Int32, String)] = [

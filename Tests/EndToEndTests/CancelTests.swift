@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("cancelling some runs of a job", .enabled(if: Cloche.isBuilt)) struct Cancelling {
         @Test("runs are chosen by parameters and state, told beforehand, and cancelled in one step")
         func chosen() throws {

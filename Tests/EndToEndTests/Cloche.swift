@@ -2,8 +2,22 @@ import Foundation
 import Synchronization
 import Testing
 
-/// All tests that drive the built programs; one after the other, because they share a store and count processes.
+/// The tests that drive the built programs and count what is on the host, or change it; one after the other.
 @Suite(.serialized) enum EndToEnd {}
+
+/// The tests that drive the built programs and look at nothing that others have; one after the other, beside the first.
+@Suite(.serialized, StoreBeside()) enum EndToEndBeside {}
+
+/// Gives tests another store to share, in which the others' runs are not.
+struct StoreBeside: SuiteTrait, TestTrait, TestScoping {
+    let isRecursive = true
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
+    ) async throws {
+        try await Cloche.$isBeside.withValue(true) { try await function() }
+    }
+}
 
 /// The built programs, and the store that the tests share.
 enum Cloche {
@@ -26,18 +40,32 @@ enum Cloche {
     static var isBuilt: Bool { programs != nil }
     static var isRoot: Bool { getuid() == 0 }
 
-    /// A store in which `python` is built: that of `CLOCHE_TEST_HOME`, else one that is built once and removed at exit.
-    static let home: Result<String, any Error> = Result {
-        if let named = ProcessInfo.processInfo.environment["CLOCHE_TEST_HOME"] { return named }
-        let directory = FileManager.default.temporaryDirectory.path + "/cloche-e2e-store-\(getpid())"
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        removedAtExit.withLock { $0 = directory }
+    /// Whether a test is one of `EndToEndBeside`.
+    @TaskLocal static var isBeside = false
+
+    /// A store in which `python` is built, shared by the tests of a tree.
+    static var home: Result<String, any Error> { homes.map { isBeside ? $0.beside : $0.first } }
+
+    /// That of `CLOCHE_TEST_HOME`, else one that is built once; and a copy of it, made before a test changes either.
+    private static let homes: Result<(first: String, beside: String), any Error> = Result {
+        let own = FileManager.default.temporaryDirectory.path + "/cloche-e2e-stores-\(getpid())"
+        try FileManager.default.createDirectory(atPath: own, withIntermediateDirectories: true)
+        removedAtExit.withLock { $0 = own }
         atexit { removedAtExit.withLock { try? FileManager.default.removeItem(atPath: $0) } }
-        let build = try StartedCommand(
-            program(), ["env", "build", "python"], environment: ["CLOCHE_HOME": directory]
-        ).wait(timeout: 600)
-        guard build.status == 0 else { throw TestFailure("`cloche env build python` failed: \(build.errors)") }
-        return directory
+        let beside = own + "/beside"
+        if let named = ProcessInfo.processInfo.environment["CLOCHE_TEST_HOME"] {
+            try run("/bin/cp", ["-a", named, beside])
+            return (named, beside)
+        }
+        let first = own + "/first"
+        try run(program(), ["env", "build", "python"], environment: ["CLOCHE_HOME": first])
+        try run("/bin/cp", ["-a", first, beside])
+        return (first, beside)
+    }
+
+    private static func run(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+        let result = try StartedCommand(program, arguments, environment: environment).wait(timeout: 600)
+        guard result.status == 0 else { throw TestFailure("\(program) \(arguments): \(result.errors)") }
     }
 
     private static let removedAtExit = Mutex("")

@@ -1,6 +1,6 @@
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("The command line", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct CommandLine {
         @Test(
             "a misspelled command is told with the nearest one",

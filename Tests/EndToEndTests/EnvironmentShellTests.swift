@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Shells in environments", .enabled(if: Cloche.isBuilt, "the programs are not built"))
     struct EnvironmentShells {
         private func shell(_ text: String, _ arguments: String...) throws -> CommandResult {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite(
         "The filtered network", .enabled(if: Cloche.isBuilt && Cloche.isRoot, "the programs are not built, or no root"),
         .enabled(if: FileManager.default.fileExists(atPath: "/usr/bin/python3"), "the servers need python3"))

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Help, completion and pictures", .enabled(if: Cloche.isBuilt, "the programs are not built"))
     struct Helping {
         @Test("exit codes, formats and variables are told, and a manual page is made of the commands") func topics()

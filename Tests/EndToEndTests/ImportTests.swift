@@ -33,7 +33,7 @@ final class SmallSystem {
     }
 }
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Imported environments", .enabled(if: Cloche.isBuilt, "the programs are not built"))
     struct Imports {
         private let name = "import-" + UUID().uuidString.prefix(8).lowercased()
@@ -238,7 +238,7 @@ extension EndToEnd {
     }
 }
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite(
         "Imports without privileges", .enabled(if: Cloche.isBuilt, "the programs are not built"),
         .enabled(if: Cloche.isRoot, "making a user needs root"))
@@ -248,7 +248,7 @@ extension EndToEnd {
             let system = try SmallSystem()
             try system.run("tar -C root -czf packed.tar.gz .; chmod -R a+rX .")
             chmod(system.directory.path, 0o755)
-            let user = try Unprivileged.User(hasRange: hasRange)
+            let user = try EndToEnd.Unprivileged.User(hasRange: hasRange)
             for source in ["root", "packed.tar.gz"] {
                 let made = try user.run("env", "import", "mine", system.directory.path + "/" + source)
                 #expect(made.status == 0, "\(source): \(made.errors)")

@@ -48,7 +48,7 @@ extension EndToEnd {
                 .init(file: "\(marker).sh", text: "echo sleeping; sleep 600; exit 0\n"),
                 .init(file: "below.sh", text: "echo never\n", after: [0]),
             ])
-            let (groups, mounts) = (ProcessTable.controlGroups, ProcessTable.mounts)
+            let (groups, mounts) = (try HostFootprint.controlGroups, ProcessTable.mounts)
             let run = try Cloche.start(
                 ["job", "create", "main.orchest", "--name", project.name], in: project.path)
             defer { run.signal(SIGKILL) }
@@ -87,8 +87,8 @@ extension EndToEnd {
                 #expect(cause == "signal")
             }
             #expect(
-                eventually { ProcessTable.controlGroups.subtracting(groups).isEmpty },
-                "\(ProcessTable.controlGroups.subtracting(groups))")
+                try eventually { try HostFootprint.controlGroups.subtracting(groups).isEmpty },
+                "control groups are left")
             // A job that nobody drives can be removed as it is.
             let removed = try Cloche.run("rm", project.name, "--yes")
             #expect(removed.status == 0, "\(removed.errors)")
@@ -97,7 +97,7 @@ extension EndToEnd {
         @Test(
             "when `exec` is ended, nothing of it is left after the next command", arguments: [SIGTERM, SIGINT, SIGKILL])
         func execEnded(_ signal: Int32) throws {
-            let (groups, marker) = (ProcessTable.controlGroups, "marker_\(UUID().uuidString.prefix(8))")
+            let (groups, marker) = (try HostFootprint.controlGroups, "marker_\(UUID().uuidString.prefix(8))")
             let command = try Cloche.start(["exec", "--", "sh", "-c", "sleep 600; echo \(marker)"])
             defer { command.signal(SIGKILL) }
             try #require(
@@ -110,8 +110,8 @@ extension EndToEnd {
             #expect(eventually { family.allSatisfy { !ProcessTable.isAlive($0) } })
             #expect(try Cloche.run("exec", "--", "true").status == 0)
             #expect(
-                eventually { ProcessTable.controlGroups.subtracting(groups).isEmpty },
-                "\(ProcessTable.controlGroups.subtracting(groups))")
+                try eventually { try HostFootprint.controlGroups.subtracting(groups).isEmpty },
+                "control groups are left")
         }
 
         @Test(

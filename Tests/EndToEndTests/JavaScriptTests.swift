@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     /// Building the base takes a minute: whoever wants the test builds it into the tests' store.
     @Suite(
         "JavaScript",

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Jobs", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct Jobs {
         /// Three steps that hand a number on, and a grid of four combinations; the step's parameter varies slowest.
         private static func grid() throws -> TestProject {

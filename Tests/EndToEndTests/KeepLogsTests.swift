@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("runs whose files are gone and whose logs are kept", .enabled(if: Cloche.isBuilt)) struct KeptLogs {
         private static let step = """
             import orchest, os

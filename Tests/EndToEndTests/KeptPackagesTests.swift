@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Packages that are kept for the next build", .enabled(if: Cloche.isBuilt, "the programs are not built"))
     struct KeptPackages {
         /// A project whose environment runs a script on `python`.

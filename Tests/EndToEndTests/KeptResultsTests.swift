@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Retrying from the failed step", .enabled(if: Cloche.isBuilt, "the programs are not built"))
     struct KeptSteps {
         private static let policy = "extends: default\ndata: {access: rw, scope: job}\n"
@@ -246,9 +246,9 @@ extension EndToEnd {
                 let driver = try Cloche.start(["run", "main.orchest", "--name", project.name], in: project.path)
                 defer { driver.signal(SIGKILL) }
                 // From the first step on: how long a run takes to begin depends on the machine.
-                _ = eventually(within: 10) { KillSweep.Victim.initProcess.pid(below: driver.pid) != nil }
+                _ = eventually(within: 10) { EndToEnd.KillSweep.Victim.initProcess.pid(below: driver.pid) != nil }
                 usleep(UInt32(35_000 * round))
-                let supervisor = KillSweep.Victim.supervisor.pid(below: driver.pid)
+                let supervisor = EndToEnd.KillSweep.Victim.supervisor.pid(below: driver.pid)
                 if let supervisor { kill(supervisor, SIGKILL) }
                 _ = driver.wait(timeout: 30)
                 let retried = try Cloche.run("retry", "\(project.name)/0")

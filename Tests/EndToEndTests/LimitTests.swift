@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Limits", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct Limits {
         /// Small enough that each is reached at once.
         private static let small = """

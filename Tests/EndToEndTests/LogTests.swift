@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Logs", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct Logs {
         @Test("a log begins where asked, is searched, and shows its last line without an end")
         func parts() throws {

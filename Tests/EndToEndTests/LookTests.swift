@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Looking at jobs and runs", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct Looking {
         private static let train = """
             import orchest, sys

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     /// What programs learn of the machine, in each way that they ask for it.
     @Suite("The machine as programs see it", .enabled(if: Cloche.isBuilt, "the programs are not built"))
     struct MachineView {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite(
         "Refusals of a filtered network, told and mended",
         .enabled(if: Cloche.isBuilt && Cloche.isRoot, "the programs are not built, or no root"),

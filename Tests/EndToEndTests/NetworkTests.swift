@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite(
         "The outbound network", .enabled(if: Cloche.isBuilt && Cloche.isRoot, "the programs are not built, or no root"))
     struct Network {
@@ -15,7 +15,7 @@ extension EndToEnd {
 
         private func connect(_ address: String) throws -> String {
             let code =
-                Sandbox.prelude + """
+                EndToEnd.Sandbox.prelude + """
                     s = socket.socket(); s.settimeout(5)
                     print(attempt(lambda: s.connect(("\(address)", 9))))
                     """
@@ -54,7 +54,7 @@ extension EndToEnd {
             }
             try #require(port)
             let code =
-                Sandbox.prelude
+                EndToEnd.Sandbox.prelude
                 + "print(attempt(lambda: socket.create_connection(('127.0.0.1', \(UInt16(bigEndian: address.sin_port))), 5)))"
             #expect(try policy.exec("--", "python3", "-c", code).output == "ok\n")
             #expect(try Cloche.run("exec", "--", "python3", "-c", code).output == "ECONNREFUSED\n")

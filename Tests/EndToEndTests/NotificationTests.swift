@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("telling servers and programs", .enabled(if: Cloche.isBuilt && TestWebhook.isPossible))
     struct Notifications {
         /// A notifier of a name that no other test has, removed with this value.

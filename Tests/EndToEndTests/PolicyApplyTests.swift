@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Policies put into force", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct PolicyApply {
         /// A name that no other test has, and its removal at the end.
         private final class Name {

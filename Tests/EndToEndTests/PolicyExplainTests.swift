@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Policies explained", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct PolicyExplained {
         @Test("policy explain tells each refusal of a run, its rule and place, and a document that allows it")
         func run() throws {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     /// Each key of a document, and what happens only because something enforces it.
     @Suite("Keys of policies", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct PolicyKeys {
         /// What a key does to a command: with the document it ends and prints one way, without it another.

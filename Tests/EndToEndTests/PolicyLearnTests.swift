@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Policies that are learnt", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct LearntPolicies
     {
         /// A program, what it is given to do, and what of the host has to be there.

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Questions to policies", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct PolicyQuestions {
         /// One question, and the two answers to it.
         private struct Answer {

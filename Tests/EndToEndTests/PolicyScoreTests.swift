@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Scores of policies", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct PolicyScores {
         @Test("each row names a test that exists, or a question; README has the scores")
         func rows() throws {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Policies of one's own", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct OwnPolicies {
         @Test("what a policy opens and denies is open and denied")
         func systemCalls() throws {

@@ -30,17 +30,6 @@ enum ProcessTable {
         return !status[end...].hasPrefix(") Z")
     }
 
-    /// The control groups of Cloche that exist now.
-    static var controlGroups: Set<String> {
-        let root = "/sys/fs/cgroup"
-        let hierarchies = [""] + ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []).map { "/" + $0 }
-        return Set(
-            hierarchies.flatMap { name in
-                ((try? FileManager.default.contentsOfDirectory(atPath: root + name)) ?? [])
-                    .filter { $0.hasPrefix("cloche") }.map { root + name + "/" + $0 }
-            })
-    }
-
     /// The mounts of this mount namespace.
     static var mounts: Set<String> {
         let text = (try? String(contentsOf: URL(filePath: "/proc/self/mountinfo"), encoding: .utf8)) ?? ""

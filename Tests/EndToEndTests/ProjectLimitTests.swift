@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Room of a project", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct ProjectRoom {
         private static let policy = "extends: default\nlimits: {project: 24MiB, scratch: 24MiB}\n"
 

@@ -51,7 +51,7 @@ private final class DockerRegistry {
     func reference(_ name: String) -> String { "docker://127.0.0.1:\(port)/\(name)" }
 }
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite(
         "Pulls from Debian's docker-registry", .enabled(if: Cloche.isBuilt, "the programs are not built"),
         .enabled(if: DockerRegistry.isPossible, "docker-registry, skopeo, umoci or curl is not installed"))

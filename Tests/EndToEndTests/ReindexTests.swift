@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     /// Each on a store of its own, which shares the environments of the common one.
     @Suite("Rebuilding the database", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct Rebuilding {
         private static let step = """

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Retrying and pausing", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct Retrying {
         /// Runs with odd numbers fail until there is a file in the job's own `/data`.
         private static let policy = "extends: default\ndata: {access: rw, scope: job}\n"

@@ -344,11 +344,11 @@ extension EndToEnd {
 
         @Test("nothing of a sandbox is left on the host")
         func nothingLeft() throws {
-            let (groups, mounts) = (ProcessTable.controlGroups, ProcessTable.mounts)
+            let (groups, mounts) = (try HostFootprint.controlGroups, ProcessTable.mounts)
             let marker = "left-\(UUID().uuidString)"
             #expect(try Cloche.run("exec", "--", "sh", "-c", "sleep 600 \(marker) & exit 0").status == 0)
             #expect(eventually { ProcessTable.withMarker(marker).isEmpty })
-            #expect(eventually { ProcessTable.controlGroups.subtracting(groups).isEmpty })
+            #expect(try eventually { try HostFootprint.controlGroups.subtracting(groups).isEmpty })
             #expect(ProcessTable.mounts.subtracting(mounts).isEmpty)
         }
     }

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Schedules and drafts", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct Scheduling {
         private static func project() throws -> TestProject {
             try TestProject(

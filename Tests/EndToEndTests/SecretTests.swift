@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Variables and secrets", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct Secrets {
         /// A secret of the shared store that is removed with this value.
         final class Secret {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite(
         "HTTPS on a filtered network",
         .enabled(if: Cloche.isBuilt && Cloche.isRoot, "the programs are not built, or no root"),

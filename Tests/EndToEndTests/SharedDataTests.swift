@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Shared data", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct SharedData {
         @Test("no socket can be made in what sandboxes share, and files can be moved there")
         func socketsInData() throws {
@@ -16,13 +16,13 @@ extension EndToEnd {
                 os.mkdir("/tmp/d"); os.rename("/tmp/d", "/home/jovyan/d")
                 print(bind("/tmp/socket"), bind("/home/jovyan/d/socket"), bind("/dev/shm/socket"))
                 """
-            let result = try Cloche.python(Sandbox.prelude + program)
+            let result = try Cloche.python(EndToEnd.Sandbox.prelude + program)
             #expect(result.output == "EACCES EACCES\nok ok ok\n", "\(result.errors)")
             // The same directory under another name is still the shared one.
             let shared = try Cloche.home.get() + "/data/shared"
             let again = try Cloche.run(
                 "exec", "--bind-ro", shared + ":/all", "--", "python3", "-c",
-                Sandbox.prelude + "print(attempt(lambda: socket.socket(socket.AF_UNIX).bind('/data/socket')))")
+                EndToEnd.Sandbox.prelude + "print(attempt(lambda: socket.socket(socket.AF_UNIX).bind('/data/socket')))")
             #expect(again.output == "EACCES\n", "\(again.errors)")
         }
 

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("The identity of snapshots", .enabled(if: Cloche.isBuilt, "the programs are not built"))
     struct SnapshotIdentities {
         /// Written from `cloche help snapshots` alone.

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("Snapshots", .enabled(if: Cloche.isBuilt, "the programs are not built"))
     struct Snapshots {
         @Test("a snapshot is taken, listed, shown, compared, verified, exported and pruned", .timeLimit(.minutes(1)))

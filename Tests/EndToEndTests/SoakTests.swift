@@ -90,6 +90,11 @@ struct HostFootprint {
             + temporaryFiles.subtracting(other.temporaryFiles).map { "file \($0)" }
     }
 
+    /// The control groups of Cloche that exist now, as far as nobody else uses them.
+    static var controlGroups: Set<String> {
+        get throws { controlGroups(of: processes(of: try Cloche.home.get())) }
+    }
+
     /// Groups with our names, wherever in the hierarchies this process may be, without those of other stores' commands.
     private static func controlGroups(of processes: Set<pid_t>) -> Set<String> {
         var found: Set<String> = []

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension EndToEnd {
+extension EndToEndBeside {
     @Suite("limits of time of runs and jobs", .enabled(if: Cloche.isBuilt)) struct Timeouts {
         private static let slow = "echo begun; sleep 120\n"
 
