@@ -6,21 +6,22 @@ package struct CgroupAccounting: Sendable {
 
     /// Everything that is counted, as it is now; to be taken before the groups are removed.
     package func usage() -> CgroupUsage {
-        let times = processorTimes()
-        func seconds(_ metric: CgroupMetric) -> Double? { counters.value(metric).map { Double($0) / 1e9 } }
+        let values = counters.values()
+        let times = Self.processorTimes(values)
         return CgroupUsage(
-            oomKills: counters.value(.oomKills), memoryLimitHits: counters.value(.memoryLimitHits),
-            currentMemory: counters.value(.currentMemory), peakMemory: counters.value(.peakMemory),
-            pidsLimitHits: counters.value(.pidsLimitHits), peakPids: counters.value(.peakPids),
+            oomKills: values[.oomKills], memoryLimitHits: values[.memoryLimitHits],
+            currentMemory: values[.currentMemory], peakMemory: values[.peakMemory],
+            pidsLimitHits: values[.pidsLimitHits], peakPids: values[.peakPids],
             userSeconds: times.user, systemSeconds: times.system,
-            throttledPeriods: counters.value(.throttledPeriods), throttledSeconds: seconds(.throttledTime))
+            throttledPeriods: values[.throttledPeriods],
+            throttledSeconds: values[.throttledTime].map { Double($0) / 1e9 })
     }
 
     /// Seconds of user and system time; where the sum is known better than its parts, these are scaled to it, as the kernel
     /// does it for processes.
-    private func processorTimes() -> (user: Double?, system: Double?) {
-        guard let user = counters.value(.userTime), let system = counters.value(.systemTime) else { return (nil, nil) }
-        return Self.divided(counters.value(.processorTime), user: user, system: system)
+    private static func processorTimes(_ values: [CgroupMetric: Int64]) -> (user: Double?, system: Double?) {
+        guard let user = values[.userTime], let system = values[.systemTime] else { return (nil, nil) }
+        return divided(values[.processorTime], user: user, system: system)
     }
 
     /// All numbers are nanoseconds, and the results seconds.

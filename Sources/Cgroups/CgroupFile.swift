@@ -4,7 +4,8 @@ import SystemPackage
 /// An open file of a control group.
 final class CgroupFile: Sendable {
     private let descriptor: OwnedFileDescriptor
-    private let path: FilePath
+    /// Where the file was when it was opened.
+    let path: FilePath
 
     /// More than any control file holds but lists of processes; of those the rest is read in the next round.
     private static let readLimit = 65536

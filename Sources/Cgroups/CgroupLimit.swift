@@ -1,3 +1,4 @@
+import Glibc
 import Isolation
 import LinuxSystem
 import SystemPackage
@@ -71,22 +72,25 @@ struct CgroupLimit {
             try set("cpu.cfs_period_us", to: Int64(period), on: hierarchy.group)
             try set("cpu.cfs_quota_us", to: quota, on: hierarchy.group)
         case .v2:
-            try hierarchy.group.write("cpu.max", "\(quota) \(Int64(period))")
-            try check("cpu.max", is: quota, on: hierarchy.group)
+            try set("cpu.max", to: "\(quota) \(Int64(period))", so: quota, on: hierarchy.group)
         }
     }
 
     private func set(_ file: String, to value: Int64, on group: CgroupDirectory) throws(SyscallError) {
-        try group.write(file, String(value))
-        try check(file, is: value, on: group)
+        try set(file, to: String(value), so: value, on: group)
     }
 
-    /// Compares what holds with what was set: the kernel cuts sizes to whole pages, which have up to 64 KiB.
-    private func check(_ file: String, is value: Int64, on group: CgroupDirectory) throws(SyscallError) {
-        let found = CgroupMetric.Source(file).value(in: try group.read(file))
-        let slack: Int64 = file.hasPrefix("memory.") && value >= 65536 ? 65535 : 0
+    /// Writes a file and compares what holds with what was set: the kernel cuts sizes to whole pages, which have up to
+    /// 64 KiB.
+    private func set(
+        _ name: String, to text: String, so value: Int64, on group: CgroupDirectory
+    ) throws(SyscallError) {
+        let file = try group.file(name, O_RDWR | O_TRUNC)
+        try file.write(text)
+        let found = CgroupMetric.Source(name).value(in: try file.read())
+        let slack: Int64 = name.hasPrefix("memory.") && value >= 65536 ? 65535 : 0
         guard let found, found <= value, found >= value - slack else {
-            throw SyscallError("set", group.path.appending(file).string, errno: .invalidArgument)
+            throw SyscallError("set", file.path.string, errno: .invalidArgument)
         }
     }
 }

@@ -16,11 +16,11 @@ struct CgroupMembership {
 
     /// Reads the texts of `/proc/self/mountinfo` and `/proc/self/cgroup`; lines that make no sense are left out.
     init(mountInfo: String, membership: String) {
-        let groups = membership.split(separator: "\n").compactMap(Group.init)
+        let groups = membership.parts(between: "\n").compactMap(Group.init)
         var trees: [Tree] = []
         let kind = Array(" - cgroup".utf8)
         // Most mounts are others: their lines need not be taken apart.
-        let lines = mountInfo.split(separator: "\n").filter { $0.utf8.contains(bytes: kind) }
+        let lines = mountInfo.parts(between: "\n").filter { $0.utf8.contains(bytes: kind) }
         for mount in lines.compactMap(Mount.init) {
             let group = groups.first { $0.controllers == mount.controllers && $0.generation == mount.generation }
             guard let group else { continue }
@@ -42,7 +42,7 @@ struct CgroupMembership {
 
     /// The part of `path` below `root`, without a slash at its start; nil where it is not below.
     private static func suffix(of path: Substring, below root: String) -> String? {
-        guard !path.split(separator: "/").contains("..") else { return nil }
+        guard !path.parts(between: "/").contains("..") else { return nil }
         if root == "/" { return String(path.drop { $0 == "/" }) }
         guard path == root || path.hasPrefix(root + "/") else { return nil }
         return String(path.dropFirst(root.count).drop { $0 == "/" })
@@ -55,9 +55,9 @@ struct CgroupMembership {
         let path: Substring
 
         init?(_ line: Substring) {
-            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            let fields = line.parts(between: ":", maxSplits: 2, omittingEmpty: false)
             guard fields.count == 3, fields[2].hasPrefix("/") else { return nil }
-            controllers = Set(fields[1].split(separator: ","))
+            controllers = Set(fields[1].parts(between: ","))
             generation = fields[0] == "0" && controllers.isEmpty ? .v2 : .v1
             path = fields[2]
         }
@@ -71,11 +71,11 @@ struct CgroupMembership {
         let point: FilePath
 
         init?(_ line: Substring) {
-            let fields = line.split(separator: " ")
+            let fields = line.parts(between: " ")
             guard fields.count > 9, let dash = fields[6...].firstIndex(of: "-"), fields.count > dash + 3 else {
                 return nil
             }
-            let options = Set(fields[dash + 3].split(separator: ","))
+            let options = Set(fields[dash + 3].parts(between: ","))
             switch fields[dash + 1] {
             case "cgroup2":
                 generation = .v2
@@ -115,5 +115,16 @@ struct CgroupMembership {
             }
             return String(decoding: bytes, as: UTF8.self)
         }
+    }
+}
+
+extension StringProtocol {
+    /// The parts between a byte; looking for characters would take this, which every launch does, many times as long.
+    fileprivate func parts(
+        between separator: Unicode.Scalar, maxSplits: Int = .max, omittingEmpty: Bool = true
+    ) -> [Substring] {
+        Substring(self).utf8
+            .split(separator: UInt8(ascii: separator), maxSplits: maxSplits, omittingEmptySubsequences: omittingEmpty)
+            .map { Substring($0) }
     }
 }

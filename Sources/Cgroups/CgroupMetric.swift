@@ -38,14 +38,16 @@ enum CgroupMetric: CaseIterable, Hashable {
 
         /// Finds the number in the file's text.
         func value(in text: String) -> Int64? {
-            let number: Substring?
+            let lines = text.utf8.split(separator: UInt8(ascii: "\n"))
+            let blank = UInt8(ascii: " ")
+            let number: Substring.UTF8View?
             if let key {
-                let line = text.split(separator: "\n").map { $0.split(separator: " ") }.first { $0.first == key[...] }
+                let line = lines.map { $0.split(separator: blank) }.first { $0.first?.elementsEqual(key.utf8) == true }
                 number = line?.count == 2 ? line?.last : nil
             } else {
-                number = text.split(whereSeparator: \.isWhitespace).first
+                number = lines.first?.split(separator: blank).first
             }
-            guard let number, let value = Int64(number), value >= 0 else { return nil }
+            guard let number, let value = Int64(Substring(number)), value >= 0 else { return nil }
             let (product, overflow) = value.multipliedReportingOverflow(by: scale)
             return overflow ? nil : product
         }

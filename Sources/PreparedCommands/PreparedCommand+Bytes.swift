@@ -208,23 +208,15 @@ extension ByteReader {
         let identity = try value { SandboxPolicy.Identity(rawValue: $0) }
         let needsRange = try bool()
         var limits = ResourceLimits()
-        for limit in [\ResourceLimits.memory, \.scratch, \.project, \.output] {
-            limits[keyPath: limit] = try optional { reader throws(Damage) in
-                guard let count = ByteCount(try reader.number(Int64.self)) else { throw Damage() }
-                return count
-            }
-        }
-        for limit in [\ResourceLimits.pids, \.openFiles] {
-            limits[keyPath: limit] = try optional { reader throws(Damage) in try reader.number(Int.self) }
-        }
+        limits.memory = try byteCount()
+        limits.scratch = try byteCount()
+        limits.project = try byteCount()
+        limits.output = try byteCount()
+        limits.pids = try count()
+        limits.openFiles = try count()
         limits.cpus = try optional { reader throws(Damage) in Double(bitPattern: try reader.number(UInt64.self)) }
-        for limit in [\ResourceLimits.wallTime, \.cpuTime] {
-            limits[keyPath: limit] = try optional { reader throws(Damage) in
-                Duration(
-                    secondsComponent: try reader.number(Int64.self), attosecondsComponent: try reader.number(Int64.self)
-                )
-            }
-        }
+        limits.wallTime = try duration()
+        limits.cpuTime = try duration()
         let hard = try array { reader throws(Damage) in try reader.value { LimitName(rawValue: $0) } }
         var policy = SandboxPolicy(
             name: name, network: network, data: data, identity: identity, limits: limits,
@@ -233,6 +225,24 @@ extension ByteReader {
         policy.needsRange = needsRange
         policy.hardLimits = Set(hard)
         return policy
+    }
+
+    private mutating func byteCount() throws(Damage) -> ByteCount? {
+        try optional { reader throws(Damage) in
+            guard let count = ByteCount(try reader.number(Int64.self)) else { throw Damage() }
+            return count
+        }
+    }
+
+    private mutating func count() throws(Damage) -> Int? {
+        try optional { reader throws(Damage) in try reader.number(Int.self) }
+    }
+
+    private mutating func duration() throws(Damage) -> Duration? {
+        try optional { reader throws(Damage) in
+            Duration(
+                secondsComponent: try reader.number(Int64.self), attosecondsComponent: try reader.number(Int64.self))
+        }
     }
 
     private mutating func value<Value>(_ of: (String) -> Value?) throws(Damage) -> Value {

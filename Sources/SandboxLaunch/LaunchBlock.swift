@@ -4,8 +4,6 @@ package import Isolation
 /// The bytes of a plan as the launcher and init read them: arrays of words and zero-ended strings, found by offset.
 struct BlockWriter {
     private(set) var bytes: [UInt8] = []
-    /// By their bytes: Swift's texts are equal where Unicode takes them for the same.
-    private var strings: [[UInt8]: UInt32] = [:]
     /// Whether a string contained a zero byte, which no call of the kernel could carry.
     private(set) var foundZero = false
 
@@ -20,15 +18,12 @@ struct BlockWriter {
         while bytes.count % 8 != 0 { bytes.append(0) }
     }
 
-    /// Writes a string once and tells where it is.
+    /// Writes a string and tells where it is.
     mutating func string(_ text: String) -> UInt32 {
-        let utf8 = Array(text.utf8)
-        if let known = strings[utf8] { return known }
         let offset = UInt32(bytes.count)
-        if utf8.contains(0) { foundZero = true }
-        bytes.append(contentsOf: utf8)
+        if text.utf8.contains(0) { foundZero = true }
+        bytes.append(contentsOf: text.utf8)
         bytes.append(0)
-        strings[utf8] = offset
         return offset
     }
 

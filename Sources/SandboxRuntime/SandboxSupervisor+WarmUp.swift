@@ -19,9 +19,6 @@ extension SandboxSupervisor {
         _ = tail.complaint
         _ = stage.sources
         _ = CgroupHost.probe(mountInfo: noGroups, membership: "1:memory:/\n0::/\n")
-        // What a plan's strings are found by when it is flattened.
-        var strings: [[UInt8]: UInt32] = [:]
-        strings[[0]] = 0
     }
 
     /// A table of mounts as they are read, with control groups where there can be none.

@@ -164,7 +164,6 @@ static int becomeCommand(void *unused) {
     if (setsid() < 0) commandFailed(CSandboxLaunch_stageTerminal, errno);
     if (command->terminal && ioctl(0, TIOCSCTTY, 0) < 0)
         commandFailed(CSandboxLaunch_stageTerminal, errno);
-    if (dropBounding(command->capabilities) < 0) commandFailed(CSandboxLaunch_stageCapabilities, errno);
     if (command->changesIdentity && becomeUser(command->user, command->group) < 0)
         commandFailed(CSandboxLaunch_stageIdentity, errno);
     if (setCapabilities(command->capabilities) < 0) commandFailed(CSandboxLaunch_stageCapabilities, errno);
@@ -290,6 +289,8 @@ int main(void) {
     if (signals < 0) fail(CSandboxLaunch_stageClone, errno);
     if (command->terminal) makeTerminal();
 
+    // Process 2 inherits it.
+    if (dropBounding(command->capabilities) < 0) fail(CSandboxLaunch_stageCapabilities, errno);
     int pidfd = -1;
     childThread = 1;
     pid_t child = clone(
@@ -299,7 +300,7 @@ int main(void) {
     if (child < 0) fail(CSandboxLaunch_stageClone, errno);
 
     // From here on init is poorer than the command: another id, no capability, a filter of its own.
-    if (dropBounding(0) < 0) fail(CSandboxLaunch_stageCapabilities, errno);
+    if (command->capabilities && dropBounding(0) < 0) fail(CSandboxLaunch_stageCapabilities, errno);
     if (command->changesIdentity && becomeUser(command->initUser, command->initGroup) < 0)
         fail(CSandboxLaunch_stageIdentity, errno);
     if (setCapabilities(0) < 0) fail(CSandboxLaunch_stageCapabilities, errno);

@@ -88,11 +88,6 @@ struct LaunchBlockTests {
         #expect(block.bytes.last == 0)
     }
 
-    @Test func `a text that is there twice is written once`() throws {
-        let block = try parsed([.pivotRoot("/new/root"), .makeDirectory("/new/root", mode: 0o700)])
-        #expect(block.operations[0].string.0 == block.operations[1].string.0)
-    }
-
     @Test func `texts that only look the same are two`() throws {
         let composed = "/caf\u{E9}", decomposed = "/cafe\u{301}"
         let block = try parsed([.pivotRoot(composed), .pivotRoot(decomposed)])
