@@ -66,6 +66,19 @@ int CLinux_mount_idmap(int mount, int namespace) {
     struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)namespace};
     return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes);
 }
+int CLinux_new_tmpfs(const char *size, const char *mode) {
+    int context = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+    if (context < 0) return -1;
+    int mount = -1;
+    if (syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "size", size, 0) == 0 &&
+        syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "mode", mode, 0) == 0 &&
+        syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        mount = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
+    int error = errno;
+    close(context);
+    errno = error;
+    return mount;
+}
 int CLinux_unshare(int flags) { return unshare(flags); }
 int CLinux_setns(int descriptor, int type) { return setns(descriptor, type); }
 int CLinux_pivot_root(const char *newRoot, const char *oldRoot) {

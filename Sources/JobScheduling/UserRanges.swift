@@ -44,7 +44,7 @@ package struct UserRanges {
             service: service, range: own ?? (first == builtIn.first ? builtIn : nil),
             taken: Set(owners.compactMap { $0.users.first?.outside }),
             foreign: HostIdentity.allRanges("/etc/subuid").filter { $0 != own },
-            mapsFiles: ShiftedMounts.isPossible(in: store.appending("environments"), service))
+            mapsFiles: PrivilegedMounts.isPossible(in: store.appending("environments"), service))
     }
 
     init(

@@ -77,12 +77,13 @@ package enum SupervisorMain {
             let trouble = try LaunchError.during("make a pipe") { () throws(SyscallError) in
                 try Syscall.pipe(extra: O_NONBLOCK).release()
             }
-            let shifted = try ShiftedMounts.open(
-                StageSpec(environments: StepCommand.environments(spec)), for: spec.identity)
+            var early = StageSpec(environments: StepCommand.environments(spec))
+            early.devices = devices.found
+            let privileged = try PrivilegedMounts.open(early, for: spec.identity)
             // Only the supervisor listens to the engine; the control stays open in the keeper, for as long as that lives.
             let keeper = try Confinement.enter(
                 spec.identity, connected: spec.policy.network == .outbound,
-                supervisorsOwn: [orders.engine, SecretValues.descriptor] + shifted.mounts.values
+                supervisorsOwn: [orders.engine, SecretValues.descriptor] + privileged.descriptors
             ) { supervisor, _ in
                 let status = ControlGroups.keep(supervisor, group).status
                 scratch?.remove()
@@ -104,7 +105,7 @@ package enum SupervisorMain {
                     directory.attempt($0).metricsText(first: kept.metricsBytes)
                 } ?? [])
             code = supervise(
-                spec, stage, shifted, beginning, program, group, limits, keeper, orders, filters,
+                spec, stage, privileged, beginning, program, group, limits, keeper, orders, filters,
                 trouble: trouble.writing)
         } catch {
             let report = SandboxReport(setup: error)
@@ -132,7 +133,7 @@ package enum SupervisorMain {
     }
 
     private static func supervise(
-        _ spec: RunSpec, _ stage: StageSpec, _ shifted: ShiftedMounts, _ beginning: RunSupervisor.Beginning,
+        _ spec: RunSpec, _ stage: StageSpec, _ privileged: PrivilegedMounts, _ beginning: RunSupervisor.Beginning,
         _ program: consuming OwnedFileDescriptor,
         _ group: borrowing RunCgroup, _ limits: [LimitReport], _ keeper: Int32, _ orders: Orders,
         _ filters: CompiledFilters, trouble: CInt
@@ -142,7 +143,7 @@ package enum SupervisorMain {
                 stage, identity: spec.identity, skeleton: StepCommand.skeleton(spec),
                 view: ResourceView(
                     limits: spec.policy.limits, host: .probe(for: spec.policy.limits), seed: spec.run),
-                shifted: shifted,
+                privileged: privileged,
                 initProgram: program, keeper: keeper,
                 groups: group.stepsEntry, enforcement: group.enforcement,
                 project: limits.first { $0.name == .project }?.enforcement ?? Enforcement.none,

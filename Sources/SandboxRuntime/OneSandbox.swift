@@ -62,9 +62,9 @@ package struct OneSandbox: Sendable, Hashable, Codable {
             sandbox.terminal.isEmpty
             ? nil
             : try LaunchError.during("look at the terminal") { () throws(SyscallError) in try TerminalRelay() }
-        let shifted = try ShiftedMounts.open(stage, for: identity)
+        let privileged = try PrivilegedMounts.open(stage, for: identity)
         let keeper = try Confinement.enter(
-            identity, connected: stage.outbound != nil, supervisorsOwn: Array(shifted.mounts.values)
+            identity, connected: stage.outbound != nil, supervisorsOwn: privileged.descriptors
         ) { supervisor, _ in
             let kept = ControlGroups.keep(supervisor, group)
             // A supervisor that was killed did not.
@@ -82,7 +82,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         timings?.mark("enter the user namespace")
         let code: Int32
         do throws(LaunchError) {
-            code = try supervise(program, group, keeper, shifted, scratch, terminal, prepared, timings, finish)
+            code = try supervise(program, group, keeper, privileged, scratch, terminal, prepared, timings, finish)
         } catch {
             let report = SandboxReport(setup: error)
             let verdict = report.verdict(of: "the command", under: sandbox.policy)
@@ -93,7 +93,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
 
     private func supervise(
         _ program: consuming OwnedFileDescriptor, _ group: borrowing RunCgroup, _ keeper: Int32,
-        _ shifted: ShiftedMounts, _ scratch: ScratchDirectory?, _ terminal: TerminalRelay?,
+        _ privileged: PrivilegedMounts, _ scratch: ScratchDirectory?, _ terminal: TerminalRelay?,
         _ prepared: PreparedFilters?,
         _ timings: LaunchTimings?, _ finish: (Result) -> Int32
     ) throws(LaunchError) -> Int32 {
@@ -101,7 +101,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         stage.scratch = scratch?.path.string
         let counters = group.reader()
         let supervisor = try SandboxSupervisor(
-            stage, identity: identity, skeleton: skeleton, view: view, shifted: shifted, initProgram: program,
+            stage, identity: identity, skeleton: skeleton, view: view, privileged: privileged, initProgram: program,
             keeper: keeper,
             groups: group.stepsEntry, enforcement: group.enforcement, counters: counters,
             network: sandbox.policy.network, filters: CompiledFilters(prepared), timings: timings)

@@ -75,7 +75,9 @@ extension OneSandbox {
         let group = try ControlGroups.make(run: name, limits: sandbox.policy.limits)
         var spec = stage
         if let scratch { spec.scratch = "\(scratch)/\(name)" }
-        let stage = Stage(spec: spec, facts: HostFacts.probe(), bindKinds: [], network: nil, view: view)
+        let stage = Stage(
+            spec: spec, facts: HostFacts.probe(), bindKinds: [], network: nil, view: view,
+            ownsDevices: DeviceDirectory.isPossible(for: identity))
         let planner = SandboxPlanner(stage: stage, identity: identity, enforcement: group.enforcement)
         let plan = planner.launchPlan(sandbox, number: 0)
         let filter = try SandboxSupervisor.compile(sandbox.policy.seccomp, mode: .notify)

@@ -49,7 +49,10 @@ extension SandboxPlanner {
         if let bind = bind(source) {
             return bind.readOnly ? [.noSetuid, .noDevices, .readOnly] : [.noSetuid, .noDevices]
         }
-        if source == StagePath.devices { return [.readOnly, .noSetuid, .noDevices, .noExecute] }
+        if source == StagePath.devices || stage.ownsDevices && source.hasPrefix(StagePath.devices + "/") {
+            let flags: ExpectedMount.Flags = [.readOnly, .noSetuid, .noExecute]
+            return stage.ownsDevices ? flags : flags.union(.noDevices)
+        }
         if source.hasPrefix(StagePath.devices + "/") { return Self.deviceFlags }
         if source == StagePath.emptyDirectory || source.hasPrefix(StagePath.view + "/") {
             return [.noSetuid, .noDevices, .readOnly]
@@ -65,7 +68,7 @@ extension SandboxPlanner {
     /// The mounts that come along with a bind: known ones of the devices, and any of a directory of the host.
     private func broughtAlong(by source: String, at path: String) -> [ExpectedMount] {
         if source == StagePath.devices {
-            let names = Stage.devices + (stage.spec.devices?.nodes ?? [])
+            let names = (stage.ownsDevices ? [] : Stage.devices) + (stage.spec.devices?.nodes ?? [])
             return names.map { ExpectedMount(.one, at: "\(path)/\($0)", type: nil, flags: Self.deviceFlags) }
         }
         guard bind(source) != nil else { return [] }

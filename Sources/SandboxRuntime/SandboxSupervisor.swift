@@ -41,7 +41,7 @@ package final class SandboxSupervisor {
     /// groups hold, `project` what holds the room of the project, and `counters` reads the run's accounting. `network` is
     /// that of every sandbox; `filters` are those that have been compiled before.
     package init(
-        _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, view: ResourceView, shifted: ShiftedMounts,
+        _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, view: ResourceView, privileged: PrivilegedMounts,
         initProgram: consuming OwnedFileDescriptor, keeper: Int32,
         groups: StepsEntry = .none, enforcement: [LimitReport] = [],
         project projectEnforcement: Enforcement = .watchdog,
@@ -60,7 +60,7 @@ package final class SandboxSupervisor {
             lists: groups.lists, unifiedDirectory: groups.unifiedDirectory, unifiedList: groups.unifiedList,
             user: identity.hasRange ? IdentityMap.supervisor : nil, makesNetwork: network == .none)
         proxy = spec.hasProxy ? try EgressProxy(identity, groups: groups.allLists, loop: loop) : nil
-        stage = try Stage.build(spec, identity: identity, skeleton: skeleton, view: view, shifted: shifted)
+        stage = try Stage.build(spec, identity: identity, skeleton: skeleton, view: view, privileged: privileged)
         timings?.mark("start the launcher, build the stage")
         planner = SandboxPlanner(stage: stage, identity: identity, enforcement: enforcement)
         initFilter = try filters.ofInit()

@@ -24,13 +24,16 @@ package struct Stage: Sendable {
         case file
     }
 
-    static let devices = ["null", "zero", "full", "random", "urandom", "tty"]
+    /// Whether `/dev` has nodes of its own, and not mounts of the host's.
+    var ownsDevices = false
+
+    static let devices = DeviceDirectory.nodes.map(\.name)
 
     /// Builds the stage in the calling process, inside its new namespaces, and drops every other view of the host.
     ///
-    /// `shifted` was made before the namespaces. `skeleton` is what lies above each environment: mount points, and small files with their text.
+    /// `privileged` was made before the namespaces. `skeleton` is what lies above each environment: mount points, and small files with their text.
     package static func build(
-        _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, view: ResourceView, shifted: ShiftedMounts
+        _ spec: StageSpec, identity: IdentityMap, skeleton: Skeleton, view: ResourceView, privileged: PrivilegedMounts
     ) throws(LaunchError) -> Stage {
         var skeleton = skeleton
         skeleton.show(view)
@@ -39,7 +42,8 @@ package struct Stage: Sendable {
             try Syscall.mount(source: "none", target: "/", type: nil, flags: UInt(MS_REC | MS_PRIVATE))
         }
         try limitKernelObjects()
-        var sources = try StageSources.open(spec, devices: devices, shifted: shifted)
+        let ownsDevices = privileged.devices != nil
+        var sources = try StageSources.open(spec, devices: ownsDevices ? [] : devices, privileged: privileged)
         if identity.hasRange {
             try during("become root of the user namespace") { () throws(SyscallError) in
                 try Credentials.become(user: 0, group: 0)
@@ -56,7 +60,7 @@ package struct Stage: Sendable {
             try sources.attach(under: "/tmp")
             try skeleton.write(under: "/tmp" + StagePath.skeleton)
             try makeDevices(
-                under: "/tmp" + StagePath.devices, names: devices + (spec.devices?.nodes ?? []), &sources)
+                under: "/tmp" + StagePath.devices, privileged.devices, others: spec.devices?.nodes ?? [], &sources)
             try makeCovers(of: view, under: "/tmp")
             for directory in [StagePath.scratch, StagePath.newRoot, StagePath.project] {
                 try Syscall.makeDirectory(FilePath("/tmp" + directory), mode: 0o755)
@@ -66,7 +70,9 @@ package struct Stage: Sendable {
             try Syscall.changeDirectory("/")
         }
         if let kept = spec.persistentRoot { try checkMountPoints(of: skeleton, in: kept) }
-        return Stage(spec: spec, facts: facts, bindKinds: sources.bindKinds, network: network, view: view)
+        return Stage(
+            spec: spec, facts: facts, bindKinds: sources.bindKinds, network: network, view: view,
+            ownsDevices: ownsDevices)
     }
 
     /// Limits what the run's processes may have of objects that the kernel counts by user (namespaces(7), inotify(7)):
@@ -120,26 +126,22 @@ package struct Stage: Sendable {
     }
 
     private static func makeDevices(
-        under root: String, names: [String], _ sources: inout StageSources
+        under root: String, _ made: CInt?, others: [String], _ sources: inout StageSources
     ) throws(SyscallError) {
         try Syscall.makeDirectory(FilePath(root), mode: 0o755)
-        try Syscall.mount(
-            source: "devices", target: FilePath(root), type: "tmpfs",
-            flags: UInt(MS_NOSUID | MS_NODEV | MS_NOEXEC), data: "mode=0755,size=64k")
-        for name in names {
-            try Syscall.makeDirectories(FilePath("\(root)/\(name)").removingLastComponent(), mode: 0o755)
-            try Syscall.writeFile(FilePath("\(root)/\(name)"), [], mode: 0o666)
+        if let made {
+            try Syscall.attachMount(made, at: FilePath(root))
+            _ = Glibc.close(made)
+        } else {
+            try Syscall.mount(
+                source: "devices", target: FilePath(root), type: "tmpfs",
+                flags: UInt(MS_NOSUID | MS_NODEV | MS_NOEXEC), data: "mode=0755,size=64k")
+            try DeviceDirectory.fill(root, places: devices + others)
+        }
+        for name in made == nil ? devices + others : others {
             try sources.attachDevice(name, at: FilePath("\(root)/\(name)"))
         }
-        for (name, target) in [
-            ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
-            ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx"),
-        ] {
-            try Syscall.symlink(FilePath(target), FilePath("\(root)/\(name)"))
-        }
-        for directory in ["pts", "shm", "mqueue"] {
-            try Syscall.makeDirectory(FilePath("\(root)/\(directory)"), mode: 0o755)
-        }
+        guard made == nil else { return }
         try Syscall.mount(
             source: "none", target: FilePath(root), type: nil,
             flags: UInt(MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC))

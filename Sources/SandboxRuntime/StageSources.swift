@@ -21,15 +21,15 @@ struct StageSources {
 
     /// Opens every source and clones its mount, detached and with its final attributes.
     ///
-    /// `shifted` are those that had to be opened before.
+    /// `privileged` are those that had to be opened before.
     static func open(
-        _ spec: StageSpec, devices: [String], shifted: ShiftedMounts
+        _ spec: StageSpec, devices: [String], privileged: PrivilegedMounts
     ) throws(LaunchError) -> StageSources {
         var result = StageSources()
         for source in spec.sources {
             let kind =
-                if let mount = shifted.mounts[source.target] {
-                    try result.add(shifted: mount, source.path, source.target, source.attributes)
+                if let mount = privileged.mounts[source.target] {
+                    try result.add(privileged: mount, source.path, source.target, source.attributes)
                 } else {
                     try result.add(source.path, source.target, source.attributes, below: source.root)
                 }
@@ -61,7 +61,7 @@ struct StageSources {
     }
 
     private mutating func add(
-        shifted mount: CInt, _ path: String, _ target: String, _ attributes: MountAttributes
+        privileged mount: CInt, _ path: String, _ target: String, _ attributes: MountAttributes
     ) throws(LaunchError) -> Stage.FileKind {
         try LaunchError.during("open `\(path)`") { () throws(SyscallError) in
             guard try Syscall.fstat(mount).isDirectory else {
@@ -85,15 +85,13 @@ struct StageSources {
         return directory
     }
 
-    /// A device of the host, if it is the one that its name promises (devices.txt of the kernel: major 1 and 5).
+    /// A device of the host, if it is the one that its name promises.
     private static func openDevice(_ name: String) throws(LaunchError) -> CInt {
-        let numbers: [String: UInt64] = [
-            "null": 0x103, "zero": 0x105, "full": 0x107, "random": 0x108, "urandom": 0x109, "tty": 0x500,
-        ]
+        let number = DeviceDirectory.nodes.first { $0.name == name }?.number
         return try LaunchError.during("open the device `/dev/\(name)`") { () throws(SyscallError) in
             let location = try Syscall.openLocation(FilePath("/dev/\(name)"), resolve: .noSymlinks)
             let status = try Syscall.fstat(location.number)
-            guard status.mode & S_IFMT == S_IFCHR, status.deviceNumber == numbers[name] else {
+            guard status.mode & S_IFMT == S_IFCHR, status.deviceNumber == number else {
                 throw SyscallError("open", "/dev/\(name)", errno: .noSuchAddressOrDevice)
             }
             let mount = try Syscall.cloneMount(of: location.number, recursive: false)

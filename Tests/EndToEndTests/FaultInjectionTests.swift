@@ -218,12 +218,13 @@ struct FaultyLaunch {
     ///
     /// Left out are those that cannot fail, and those of the C library's own start.
     private static let calls = """
-        mount mkdir mkdirat pivot_root umount2 open_tree move_mount mount_setattr openat openat2 unshare setns setresuid \
-        setresgid setgroups capset capget prctl prlimit64 sethostname seccomp dup2 dup3 close_range chdir fchdir setsid \
-        ioctl fork clone clone3 vfork write memfd_create fcntl execveat execve landlock_create_ruleset landlock_add_rule \
-        landlock_restrict_self sched_setaffinity symlink symlinkat chown lchown fchown fchownat chmod fchmod fchmodat \
-        socket socketpair sendmsg recvmsg signalfd4 epoll_create1 epoll_ctl pidfd_open poll ppoll pipe2 newfstatat \
-        fstatfs statfs flock getdents64 sendfile readlinkat fsetxattr unlinkat getcwd
+        mount mkdir mkdirat pivot_root umount2 open_tree move_mount mount_setattr fsopen fsconfig fsmount mknodat \
+        openat openat2 unshare setns setresuid setresgid setgroups capset capget prctl prlimit64 sethostname seccomp \
+        dup2 dup3 close_range chdir fchdir setsid ioctl fork clone clone3 vfork write memfd_create fcntl execveat \
+        execve landlock_create_ruleset landlock_add_rule landlock_restrict_self sched_setaffinity symlink symlinkat \
+        chown lchown fchown fchownat chmod fchmod fchmodat socket socketpair sendmsg recvmsg signalfd4 epoll_create1 \
+        epoll_ctl pidfd_open poll ppoll pipe2 newfstatat fstatfs statfs flock getdents64 sendfile readlinkat \
+        fsetxattr unlinkat getcwd
         """.split(separator: " ").map { "?" + $0 }.joined(separator: ",")
 
     private let part: Part

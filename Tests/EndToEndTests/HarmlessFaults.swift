@@ -51,6 +51,10 @@ extension FaultyLaunch {
                 "as the directory of the mark, from which the tree is mounted, can be entered"
             ),
             ("unlinkat", "\"cloche-probe-", "clears away"),
+            ("fsopen", "\"tmpfs\"", "who can make no nodes for /dev mounts those of the host"),
+            ("fsconfig", "", "as above"), ("fsmount", "", "as above"), ("mknodat", "/proc/self/fd/", "as above"),
+            ("symlinkat", "/proc/self/fd/", "as above"), ("mkdirat", "/proc/self/fd/", "as above"),
+            ("fchownat", "/proc/self/fd/", "as above"),
             ("write", "\"-1\"", "tries a limit"), ("write", "\"max\"", "tries a limit"),
             ("write", "\"0\"", "tries to freeze"), ("write", "\"1024\"", "best-effort limits"),
             ("write", "\"4294967296\"", "best-effort limits"),
@@ -59,6 +63,7 @@ extension FaultyLaunch {
         private static let places: [(fault: String, reason: String)] = [
             // Everything is in force then; init ends the sandbox at once, perhaps after the command's first words.
             ("initProcess sendmsg #1", "the command executes, confined, before init tells of it"),
+            ("keeper mount_setattr #1", "who can make no nodes for /dev mounts those of the host"),
             ("supervisor openat2 #1", "guesses what a source is; a wrong guess fails when it is mounted"),
             ("supervisor newfstatat #1", "as above"),
             ("supervisor newfstatat #2", "shows programs how much memory there is, and limits nothing"),

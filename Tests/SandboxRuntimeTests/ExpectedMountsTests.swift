@@ -102,6 +102,22 @@ struct ExpectedMountsTests {
         #expect(table.first { $0.target == "/eleven" }?.flags.contains(.readOnly) == false)
     }
 
+    @Test func `nodes of its own are no mounts, and what covers a file is as closed as they`() {
+        let sample = PlanSample(policy: BuiltInPolicies.standard)
+        var stage = Stage(spec: sample.stageSpec, facts: sample.facts, bindKinds: [], network: nil, view: .whole)
+        func table() -> [ExpectedMount] {
+            let planner = SandboxPlanner(stage: stage, identity: sample.identity, enforcement: [])
+            return planner.expectedMounts(planner.launchPlan(sample.spec, number: 0).operations)
+        }
+        let nodes = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"]
+        #expect(Set(nodes).isSubset(of: table().map(\.target)))
+        #expect(table().first { $0.target == "/dev" }?.flags == [.readOnly, .noSetuid, .noDevices, .noExecute])
+        stage.ownsDevices = true
+        #expect(Set(nodes).isDisjoint(with: table().map(\.target)))
+        #expect(table().first { $0.target == "/dev" }?.flags == [.readOnly, .noSetuid, .noExecute])
+        #expect(table().first { $0.target == "/proc/keys" }?.flags == [.readOnly, .noSetuid, .noExecute])
+    }
+
     @Test func `the supervisor's own places are not expected inside`() {
         let targets = PlanSample(policy: BuiltInPolicies.standard).audited.map(\.target)
         #expect(!targets.contains { $0.hasPrefix("/scratch") || $0.hasPrefix("/new") })

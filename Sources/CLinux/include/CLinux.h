@@ -21,6 +21,8 @@ int CLinux_move_mount(int from, const char *fromPath, int to, const char *toPath
 int CLinux_mount_setattr(int directory, const char *path, unsigned int flags, uint64_t set, uint64_t clear);
 /// mount_setattr(2) on an open mount: MOUNT_ATTR_IDMAP, with the map of an open user namespace.
 int CLinux_mount_idmap(int mount, int namespace);
+/// fsopen(2), fsconfig(2), fsmount(2): a new tmpfs(5) of so many bytes with that mode, which is mounted nowhere.
+int CLinux_new_tmpfs(const char *size, const char *mode);
 /// unshare(2).
 int CLinux_unshare(int flags);
 /// setns(2).

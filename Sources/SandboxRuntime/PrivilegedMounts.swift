@@ -7,17 +7,22 @@ package import SystemPackage
     import Glibc
 #endif
 
-/// Mounts of what belongs to the ids of others, shown as the sandbox's own (mount_setattr(2), MOUNT_ATTR_IDMAP).
+/// What only whoever has the capabilities of the host may mount: it is done before the user namespace is entered.
 ///
-/// Users of a service share its environments, and each has a range of ids of his own. Only whoever has the capabilities
-/// of the host may make such a mount: it is done before the user namespace is entered.
-package struct ShiftedMounts: Sendable {
+/// That is what belongs to the ids of others, shown as the sandbox's own (mount_setattr(2), MOUNT_ATTR_IDMAP), since users
+/// of a service share its environments, and each has a range of ids of his own; and device nodes.
+package struct PrivilegedMounts: Sendable {
     /// Detached mounts by where the stage shows them.
     package private(set) var mounts: [String: CInt] = [:]
+    /// The detached `/dev`, where the caller may make one.
+    let devices: CInt?
+
+    /// All that is open.
+    package var descriptors: [CInt] { Array(mounts.values) + (devices.map { [$0] } ?? []) }
 
     /// Makes those of a stage whose sandboxes have an identity.
-    package static func open(_ spec: StageSpec, for identity: IdentityMap) throws(LaunchError) -> ShiftedMounts {
-        var result = ShiftedMounts()
+    package static func open(_ spec: StageSpec, for identity: IdentityMap) throws(LaunchError) -> PrivilegedMounts {
+        var result = PrivilegedMounts(devices: DeviceDirectory.make(spec.devices, for: identity))
         var namespaces: [(owner: IdentityMap, descriptor: CInt)] = []
         defer { for namespace in namespaces { _ = Glibc.close(namespace.descriptor) } }
         for source in spec.sources {
