@@ -117,8 +117,20 @@ struct CommandContext {
         }
     }
 
-    /// Prints a table.
-    func print(_ table: Table) throws { try write(table.rendered(for: streams.output), to: streams.output) }
+    /// Tells a failure that does not end the command.
+    func say(_ failure: CommandFailure) {
+        try? streams.error.write(failure.rendered(styling: streams.error.styling))
+    }
+
+    /// Prints a table, and tells which of its columns a narrow terminal has no room for.
+    func print(_ table: Table) throws {
+        try write(table.rendered(for: streams.output), to: streams.output)
+        let leftOut = table.leftOut(for: streams.output)
+        guard !leftOut.isEmpty else { return }
+        say(
+            "note: \(counted(leftOut.count, "column")) left out: \(leftOut.joined(separator: ", ")); "
+                + "a wider terminal or --json shows \(leftOut.count == 1 ? "it" : "them")")
+    }
 
     /// Prints bytes as they are.
     func write(_ bytes: [UInt8]) throws { try write(bytes, to: streams.output) }

@@ -53,8 +53,20 @@ package enum CommandLineMain {
         } catch {
             if let failure = Failures.failure(error) { end(failure) }
             // Help and version are the parser's own.
-            if ClocheCommand.exitCode(for: error).isSuccess { ClocheCommand.exit(withError: error) }
+            if ClocheCommand.exitCode(for: error).isSuccess { print(ClocheCommand.fullMessage(for: error)) }
             end(wrongUsage(error))
+        }
+    }
+
+    /// Prints what the parser has to say where nothing is wrong; it would not notice itself that nobody can read it.
+    private static func print(_ text: String) -> Never {
+        do {
+            if !text.isEmpty { try CommandContext().print(text) }
+            exit(0)
+        } catch let code as ExitCode {
+            exit(code.rawValue)
+        } catch {
+            end(Failures.failure(error) ?? wrongUsage(error))
         }
     }
 
@@ -71,7 +83,7 @@ package enum CommandLineMain {
         }
         if let (options, command) = ExecRequest.bareCommand(CommandLine.arguments) {
             let (options, command) = (
-                options.map { printable($0) + " " }.joined(), printable(command.joined(separator: " "))
+                options.map { shellWord($0) + " " }.joined(), command.map { shellWord($0) }.joined(separator: " ")
             )
             return CommandFailure(
                 .usage, "run `\(command)`: the command stands behind `--`",

@@ -20,11 +20,17 @@ struct DifferenceOptions: ParsableArguments {
     @OptionGroup var output: OutputOptions
 
     /// Prints what the second tree has, has not, or has otherwise than the first.
-    func print(_ differences: [SnapshotDifference], _ context: CommandContext) throws {
-        let told = differences.filter { times || $0.kind != .changed([.modified]) }
+    ///
+    /// Unless `all` is to be told, the data that steps pass on is only counted.
+    func print(_ differences: [SnapshotDifference], _ context: CommandContext, all: Bool = true) throws {
+        let found = differences.filter { times || $0.kind != .changed([.modified]) }
+        let told = all ? found : found.withoutPassedData
+        let leftOut = found.count - told.count
         if output.json {
             return try context.print(
-                Documents.object([("differences", .array(told.map(Documents.difference)))]))
+                Documents.object([
+                    ("differences", .array(told.map(Documents.difference))), ("left_out", Documents.value(leftOut)),
+                ]))
         }
         let styling = context.streams.output.styling
         for difference in told {
@@ -37,6 +43,10 @@ struct DifferenceOptions: ParsableArguments {
             }
         }
         if told.isEmpty { context.say("no differences") }
+        if leftOut > 0 {
+            let entries = counted(leftOut, "entry", plural: "entries")
+            context.say("left out: \(entries) of data that steps pass on; --all shows them")
+        }
     }
 }
 
@@ -89,6 +99,8 @@ struct DiffCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "diff", abstract: "Tell what a run changed in its project.",
         discussion: """
+            Data that steps pass on is left out: what is in .orchest/pipelines/*/data.
+
             Examples:
               cloche diff grid/7              against the snapshot of the job
               cloche diff grid/7 grid/8       what differs between two results
@@ -97,6 +109,7 @@ struct DiffCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("JOB/7.", valueName: "run")) var run_: String
     @Argument(help: "JOB/8, to compare with its result.") var other: String?
     @Flag(help: "Compare with the project's directory as it is now.") var project = false
+    @Flag(help: "Tell also of the data that steps pass on.") var all = false
     @OptionGroup var options: DifferenceOptions
 
     func validate() throws {
@@ -111,13 +124,13 @@ struct DiffCommand: ParsableCommand {
         let shown = try result.manifest(context, store)
         if let other {
             let second = try RunResult(try Target(other, in: store), other, in: store).manifest(context, store)
-            return try options.print(SnapshotDifference.between(shown, second), context)
+            return try options.print(SnapshotDifference.between(shown, second), context, all: all)
         }
         let base =
             project
             ? try ComparedTree.directory(try store.projectDirectory(of: target.job)).manifest(context, store)
             : try store.snapshots.manifest(of: result.snapshot)
-        try options.print(SnapshotDifference.between(base, shown), context)
+        try options.print(SnapshotDifference.between(base, shown), context, all: all)
     }
 }
 

@@ -33,12 +33,17 @@ struct DiskUsageCommand: ParsableCommand {
         let kind: String
         let name: String
         let identity: String
+        /// Whether a person gave the name: a pipe gets it too, and else the identity.
+        let isNamed: Bool
         let places: [FilePath]
         let usage: DiskUsage
         var note = ""
 
-        init(kind: String, name: String, identity: String, places: [FilePath], note: String = "") throws {
+        init(
+            kind: String, name: String, identity: String, isNamed: Bool = false, places: [FilePath], note: String = ""
+        ) throws {
             self.kind = kind
+            self.isNamed = isNamed
             self.name = name
             self.identity = identity
             self.places = places
@@ -64,8 +69,8 @@ struct DiskUsageCommand: ParsableCommand {
         ])
         for item in items.sorted(by: { ($0.kind, $1.usage.exclusive) < ($1.kind, $0.usage.exclusive) }) {
             table.append([
-                Table.Cell(item.kind), Table.Cell(item.name, exact: item.identity), size(item.usage.exclusive),
-                size(item.usage.shared), Table.Cell(item.note),
+                Table.Cell(item.kind), Table.Cell(item.name, exact: item.isNamed ? nil : item.identity),
+                size(item.usage.exclusive), size(item.usage.shared), Table.Cell(item.note),
             ])
         }
         table.append([
@@ -89,7 +94,7 @@ struct DiskUsageCommand: ParsableCommand {
     private func jobs(_ store: Store) throws -> [Item] {
         try store.database.jobs(limit: .max).map { job in
             try Item(
-                kind: "job", name: job.name.description, identity: job.uuid.description,
+                kind: "job", name: job.name.description, identity: job.uuid.description, isNamed: true,
                 places: [
                     store.jobDirectory(job.uuid), store.runsDirectory(job.uuid),
                     store.path.appending("data").appending("jobs").appending(job.uuid.description),
@@ -119,7 +124,7 @@ struct DiskUsageCommand: ParsableCommand {
             let names = inForce[build] ?? []
             return try Item(
                 kind: "environment", name: names.isEmpty ? String(build.prefix(12)) : names.joined(separator: ", "),
-                identity: build, places: [environments.path(of: build)],
+                identity: build, isNamed: !names.isEmpty, places: [environments.path(of: build)],
                 note: names.isEmpty ? "not in force" : "")
         }
     }

@@ -5,6 +5,7 @@ import JobStorage
 import Jobs
 import LinuxSystem
 import Pipelines
+import PlainText
 import Runs
 import Snapshots
 import SystemPackage
@@ -89,15 +90,30 @@ struct CancelCommand: ParsableCommand {
                 : "job \(job.name): \(counted(numbers.count, "run")) \(done)\(shown)")
     }
 
-    /// Running steps get a few seconds from whoever drives the job; this waits for them, but not for ever.
-    private func await_(_ store: Store, _ job: JobRecord, isDone: (JobRecord) throws -> Bool) throws -> JobRecord {
-        let deadline = Syscall.monotonicSeconds() + 15
-        while Syscall.monotonicSeconds() < deadline {
+    private static let patience = 15.0
+
+    /// Running steps get a few seconds from whoever drives the job, or from this process where nobody does.
+    private func await_(_ store: Store, _ job: JobRecord, isDone: @escaping (JobRecord) throws -> Bool) throws
+        -> JobRecord
+    {
+        let deadline = Syscall.monotonicSeconds() + Self.patience
+        func ended() throws -> JobRecord? {
             let job = try store.database.job(job.uuid)
-            if try isDone(job) { return job }
+            return try isDone(job) ? job : nil
+        }
+        while true {
+            if let ended = try ended() { return ended }
+            let rest = deadline - Syscall.monotonicSeconds()
+            guard rest > 0 else { break }
+            if try !store.isDriven(store.database.job(job.uuid)) {
+                // Where it cannot, or somebody else has just begun to, the wish is written all the same.
+                try? JobEngine.endCancelled(of: job.uuid, in: store, within: rest) { try ended() != nil }
+            }
             _ = try Syscall.poll([], milliseconds: 50)
         }
-        return try store.database.job(job.uuid)
+        throw CommandFailure(
+            .busy, "cancel `\(job.name)`: it was told to end, and has not in \(Int(Self.patience)) seconds",
+            hint: "it ends when its steps do: see `cloche watch \(shellWord(job.name.description))`")
     }
 }
 
@@ -151,13 +167,14 @@ struct RemoveCommand: ParsableCommand {
     ) throws {
         guard let run = target.run else {
             throw ValidationError(
-                "--keep-logs is for one run; `cloche job edit \(target.job.name) --keep N --keep-logs` is for all")
+                "--keep-logs is for one run; `cloche job edit \(shellWord(target.job.name.description)) --keep N --keep-logs` is for all"
+            )
         }
         let name = "run \(run.address.number) of job \(target.job.name)"
         guard run.state.isFinal else {
             throw CommandFailure(
                 .wrongState, "remove the files of \(name): it is \(run.state.rawValue)",
-                hint: "end it by `cloche cancel \(target.job.name)/\(run.address.number)`")
+                hint: "end it by `cloche cancel \(shellWord(target.job.name.description))/\(run.address.number)`")
         }
         try confirmation.require("remove the files of \(name), and keep its logs?")
         try store.change(target.job.uuid) { _ in try store.removeFiles(of: run.address) }

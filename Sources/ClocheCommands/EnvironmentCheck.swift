@@ -45,7 +45,9 @@ struct EnvironmentCheck {
     private func checks(_ what: String) throws -> [BuildCheck] {
         if provider.baseNames.contains(what) { return [try provider.checkBase(what)] }
         let project = FilePath(what)
-        let uuids = ProjectFiles(layers: [project]).listing().environments.keys.sorted()
+        let listing = ProjectFiles(layers: [project]).listing()
+        try listing.requireUsableEnvironments()
+        let uuids = listing.environments.keys.sorted()
         guard !uuids.isEmpty else { throw provider.nothingToBuild(what) }
         return try uuids.compactMap { uuid in
             try provider.projectEnvironment(uuid, project: project).map { try provider.check($0, project: project) }
@@ -62,7 +64,7 @@ extension EnvironmentProvider {
                 .notFound, "build `\(name)`: it is no base, and no project with environments",
                 hint: didYouMean(what, among: baseNames) ?? "bases are " + baseNames.joined(separator: ", "))
         }
-        let again = "`cloche env import \(name) \(printable(image.source, limit: 4096))` imports it again"
+        let again = "`cloche env import \(name) \(shellWord(image.source))` imports it again"
         return CommandFailure(
             .wrongState, "build `\(name)`: it was imported and has no recipe",
             hint: again + (image.pin.map { ", `cloche env import \(name) \($0)` the very same image" } ?? ""))

@@ -41,6 +41,7 @@ struct EnvironmentListCommand: ParsableCommand {
                 Documents.object([
                     ("name", .string(name)), ("build", record.map { Documents.value($0) } ?? .null),
                     ("jobs", .array(record.map { use.jobs($0.id).map { .string($0) } } ?? [])),
+                    ("problems", .array(problems(name, provider).map { .string($0) })),
                 ])
             }
             return try context.print(Documents.object([("environments", .array(documents))]))
@@ -54,10 +55,23 @@ struct EnvironmentListCommand: ParsableCommand {
                 Table.Cell(name), Table.Cell(record?.id ?? "not built"),
                 Table.Cell(record.map { humanBytes($0.size) } ?? "", exact: record.map { String($0.size) }),
                 Table.Cell(record.map { users(use.jobs($0.id)) } ?? ""),
-                Table.Cell(record?.title ?? provider.baseDescription(name) ?? ""),
+                Table.Cell(what(name, record, provider)),
             ])
         }
         try context.print(table)
+        for (name, _) in records {
+            for problem in problems(name, provider) { context.say("warning: \(printable(problem))") }
+        }
+    }
+
+    /// What is wrong with the recipe of a base, each with its place.
+    private func problems(_ name: String, _ provider: EnvironmentProvider) -> [String] {
+        provider.baseProblem(name).map { "\($0)".split(separator: "\n").map(String.init) } ?? []
+    }
+
+    private func what(_ name: String, _ record: BuildRecord?, _ provider: EnvironmentProvider) -> String {
+        if provider.baseProblem(name) != nil { return "cannot be built: its recipe is wrong" }
+        return record?.title ?? provider.baseDescription(name) ?? ""
     }
 
     private func users(_ jobs: [String]) -> String {
@@ -94,6 +108,7 @@ struct EnvironmentBuildCommand: ParsableCommand {
         } else {
             let project = FilePath(what)
             let listing = ProjectFiles(layers: [project]).listing()
+            try listing.requireUsableEnvironments()
             guard !listing.environments.isEmpty else { throw provider.nothingToBuild(what) }
             // As for a job: what the setup script sees belongs to the ids inside, whoever owns the project.
             let (snapshot, lease) = try JobMaking(context, store).capture(project)

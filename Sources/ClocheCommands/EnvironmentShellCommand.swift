@@ -31,7 +31,7 @@ struct EnvironmentShellCommand: ParsableCommand {
         guard let shell = environment.shell else {
             throw CommandFailure(
                 .commandNotFound, "open a shell in `\(printable(name))`: there is none in it",
-                hint: "run one of its programs with `cloche exec --environment \(printable(name)) -- PROGRAM`")
+                hint: "run one of its programs with `cloche exec --environment \(shellWord(name)) -- PROGRAM`")
         }
         let wishes = SandboxWishes(policy: policy, environment: name, project: project)
         if Syscall.isTerminal(0) {

@@ -20,7 +20,7 @@ enum Failures {
         switch error {
         case let error as CommandFailure: error
         case let error as InvalidDocument: document(error)
-        case let error as DocumentError: CommandFailure(.invalidConfiguration, "\(error)", hint: error.hint)
+        case let error as DocumentError: recipe(error)
         case let error as ParameterError: CommandFailure(.invalidParameters, error.message, hint: error.hint)
         case let error as JobStorageError: storage(error)
         case let error as JobScheduling.StoreError: store(error)
@@ -35,8 +35,8 @@ enum Failures {
         case let error as TimeZoneError: CommandFailure(.usage, error.description, hint: error.hint)
         case let error as EnvironmentInUse:
             CommandFailure(error.isBusy ? .busy : .wrongState, error.description, hint: error.hint)
-        case let error as BaseError: CommandFailure(.notFound, "\(error)", hint: error.hint)
-        case let error as ProjectEnvironmentError: CommandFailure(.invalidData, "\(error)", hint: error.hint)
+        case let error as BaseError: base(error)
+        case let error as ProjectEnvironmentError: projectEnvironment(error)
         case let error as SnapshotError: snapshot(error)
         case let error as InvalidRunReference: CommandFailure(.usage, "\(error)", hint: error.hint)
         case let error as InvalidRunExpression: CommandFailure(.usage, "\(error)", hint: error.hint)
@@ -48,14 +48,39 @@ enum Failures {
         }
     }
 
-    private static func document(_ error: InvalidDocument) -> CommandFailure {
+    private static func document(
+        _ error: InvalidDocument, _ code: FailureCode = .invalidPipeline
+    ) -> CommandFailure {
         let problems = error.diagnostics.map { diagnostic in
             CommandFailure.Problem(
                 diagnostic.message, hint: diagnostic.hint,
                 at: .init(diagnostic.file, line: diagnostic.line, column: diagnostic.column),
                 severity: diagnostic.severity == .error ? .error : .warning)
         }
-        return CommandFailure(.invalidPipeline, problems, omitted: error.omitted)
+        return CommandFailure(code, problems, omitted: error.omitted)
+    }
+
+    private static func recipe(_ error: DocumentError) -> CommandFailure {
+        let problems = error.problems.map { problem in
+            CommandFailure.Problem(
+                problem.message, hint: problem == error.problems.first ? error.hint : nil,
+                at: .init(problem.file, line: problem.line, column: problem.column))
+        }
+        return CommandFailure(.invalidConfiguration, problems)
+    }
+
+    private static func base(_ error: BaseError) -> CommandFailure {
+        switch error {
+        case .document(let error): recipe(error)
+        case .unusable: CommandFailure(.invalidConfiguration, error.description, hint: error.hint)
+        case .unknown: CommandFailure(.notFound, error.description, hint: error.hint)
+        case .system(let error): system(error)
+        }
+    }
+
+    private static func projectEnvironment(_ error: ProjectEnvironmentError) -> CommandFailure {
+        if case .document(let error) = error { return document(error, .invalidData) }
+        return CommandFailure(.invalidData, error.description, hint: error.hint)
     }
 
     private static func policy(_ error: PolicyError) -> CommandFailure {

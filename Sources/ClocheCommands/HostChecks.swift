@@ -24,8 +24,19 @@ struct HostChecks {
 
     /// Everything, in the order in which it matters.
     static func all() -> [Check] {
-        [store(), room(), identity(), sandbox(), sockets(), scratch(), projectRoom()] + controlGroups() + programs()
-            + tunDevice() + DeviceChecks.all(for: HostIdentity.choose())
+        [installation(), store(), room(), identity(), sandbox(), sockets(), scratch(), projectRoom()]
+            + controlGroups() + programs() + tunDevice() + DeviceChecks.all(for: HostIdentity.choose())
+    }
+
+    /// What comes beside the program.
+    private static func installation() -> Check {
+        do {
+            _ = try PythonSupport.source()
+            return Check(name: "installation", state: "ok", detail: "complete")
+        } catch {
+            return Check(
+                name: "installation", state: "failed", detail: "\(error)", remedy: Failures.failure(error)?.hint)
+        }
     }
 
     private static func store() -> Check {
@@ -49,7 +60,7 @@ struct HostChecks {
         do {
             let directory = try Syscall.openLocation(try CommandContext.storePath())
             let system = try Syscall.fileSystem(of: directory.number)
-            let free = ByteCount((system.freeBytes >> 20) << 20)?.description ?? "nothing"
+            let free = humanBytes(system.freeBytes)
             guard system.freeBytes >= 1 << 30, system.files == 0 || system.freeFiles >= 10_000 else {
                 return Check(
                     name: "disk", state: system.isFull ? "failed" : "weaker",
@@ -63,12 +74,15 @@ struct HostChecks {
     }
 
     private static func identity() -> Check {
-        let identity = HostIdentity.choose()
+        let offered = HostIdentity.choose()
+        // What is wrong with the store is another check's to tell.
+        let store = try? CommandContext.storePath()
+        let identity = store.flatMap { try? HostIdentity.stored(in: $0) } ?? offered
+        if let store, let check = changedIdentity(identity, offered, store) { return check }
         switch identity.kind {
         case .ownerRange:
             let detail = "runs get ids \(identity.users[0].outside) and up"
-            // What is wrong with the store is another check's to tell.
-            switch (try? CommandContext.storePath()).flatMap({ try? UserRanges($0).next }) {
+            switch store.flatMap({ try? UserRanges($0).next }) {
             case .own(_, let left)?:
                 return Check(
                     name: "ids", state: "ok",
@@ -88,6 +102,23 @@ struct HostChecks {
                 remedy:
                     "install the package uidmap and give this user a range: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`"
             )
+        }
+    }
+
+    /// What to tell of a store whose user had other ids when it was made; nil where it is as a new one would be.
+    private static func changedIdentity(_ stored: IdentityMap, _ offered: IdentityMap, _ store: FilePath) -> Check? {
+        switch HostIdentity.standing(of: stored, offered: offered) {
+        case .fitting: nil
+        case .narrow:
+            Check(
+                name: "ids", state: "weaker",
+                detail: "this store was made with a single id, and this user has a range by now",
+                remedy: HostIdentity.remedy(for: store))
+        case .lost:
+            Check(
+                name: "ids", state: "failed",
+                detail: "this store was made with a range of ids, and this user has none any more",
+                remedy: "give the user the same range again, or set CLOCHE_HOME to another directory")
         }
     }
 

@@ -61,14 +61,18 @@ final class JobFollower {
         loop.unwatch(signals)
         switch stopSignal {
         case nil where record.state == .paused:
-            context.say("the job is paused; go on with it by `cloche job resume \(record.name)`")
+            context.say("the job is paused; go on with it by `cloche job resume \(shellWord(record.name.description))`")
         case SIGINT where record.next != nil:
-            context.say("the runs were cancelled; the schedule goes on until `cloche cancel \(record.name)`")
+            context.say(
+                "the runs were cancelled; the schedule goes on until `cloche cancel \(shellWord(record.name.description))`"
+            )
         case SIGINT: context.say("the job was cancelled")
         case .some where !record.state.isFinal && driver is FollowedJob:
-            context.say("the service goes on with the job; follow it by `cloche watch \(record.name)`")
+            context.say(
+                "the service goes on with the job; follow it by `cloche watch \(shellWord(record.name.description))`")
         case .some where !record.state.isFinal:
-            context.say("the job was interrupted; go on with it by `cloche job start \(record.name)`")
+            context.say(
+                "the job was interrupted; go on with it by `cloche job start \(shellWord(record.name.description))`")
         default: break
         }
         return record
@@ -161,7 +165,8 @@ final class JobFollower {
             guard job.counts.total == 1, ![.dependencyFailed, .interrupted].contains(verdict.cause) else { return }
             let state = RunState(after: verdict.cause).rawValue
             let time = usage?.wallSeconds.map { "  " + humanDuration(.seconds($0)) } ?? ""
-            display.log("\(context.streams.error.styling.state(state))  \(titles[uuid] ?? uuid)\(time)\n")
+            let title = printable(titles[uuid] ?? uuid)
+            display.log("\(context.streams.error.styling.state(state))  \(title)\(time)\n")
         case .keeping(.kept(let kept)):
             guard job.counts.total == 1 || showsOutput else { return }
             display.log("kept  \(printable(titles[kept.step] ?? kept.step))  (attempt \(kept.attempt))\n")

@@ -81,7 +81,8 @@ struct JobCopyCommand: ParsableCommand {
         let job = try store.database.job(copy.uuid)
         if output.json { return try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
         context.say(
-            "job \(job.name): a draft of \(counted(copy.batchSize, "run")); `cloche job start \(job.name)` starts it")
+            "job \(job.name): a draft of \(counted(copy.batchSize, "run")); "
+                + "`cloche job start \(shellWord(job.name.description))` starts it")
     }
 }
 

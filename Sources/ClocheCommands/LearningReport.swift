@@ -63,7 +63,7 @@ struct LearningReport: Encodable {
         for question in leftOut {
             context.say(
                 "left out: \(printable(question.seen)): \(printable(question.reason))\n"
-                    + "  hint: if that is wanted, add `--allow \(printable(question.name))`")
+                    + "  hint: if that is wanted, add `--allow \(shellWord(question.name))`")
         }
         for note in notes { context.say("note: \(printable(note))") }
         for clip in clipped { context.say("note: the administrator's ceiling takes \(printable(clip))") }

@@ -86,7 +86,7 @@ struct LogsCommand: ParsableCommand {
         if let meant, runs.count > 1 {
             context.say(
                 "note: this is run \(meant.number) of \(counted(runs.count, "run")); `cloche logs "
-                    + "\(printable(job.name.description))/NUMBER` prints another one")
+                    + "\(shellWord(job.name.description))/NUMBER` prints another one")
         }
         return try store.database.run(meant?.number ?? 0, of: job)
     }

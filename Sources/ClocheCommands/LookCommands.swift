@@ -78,7 +78,7 @@ struct ListCommand: ParsableCommand {
         for (job, store) in rows {
             let age = Duration.seconds(max(0, Syscall.wallClockSeconds() - job.created.seconds))
             let next = ScheduleDescription(job).next()
-            let note = next == nil && isStopped(job, store) ? " (stopped)" : ""
+            let note = next == nil && store.isStopped(job) ? " (stopped)" : ""
             let progress =
                 "\(job.counts.ended)/\(job.counts.total)"
                 + (job.counts.failed > 0 ? " \(job.counts.failed) failed" : "")
@@ -94,7 +94,7 @@ struct ListCommand: ParsableCommand {
             table.append(cells)
         }
         try context.print(table)
-        if rows.contains(where: { isStopped($0.job, $0.store) }) {
+        if rows.contains(where: { $0.store.isStopped($0.job) }) {
             context.say("go on with a stopped job by `cloche job start JOB`")
         }
         if rows.contains(where: { $0.store.owner != nil && store.owner == nil }) {
@@ -106,11 +106,6 @@ struct ListCommand: ParsableCommand {
     private func others(than store: Store) throws -> [Store] {
         guard store.owner == nil else { return [] }
         return try StoreOwner.all(in: store.path).map { try Store.open($0.store) }
-    }
-
-    /// Whether there is something to go on with, and nobody does.
-    private func isStopped(_ job: JobRecord, _ store: Store) -> Bool {
-        !job.state.isFinal && job.counts.pending + job.counts.running > 0 && !store.isDriven(job)
     }
 
     private func listRuns(_ context: CommandContext, _ store: Store, _ job: JobRecord, _ most: Int) throws {

@@ -31,8 +31,16 @@ enum MeantNames {
         guard let opened = try? Syscall.open(directory.isEmpty ? "." : directory, O_RDONLY | O_DIRECTORY),
             let entries = try? Syscall.directoryEntries(opened.number)
         else { return "check the name" }
-        let names = entries.prefix(most).map { String(decoding: $0.name, as: UTF8.self) }
+        let names = entries.prefix(most).filter { mayBeMeant($0, by: file) }
+            .map { String(decoding: $0.name, as: UTF8.self) }
         guard let meant = EditDistance.nearest(to: name, in: names) else { return "check the name" }
         return "did you mean \(quoted(directory.appending(meant).string))?"
+    }
+
+    /// Whether an entry can be what a path means: with an ending it means a file, and a pipeline is known by its own.
+    private static func mayBeMeant(_ entry: DirectoryEntry, by path: FilePath) -> Bool {
+        guard let ending = path.extension else { return true }
+        if ending == "orchest", entry.path.extension != ending { return false }
+        return entry.type != DT_DIR
     }
 }

@@ -71,7 +71,7 @@ struct OpenCommand: ParsableCommand {
             if let step = notebooks.first(where: { $0.uuid == record.uuid }) { return step }
             throw CommandFailure(
                 .wrongState, "open the notebook: step `\(record.title)` has none",
-                hint: "`cloche logs \(printable(reference))` prints what it printed, `cloche diff` what it changed")
+                hint: "`cloche logs \(shellWord(reference))` prints what it printed, `cloche diff` what it changed")
         }
         guard notebooks.count == 1 else {
             throw CommandFailure(

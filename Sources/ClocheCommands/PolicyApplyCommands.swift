@@ -42,7 +42,7 @@ struct PolicyApplyCommand: ParsableCommand {
         if path.lastComponent?.string == PolicyCeiling.fileName, self.name == nil {
             throw CommandFailure(
                 .usage, "put the ceiling into force: it is no policy",
-                hint: "check it with `cloche policy validate \(printable(file))` and install it in /etc/cloche/policies"
+                hint: "check it with `cloche policy validate \(shellWord(file))` and install it in /etc/cloche/policies"
             )
         }
         let bytes = try Syscall.readFile(path, limit: PolicyDocument.sizeLimit + 1)
@@ -82,7 +82,7 @@ struct PolicyRollbackCommand: ParsableCommand {
         guard let bytes = try store.kept(digest, of: name) else {
             throw CommandFailure(
                 .notFound, "bring back the policy `\(printable(name))`: the document \(digest.prefix(12)) is not kept",
-                hint: "choose another one of `cloche policy log \(printable(name))`")
+                hint: "choose another one of `cloche policy log \(shellWord(name))`")
         }
         var change = try PolicyChange(of: name, in: store, to: bytes)
         try change.findJobs()
@@ -99,7 +99,7 @@ struct PolicyRollbackCommand: ParsableCommand {
             guard let previous = entries.last?.previous else {
                 throw CommandFailure(
                     .notFound, "bring back the policy `\(printable(name))`: nothing was in force before",
-                    hint: "`cloche policy log \(printable(name))` lists what was")
+                    hint: "`cloche policy log \(shellWord(name))` lists what was")
             }
             return previous
         }
@@ -109,7 +109,7 @@ struct PolicyRollbackCommand: ParsableCommand {
                 found.isEmpty ? .notFound : .ambiguous,
                 "find the document `\(printable(to))` of the policy `\(printable(name))`: there "
                     + (found.isEmpty ? "was none" : "are several, or it is too short"),
-                hint: "`cloche policy log \(printable(name))` lists them")
+                hint: "`cloche policy log \(shellWord(name))` lists them")
         }
         return digest
     }

@@ -66,7 +66,7 @@ struct PolicyListCommand: ParsableCommand {
             ])
         }
         try context.print(table)
-        for failure in failures { context.say(failure.description) }
+        for failure in failures { context.say(failure) }
         if let failure = failures.first { throw ExitCode(failure.exitCode) }
     }
 }

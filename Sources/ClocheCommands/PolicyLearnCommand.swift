@@ -1,6 +1,7 @@
 import ArgumentParser
 import Isolation
 import JobScheduling
+import JobStorage
 import Jobs
 import LinuxSystem
 import PlainText
@@ -34,7 +35,9 @@ struct PolicyLearnCommand: ParsableCommand {
               cloche policy learn lab --from trial/3      what a run does beyond it
             """)
     @Argument(help: "The policy that the document extends.", completion: Completion.policies) var policy: String
-    @Option(name: .customLong("from"), help: "A recorded run or step: JOB/7 or JOB/7/STEP; may be given several times.")
+    @Option(
+        name: .customLong("from"),
+        help: "A recorded run or step: JOB/7, JOB/7/STEP, or JOB where it has one run; may be given several times.")
     var runs: [String] = []
     @Option(name: .customLong("allow"), help: "Grant something dangerous by its name; may be given several times.")
     var allowed: [String] = []
@@ -142,7 +145,9 @@ struct PolicyLearnCommand: ParsableCommand {
 
     private func recordings(of name: String, in store: Store) throws -> [RecordedSandbox] {
         let target = try Target(name, in: store)
-        guard let run = target.run else { throw ValidationError("name a run, as in `\(printable(name))/0`") }
+        guard let run = try target.run ?? Self.onlyRun(of: target.job, in: store) else {
+            throw ValidationError("name a run, as in `\(printable(name))/0`: the job has several, or none")
+        }
         let attempt = run.attempt > 0 ? store.runDirectory(run.address).attempt(run.attempt) : nil
         guard let found = attempt?.recordings(), !found.isEmpty else {
             throw CommandFailure(
@@ -156,6 +161,11 @@ struct PolicyLearnCommand: ParsableCommand {
                 hint: "name the run, or another step")
         }
         return steps.map(\.sandbox)
+    }
+
+    private static func onlyRun(of job: JobRecord, in store: Store) throws -> RunRecord? {
+        let runs = try store.database.runs(of: job.uuid, limit: 2)
+        return runs.count == 1 ? runs[0] : nil
     }
 
     private func record(_ policy: SandboxPolicy, _ context: CommandContext) throws -> RecordedSandbox {

@@ -103,7 +103,7 @@ extension CommandContext {
             throw CommandFailure(
                 .notFound, "find the environment `\(printable(name))`: it has not been built",
                 hint: didYouMean(name, among: Completion.builtEnvironments)
-                    ?? "build it with `cloche env build \(printable(name))`")
+                    ?? "build it with `cloche env build \(shellWord(name))`")
         }
         return environment
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import LinuxSystem
+import Pipelines
 import PlainText
 import Policies
 import SystemPackage
@@ -60,7 +61,7 @@ struct PolicyValidateCommand: ParsableCommand {
                 } else {
                     result.problems.append(.init(file: file, severity: "error", message: "\(error)"))
                 }
-                if !output.json { context.say(failure.description) }
+                if !output.json { context.say(failure) }
                 code = failure.exitCode
             }
             results.append(result)
@@ -74,6 +75,12 @@ struct PolicyValidateCommand: ParsableCommand {
 
     private func read(_ file: String, _ catalogue: PolicyCatalogue) throws -> [PolicyProblem] {
         let path = FilePath(file)
+        // What is not there, or cannot be looked at, the reading tells.
+        if (try? Syscall.lstat(path))?.isDirectory == true {
+            throw ParameterError(
+                "read the policy \(quoted(file)): it is a directory",
+                hint: "name its documents, as in `\(shellWord(path.string))/*.yaml`")
+        }
         let bytes = try Syscall.readFile(path, limit: PolicyDocument.sizeLimit + 1)
         guard path.lastComponent?.string == PolicyCeiling.fileName else {
             return try catalogue.resolve(reading: bytes, name: path.lastComponent?.stem ?? "", file: file).warnings

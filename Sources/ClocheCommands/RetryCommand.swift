@@ -4,6 +4,7 @@ import JobScheduling
 import JobStorage
 import Jobs
 import LinuxSystem
+import PlainText
 import Runs
 import TerminalOutput
 
@@ -114,7 +115,7 @@ struct RetryCommand: ParsableCommand {
         if job.state == .draft {
             throw CommandFailure(
                 .wrongState, "retry the job `\(job.name)`: it is a draft, and none of its runs has been made",
-                hint: "`cloche job start \(job.name)` makes them")
+                hint: "`cloche job start \(shellWord(job.name.description))` makes them")
         }
         let others = job.counts.cancelled + job.counts.skipped
         throw CommandFailure(

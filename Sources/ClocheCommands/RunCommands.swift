@@ -157,10 +157,11 @@ struct JobEnding {
                 ]))
             return
         }
+        let name = shellWord(job.name.description)
         // All of them would bury what is told below.
         try context.print(RunTable(store, job).table(Array(runs.prefix(RunTable.mostRows))))
         if runs.count > RunTable.mostRows {
-            context.say("\(RunTable.mostRows) of \(runs.count) runs; `cloche ls \(job.name) --limit 0` shows all")
+            context.say("\(RunTable.mostRows) of \(runs.count) runs; `cloche ls \(name) --limit 0` shows all")
         }
         let failed = runs.first { $0.state == .failed }
         context.say("")
@@ -173,13 +174,12 @@ struct JobEnding {
                 let styling = context.streams.error.styling
                 context.say(try JobSummary(store, job).failures(styling: styling))
             }
-            let reference = "\(job.name)/\(failed.address.number)"
+            let reference = shellWord("\(job.name)/\(failed.address.number)")
             context.say(
-                "look at `cloche show \(reference)` and `cloche logs \(reference)`; again by `cloche retry \(job.name)`"
-            )
+                "look at `cloche show \(reference)` and `cloche logs \(reference)`; again by `cloche retry \(name)`")
         } else {
-            context.say(
-                "look at `cloche show \(job.name)` and `cloche logs \(job.name)/\(runs.first?.address.number ?? 0)`")
+            let reference = shellWord("\(job.name)/\(runs.first?.address.number ?? 0)")
+            context.say("look at `cloche show \(name)` and `cloche logs \(reference)`")
         }
     }
 }
@@ -276,7 +276,8 @@ extension JobCreateCommand {
             "job \(job.name): "
                 + (draft ? "a draft of \(runs)" : job.schedule?.isRecurring == true ? "\(runs) each time" : runs))
         if draft {
-            context.say("start it by `cloche job start \(job.name)`, change it by `cloche job edit \(job.name)`")
+            let name = shellWord(job.name.description)
+            context.say("start it by `cloche job start \(name)`, change it by `cloche job edit \(name)`")
         }
         try ScheduleDescription(job).say(in: context)
     }
@@ -338,7 +339,9 @@ struct JobPlanCommand: ParsableCommand {
             ])
         }
         try context.print(table)
-        if shown < plan.selected.count { context.say("\(shown) of \(plan.selected.count) runs; --limit 0 shows all") }
+        if shown < plan.selected.count {
+            context.say("\(shown) of \(counted(plan.selected.count, "run")); --limit 0 shows all")
+        }
     }
 }
 
@@ -377,13 +380,13 @@ struct JobStartCommand: ParsableCommand {
         guard job.state != .paused else {
             throw CommandFailure(
                 .wrongState, "start the job `\(job.name)`: it is paused",
-                hint: "go on with it by `cloche job resume \(job.name)`")
+                hint: "go on with it by `cloche job resume \(shellWord(job.name.description))`")
         }
         guard job.counts.pending + job.counts.running > 0 else {
             throw CommandFailure(
                 .wrongState, "start the job `\(job.name)`: it has no pending run",
                 hint: ScheduleDescription(job).line().map {
-                    "\($0); `cloche job trigger \(job.name)` makes runs now"
+                    "\($0); `cloche job trigger \(shellWord(job.name.description))` makes runs now"
                 } ?? "it is \(job.state.rawValue)")
         }
         // What waited for somebody to go on with it has used none of its time.

@@ -144,7 +144,10 @@ private struct RefusalFinder {
             refusal.obstacle =
                 "nobody knows which address it was: let it connect by name, or through the proxy of `http_proxy`"
             found.append((refusal, nil))
-        } else if case .integer(let count)? = verdict.detail["network_attempts"] {
+        } else if verdict.detail["network_attempts"] != nil || verdict.detail["network"] != nil {
+            // A look-up of a name is no packet that finds no way.
+            var count: Int64 = 1
+            if case .integer(let known)? = verdict.detail["network_attempts"] { count = known }
             var edit = PolicyEdit(base: policy.name)
             edit.network = "outbound"
             found.append(

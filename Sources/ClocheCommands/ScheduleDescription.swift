@@ -43,7 +43,7 @@ struct ScheduleDescription {
         if CommandContext.wakeService() { return }
         context.say(
             "note: no service is running: nothing starts before `cloche serve` does; "
-                + "`cloche job trigger \(job.name)` makes runs now")
+                + "`cloche job trigger \(shellWord(job.name.description))` makes runs now")
     }
 
     /// Members for the document of a job.
@@ -57,8 +57,8 @@ struct ScheduleDescription {
 
     private var reasonForNone: String {
         switch job.state {
-        case .draft: "none before it is started by `cloche job start \(job.name)`"
-        case .paused: "none before it is resumed by `cloche job resume \(job.name)`"
+        case .draft: "none before it is started by `cloche job start \(shellWord(job.name.description))`"
+        case .paused: "none before it is resumed by `cloche job resume \(shellWord(job.name.description))`"
         default: "none"
         }
     }

@@ -40,7 +40,7 @@ struct ScheduleOptions: ParsableArguments {
         let rules = try TimeZoneDirectory().rules(zone)
         var schedule = old ?? JobSchedule(.once(now))
         schedule.zone = zone
-        if let at { schedule.times = .once(try Self.time(at, rules, now)) }
+        if let at { schedule.times = .once(try Self.time(at, rules, zone, now)) }
         if let cron { schedule.times = .recurring(try CronExpression(cron)) }
         if let catchUp { schedule.catchUp = try Self.value(catchUp, "--catch-up") }
         if let overlap { schedule.overlap = try Self.value(overlap, "--overlap") }
@@ -60,18 +60,36 @@ struct ScheduleOptions: ParsableArguments {
         return value
     }
 
-    private static func time(_ text: String, _ rules: TimeZoneRules, _ now: Timestamp) throws -> Timestamp {
+    private static func time(
+        _ text: String, _ rules: TimeZoneRules, _ zone: String, _ now: Timestamp
+    ) throws -> Timestamp {
         let time: Timestamp
         if let exact = Timestamp(text) {
             time = exact
         } else if let local = local(text) {
-            time = Timestamp(milliseconds: rules.firstInstant(ofLocal: local) * 1000)
+            time = try instant(ofLocal: local, rules) { "`\(printable(text))` \($0) in \(zone), where clocks are set" }
         } else {
             throw ValidationError(
                 "`\(printable(text))` is no time; write 2026-12-01T08:00:00Z, or 2026-12-01 08:00 in --time-zone")
         }
         guard time > now else { throw ValidationError("\(time) is past; leave --at out to make the runs now") }
         return time
+    }
+
+    /// The one instant of a local time in seconds; nobody can mean one that is skipped, and of two nobody knows which.
+    private static func instant(
+        ofLocal local: Int64, _ rules: TimeZoneRules, problem: (String) -> String
+    ) throws -> Timestamp {
+        func time(_ seconds: Int64) -> Timestamp { Timestamp(milliseconds: seconds * 1000) }
+        let first = rules.firstInstant(ofLocal: local)
+        let period = rules.period(at: first)
+        guard first + period.offset == local else {
+            throw ValidationError("\(problem("is skipped")) forward: write \(time(first)), or a later time")
+        }
+        if let end = period.end, case let second = local - rules.period(at: end).offset, second >= end {
+            throw ValidationError("\(problem("comes twice")) back: write \(time(first)) or \(time(second))")
+        }
+        return time(first)
     }
 
     /// A date and a time without a zone, in seconds.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Isolation
 import JobScheduling
+import JobStorage
 import LinuxSystem
 import Pipelines
 import PlainText
@@ -150,6 +151,15 @@ struct SystemStopCommand: ParsableCommand {
                     hint: "its log tells what it is doing")
             }
             _ = try Syscall.poll([], milliseconds: 50)
+        }
+        let context = CommandContext()
+        context.say("the service has ended")
+        // Of a store that cannot be read another command tells.
+        let left = (try? context.openStore().database.runningCount()) ?? 0
+        if left > 0 {
+            context.say(
+                "\(counted(left, "run")) \(left == 1 ? "goes" : "go") on: the next service adopts what runs, or "
+                    + "`cloche job start JOB` does; `cloche cancel JOB` ends it")
         }
     }
 }

@@ -83,7 +83,7 @@ extension PolicyExplainCommand: ServedCommand {
         if name.contains("/") { return }
         throw CommandFailure(
             .permissionDenied, "explain the policy `\(printable(name))`: a service explains runs alone to its users",
-            hint: "`cloche policy show \(printable(name)) --effective` tells what it says")
+            hint: "`cloche policy show \(shellWord(name)) --effective` tells what it says")
     }
 }
 

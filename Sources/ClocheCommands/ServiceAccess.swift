@@ -3,6 +3,7 @@ import JobScheduling
 import JobStorage
 import Jobs
 import LinuxSystem
+import PlainText
 import SystemPackage
 import TerminalOutput
 
@@ -42,6 +43,6 @@ struct DetachOption: ParsableArguments {
         _ = CommandContext.wakeService()
         if json { return try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
         try context.print(job.name.description)
-        context.say("the service goes on with it; follow it by `cloche watch \(job.name)`")
+        context.say("the service goes on with it; follow it by `cloche watch \(shellWord(job.name.description))`")
     }
 }

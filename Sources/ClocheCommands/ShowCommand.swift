@@ -57,6 +57,7 @@ struct ShowCommand: ParsableCommand {
             ("owner", StoreOwner.name(of: job.owner) ?? String(job.owner)),
             ("state", styling.state(job.state.rawValue)), ("runs", summary.counts),
         ]
+        facts += stopped(job, in: store)
         if job.counts.pending > 0, let size = StoreSize.stored(in: store.path), size.isExceeded {
             facts.append(("waits", "\(size.excess); \(StoreSize.remedy)"))
         }
@@ -94,8 +95,21 @@ struct ShowCommand: ParsableCommand {
         let all = job.counts.total - job.removed
         if runs.count < all {
             context.say(
-                "\(runs.count) of \(counted(all, "run")); --limit 0 shows all, `cloche ls \(job.name) --where` chooses")
+                "\(runs.count) of \(counted(all, "run")); --limit 0 shows all, `cloche ls \(shellWord(job.name.description)) --where` chooses"
+            )
         }
+    }
+
+    /// That nobody goes on with a job: its state alone would say the opposite.
+    private func stopped(_ job: JobRecord, in store: Store) -> [(String, String)] {
+        guard store.isStopped(job), ScheduleDescription(job).line() == nil else { return [] }
+        let running = job.counts.running > 0 ? "; what runs ends by itself, or by `cloche cancel`" : ""
+        return [
+            (
+                "stopped",
+                "no process drives it: go on with it by `cloche job start \(shellWord(job.name.description))`\(running)"
+            )
+        ]
     }
 
     private func show(_ context: CommandContext, _ store: Store, _ job: JobRecord, _ run: RunRecord) throws {
@@ -117,6 +131,7 @@ struct ShowCommand: ParsableCommand {
             ("run", styling.apply(.bold, to: "\(printable(job.name.description))/\(run.address.number)")),
             ("state", styling.state(run.state.rawValue)),
         ]
+        if !run.state.isFinal { facts += stopped(job, in: store) }
         let place = job.place(ofRun: run.address.number)
         if job.schedule != nil { facts.append(("batch", "\(place.batch), run \(place.index) of it")) }
         if let time = run.notBefore { facts.append(("next attempt", time.description)) }

@@ -308,7 +308,7 @@ struct SnapshotShowCommand: ParsableCommand {
         if let path, entries.isEmpty {
             throw CommandFailure(
                 .notFound, "find `\(printable(path))` in the snapshot: it is not in there",
-                hint: "`cloche snapshot create --explain \(printable(path))` tells whether a rule leaves it out")
+                hint: "`cloche snapshot create --explain \(shellWord(path))` tells whether a rule leaves it out")
         }
         if output.json {
             return try context.print(

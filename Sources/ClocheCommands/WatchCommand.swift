@@ -71,7 +71,8 @@ private struct Watch {
         display.finish(.clear)
         throw CommandFailure(
             .wrongState, "watch the job `\(job.name)`: no process drives it",
-            hint: ScheduleDescription(job).line() ?? "go on with it by `cloche job start \(job.name)`")
+            hint: ScheduleDescription(job).line()
+                ?? "go on with it by `cloche job start \(shellWord(job.name.description))`")
     }
 
     /// Says of each run that has failed since the last look why it failed.

@@ -1,6 +1,5 @@
-import FoundationEssentials
 package import LinuxSystem
-import PlainText
+package import Pipelines
 import SystemPackage
 
 #if canImport(Glibc)
@@ -34,23 +33,13 @@ package struct ProjectEnvironment: Sendable, Hashable {
         self.setupScript = setupScript
     }
 
-    /// Parses the properties.
-    ///
-    /// Unknown keys are errors and `uuid` must be `name`; `file` is for messages.
+    /// Reads the properties, whose `uuid` must be `name`; `file` is for messages.
     package init(
         name: EnvironmentName, properties: [UInt8], setupScript: [UInt8], file: String
-    ) throws(DocumentError) {
-        let properties = try Properties.parse(properties, file: file)
-        guard properties.uuid == name.text else {
-            throw DocumentError(
-                [
-                    DocumentProblem(
-                        file: file,
-                        message: "`uuid` is `\(printable(properties.uuid, limit: 120))` in the directory `\(name)`")
-                ], hint: "give the directory and `uuid` the same identifier")
-        }
+    ) throws(InvalidDocument) {
+        let properties = try EnvironmentProperties(contentsOf: properties, file: file, directory: name.text)
         self.init(
-            name: name, title: properties.name, language: properties.language, baseImage: properties.base_image,
+            name: name, title: properties.name, language: properties.language, baseImage: properties.baseImage,
             setupScript: setupScript)
     }
 
@@ -72,7 +61,7 @@ package struct ProjectEnvironment: Sendable, Hashable {
         } catch {
             throw .system(error)
         }
-        do throws(DocumentError) {
+        do throws(InvalidDocument) {
             return try ProjectEnvironment(
                 name: name, properties: properties, setupScript: script, file: file.string)
         } catch {
@@ -91,7 +80,7 @@ package struct ProjectEnvironment: Sendable, Hashable {
 /// Why a project's environment could not be read.
 package enum ProjectEnvironmentError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Its properties are wrong.
-    case document(DocumentError)
+    case document(InvalidDocument)
     /// Its files could not be read.
     case system(SyscallError)
 
@@ -107,51 +96,4 @@ package enum ProjectEnvironmentError: Error, Sendable, Hashable, CustomStringCon
     package var hint: String? {
         if case .document(let error) = self { error.hint } else { nil }
     }
-}
-
-/// The file as it is; its key names are the format's.
-private struct Properties: Decodable {
-    let uuid: String
-    let name: String
-    let language: String
-    let base_image: String
-    let gpu_support: Bool?
-
-    static let keys: Set<String> = ["uuid", "name", "language", "base_image", "gpu_support"]
-    static let languages = ["python", "r", "julia", "javascript"]
-
-    static func parse(_ bytes: [UInt8], file: String) throws(DocumentError) -> Properties {
-        func failure(_ message: String, _ hint: String? = nil) -> DocumentError {
-            DocumentError([DocumentProblem(file: file, message: message)], hint: hint)
-        }
-        let data = Data(bytes)
-        do {
-            let found = try JSONDecoder().decode([String: AnyValue].self, from: data).keys
-            if let unknown = found.filter({ !keys.contains($0) }).min() {
-                let near = EditDistance.nearest(to: unknown, in: keys).map { "; did you mean `\($0)`?" } ?? ""
-                throw failure("unknown key `\(printable(unknown, limit: 120))`" + near)
-            }
-            let properties = try JSONDecoder().decode(Properties.self, from: data)
-            guard languages.contains(properties.language) else {
-                throw failure(
-                    "`\(printable(properties.language, limit: 120))` is not a language",
-                    "the languages are \(languages.joined(separator: ", "))")
-            }
-            return properties
-        } catch let error as DocumentError {
-            throw error
-        } catch DecodingError.keyNotFound(let key, _) {
-            throw failure("the key `\(key.stringValue)` is missing")
-        } catch DecodingError.typeMismatch(_, let context) {
-            let key = context.codingPath.last?.stringValue
-            throw failure(key.map { "`\(printable($0, limit: 120))` has a value of the wrong type" } ?? "not an object")
-        } catch {
-            throw failure("not valid JSON", "the file is an object with \(keys.sorted().joined(separator: ", "))")
-        }
-    }
-}
-
-/// A value that is only skipped over.
-private struct AnyValue: Decodable {
-    init(from decoder: any Decoder) throws {}
 }

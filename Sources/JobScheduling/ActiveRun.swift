@@ -12,6 +12,8 @@ final class ActiveRun {
     var steps: [String: StepRecord] = [:]
     /// Whether the database has missed something that its events told.
     var isIncomplete = false
+    /// When it ended, as its supervisor has told.
+    var ended: Timestamp?
     /// The strongest order that was passed on.
     private(set) var order: SupervisorOrder?
     /// How its supervisor ended, once it has.

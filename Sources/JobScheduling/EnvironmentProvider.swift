@@ -32,7 +32,7 @@ package struct EnvironmentProvider {
 
     /// Names of the bases, of which no store has to know.
     package static func baseNames(recipes: FilePath?) -> [String] {
-        (try? catalogue(recipes).bases.map(\.recipe.name.text)) ?? []
+        (try? catalogue(recipes).names) ?? []
     }
 
     /// The `Environments` directory of the project that the program was built in, or of its installation.
@@ -53,8 +53,11 @@ package struct EnvironmentProvider {
             hint: "name it in CLOCHE_ENVIRONMENTS")
     }
 
-    /// Names of the bases.
-    package var baseNames: [String] { catalogue.bases.map(\.recipe.name.text) }
+    /// Names of the bases, also of those whose recipe is wrong.
+    package var baseNames: [String] { catalogue.names }
+
+    /// Why a base cannot be built; nil where it can, or where none has that name.
+    package func baseProblem(_ name: String) -> BaseError? { catalogue.unusable[name] }
 
     /// What a base is for.
     package func baseDescription(_ name: String) -> String? {
@@ -216,6 +219,12 @@ package struct EnvironmentProvider {
     /// The packages of a base belong to many ids.
     private func requireRange() throws {
         if store.identity.hasRange { return }
+        if HostIdentity.standing(of: store.identity, offered: HostIdentity.choose()) == .narrow {
+            throw StoreError(
+                message: "build an environment: the store `\(store.path)` was made with a single id, "
+                    + "and packages need a range of them",
+                hint: "this user has a range by now: \(HostIdentity.remedy(for: store.path))")
+        }
         throw StoreError(
             message: "build an environment: this user has only one id, and packages need a range of them",
             hint:

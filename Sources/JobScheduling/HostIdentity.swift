@@ -8,6 +8,8 @@ package import SystemPackage
 #endif
 
 /// The choice of the ids that runs of a store have outside; made once, then kept in `identity.json`.
+///
+/// Only a store in which nothing has been made yet takes a range in place of a single id.
 package enum HostIdentity {
     /// First id of the range for a service as root for whom /etc/subuid has none: far above the ids of people and of
     /// the ranges that distributions hand out, and below 2^31, beyond which some programs misread ids.
@@ -17,14 +19,42 @@ package enum HostIdentity {
     /// Ids of one user.
     static let width: UInt32 = 65536
 
+    /// How what a store was made with compares to what a new one would get.
+    package enum Standing: Sendable, Equatable {
+        /// As good.
+        case fitting
+        /// The store has a single id, and its user a range by now.
+        case narrow
+        /// The store has a range, and its user none any more.
+        case lost
+    }
+
+    /// How the identity of a store compares to the one that is offered to its user now.
+    package static func standing(of stored: IdentityMap, offered: IdentityMap) -> Standing {
+        switch (stored.kind, offered.kind) {
+        case (.single, .userRange): .narrow
+        case (.userRange, .single): .lost
+        default: .fitting
+        }
+    }
+
+    /// What to do about a store that is narrow.
+    package static func remedy(for store: FilePath) -> String {
+        "remove `\(store)`, or set CLOCHE_HOME to another directory"
+    }
+
     /// The identity of a store: read from it, or chosen now and written.
     package static func stored(in store: FilePath) throws(StoreError) -> IdentityMap {
+        try stored(in: store, offer: choose)
+    }
+
+    static func stored(in store: FilePath, offer: () -> IdentityMap) throws(StoreError) -> IdentityMap {
         let file = store.appending("identity.json")
         do throws(SyscallError) {
             guard let identity = JSONFile.decode(IdentityMap.self, try Syscall.readFile(file, limit: 65536)) else {
                 throw SyscallError("decode", file.string, errno: .invalidArgument)
             }
-            return identity
+            return widened(identity, in: store, offer: offer) ?? identity
         } catch let error where error.errno != .noSuchFileOrDirectory {
             // Another choice would make everything in the store somebody else's.
             throw StoreError(
@@ -32,14 +62,50 @@ package enum HostIdentity {
                 hint: "restore `identity.json` from a backup: the files of the store belong to the ids in it")
         } catch {
         }
-        let identity = choose()
+        let identity = offer()
         do throws(SyscallError) {
-            let directory = try Syscall.open(store, O_RDONLY | O_DIRECTORY)
-            try Syscall.replaceFile("identity.json", at: directory.number, JSONFile.encode(identity) ?? [], mode: 0o600)
+            try write(identity, in: store)
         } catch {
             throw StoreError(message: "write the store's identity: \(error)", hint: "see whether the disk is full")
         }
         return identity
+    }
+
+    private static func write(_ identity: IdentityMap, in store: FilePath) throws(SyscallError) {
+        let directory = try Syscall.open(store, O_RDONLY | O_DIRECTORY)
+        try Syscall.replaceFile("identity.json", at: directory.number, JSONFile.encode(identity) ?? [], mode: 0o600)
+    }
+
+    /// The range that an unused store takes whose user got one after it was made; nil where it stays as it is.
+    ///
+    /// That is safe: there is nothing yet that could become somebody else's. What a process still writes that has read
+    /// the single id belongs to the user himself, who is 1000 inside with the range as well.
+    private static func widened(
+        _ identity: IdentityMap, in store: FilePath, offer: () -> IdentityMap
+    ) -> IdentityMap? {
+        guard identity.kind == .single, isUnused(store) else { return nil }
+        let offered = offer()
+        guard standing(of: identity, offered: offered) == .narrow, identity.outsideUser(IdentityMap.user) == geteuid()
+        else { return nil }
+        // A store that cannot be written to is another one's to tell.
+        return (try? write(offered, in: store)) == nil ? nil : offered
+    }
+
+    /// Whether nothing has been made or built in a store, which is nobody's but its user's.
+    private static func isUnused(_ store: FilePath) -> Bool {
+        !StoreOwner.isShared(store)
+            && ["jobs", "runs", "snapshots", "environments/builds"].allSatisfy {
+                isEmpty(store.pushing(FilePath($0)))
+            }
+    }
+
+    private static func isEmpty(_ directory: FilePath) -> Bool {
+        do throws(SyscallError) {
+            let opened = try Syscall.open(directory, O_RDONLY | O_DIRECTORY)
+            return try Syscall.directoryEntries(opened.number).isEmpty
+        } catch {
+            return error.errno == .noSuchFileOrDirectory
+        }
     }
 
     /// Whose ids the files of environments have that the store at a path uses; nil where they are its own.

@@ -1,5 +1,6 @@
 import JobStorage
-import Jobs
+package import Jobs
+import LinuxSystem
 import Runs
 
 extension JobEngine {
@@ -31,6 +32,23 @@ extension JobEngine {
             if number > run.attempt { try store.database.beginAttempt(number, of: run.address) }
             follow(ActiveRun(run.address, supervisor, attempt: number), adopted: true)
         }
+    }
+
+    /// Ends the cancelled runs of a job that nobody drives, and starts none.
+    ///
+    /// Comes back when `isDone`, or after so many seconds. Throws where somebody drives the job after all.
+    package static func endCancelled(
+        of job: JobID, in store: Store, within seconds: Double, until isDone: @escaping () throws -> Bool
+    ) throws {
+        let loop = EventLoop()
+        var engine: JobEngine?
+        defer { engine = nil }
+        engine = try JobEngine(store, job: job, limit: 0, loop: loop) { notice in
+            // What cannot be read is looked at again by the caller.
+            if case .runEnded = notice, (try? isDone()) ?? true { engine?.stop(leaving: true) }
+        }
+        loop.after(seconds) { engine?.stop(leaving: true) }
+        try engine?.run()
     }
 
     /// Ends the jobs whose time is over, and what runs of them.

@@ -346,7 +346,8 @@ package final class JobEngine {
                 if run.steps[step]?.apply(event) != nil { changed.insert(step) }
             case .keeping(.kept(let kept)):
                 if run.steps[kept.step]?.apply(event) != nil { changed.insert(kept.step) }
-            case .keeping, .runEnded: break
+            case .runEnded: run.ended = event.time
+            case .keeping: break
             }
         }
         try store.database.record(changed.compactMap { run.steps[$0] }, of: run.address)
@@ -370,7 +371,7 @@ package final class JobEngine {
                 try Recovery.recordSteps(store, run.address, run.attempt, attempt)
             }
             let record = try Recovery.conclude(
-                store, run.address, attempt: run.attempt, lost: run.outcome ?? "unknown")
+                store, run.address, attempt: run.attempt, ended: run.ended, lost: run.outcome ?? "unknown")
             active[run.address] = nil
             jobs[run.address.job]?.active -= 1
             notify(.runEnded(record))

@@ -59,4 +59,9 @@ extension Store {
         if JobLock.isHeld(self, job.uuid) { return true }
         return [.pending, .running].contains(job.state) && ServicePlace.isServed(path)
     }
+
+    /// Whether there is something to go on with, and nobody does.
+    package func isStopped(_ job: JobRecord) -> Bool {
+        !job.state.isFinal && job.state != .draft && job.counts.pending + job.counts.running > 0 && !isDriven(job)
+    }
 }

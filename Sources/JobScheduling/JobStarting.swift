@@ -1,6 +1,7 @@
 package import Isolation
 import JobStorage
 package import Jobs
+import PlainText
 
 extension Store {
     /// Starts a draft at `now`: makes its runs, or sets its schedule going.
@@ -19,7 +20,7 @@ extension Store {
             if case .once(let once) = schedule.times, once <= now {
                 throw JobRefusal(
                     message: "start the job `\(document.name)`: its time \(once) is past",
-                    hint: "give it another one by `cloche job edit \(document.name) --at TIME`")
+                    hint: "give it another one by `cloche job edit \(shellWord(document.name.description)) --at TIME`")
             }
             try batches.move(&document, next: schedule.first(after: now), event: .confirm)
         }
@@ -34,19 +35,22 @@ extension Store {
             }
             guard document.schedule != nil, !record.state.isFinal else {
                 throw JobRefusal(
-                    message: "make runs of the job `\(record.name)`: "
+                    message: "make runs of the job `\(shellWord(record.name.description))`: "
                         + (record.state.isFinal ? "it is \(record.state.rawValue)" : "it has no schedule"),
-                    hint: "make another one of it by `cloche job copy \(record.name)`")
+                    hint: "make another one of it by `cloche job copy \(shellWord(record.name.description))`")
             }
             guard record.state != .paused else {
                 throw JobRefusal(
-                    message: "make runs of the job `\(record.name)`: it is paused",
-                    hint: "go on with it by `cloche job resume \(record.name)`")
+                    message: "make runs of the job `\(shellWord(record.name.description))`: it is paused",
+                    hint: "go on with it by `cloche job resume \(shellWord(record.name.description))`")
             }
             if document.schedule?.overlap == .skip, record.counts.pending + record.counts.running > 0 {
                 throw JobRefusal(
-                    message: "make runs of the job `\(record.name)`: those of its last batch have not ended",
-                    hint: "wait for them, or change that by `cloche job edit \(record.name) --overlap queue`")
+                    message:
+                        "make runs of the job `\(shellWord(record.name.description))`: those of its last batch have not ended",
+                    hint:
+                        "wait for them, or change that by `cloche job edit \(shellWord(record.name.description)) --overlap queue`"
+                )
             }
             return try BatchMaking(self, at: now).makeBatch(&document, next: document.batches.next)
         }

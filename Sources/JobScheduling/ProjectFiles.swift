@@ -50,8 +50,8 @@ package struct ProjectFiles: Sendable {
         let names: @Sendable (String) -> [String] = { path in
             Self.names(path, in: layers)
         }
-        let environments = environmentNames(names(".orchest/environments"))
-        return ProjectListing(environments: environments, names: names) { path in
+        let (environments, unusable) = readEnvironments(names(".orchest/environments"))
+        return ProjectListing(environments: environments, unusableEnvironments: unusable, names: names) { path in
             for layer in layers {
                 let status: FileStatus
                 do throws(SyscallError) {
@@ -111,15 +111,31 @@ package struct ProjectFiles: Sendable {
         return (try? Syscall.lstat(FilePath(path), at: directory)).map(isWhiteout) ?? false
     }
 
-    private func environmentNames(_ directories: [String]) -> [String: String] {
+    /// The names of environments by their directories, and what is wrong with those that cannot be used.
+    private func readEnvironments(
+        _ directories: [String]
+    ) -> (names: [String: String], unusable: [String: [Diagnostic]]) {
         var names: [String: String] = [:]
-        for uuid in directories {
+        var unusable: [String: [Diagnostic]] = [:]
+        // Directories with other names are none of an environment.
+        for uuid in directories where EnvironmentProperties.isIdentifier(uuid) {
             let file = ".orchest/environments/\(uuid)/properties.json"
-            guard let bytes = try? read(file),
-                let properties = try? EnvironmentProperties(contentsOf: bytes, file: file, directory: uuid)
-            else { continue }
-            names[uuid] = properties.name
+            do {
+                guard let bytes = try read(file) else {
+                    unusable[uuid] = [
+                        Diagnostic(
+                            file: file, message: "the environment has no such file",
+                            hint: "write the file, or remove the directory")
+                    ]
+                    continue
+                }
+                names[uuid] = try EnvironmentProperties(contentsOf: bytes, file: file, directory: uuid).name
+            } catch let error as InvalidDocument {
+                unusable[uuid] = error.diagnostics
+            } catch {
+                unusable[uuid] = [Diagnostic(file: file, message: "\(error)")]
+            }
         }
-        return names
+        return (names, unusable)
     }
 }

@@ -1,7 +1,7 @@
 import LinuxSystem
 import Runs
 import Snapshots
-import SystemPackage
+package import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
@@ -11,11 +11,24 @@ import SystemPackage
 ///
 /// They come beside the program. Each store gets a copy of its own, since the program's directory may be unreadable for
 /// the ids of sandboxes; the copy is named by a digest of what it holds and never changes.
-enum PythonSupport {
+package enum PythonSupport {
+    /// Where they came with the program; an error where its installation lacks them.
+    package static func source() throws -> FilePath {
+        let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
+        return try source(beside: own)
+    }
+
+    static func source(beside program: FilePath) throws(StoreError) -> FilePath {
+        let source = program.removingLastComponent().appending("cloche_Runs.resources").appending("python")
+        if Syscall.exists(source) { return source }
+        throw StoreError(
+            message: "Cloche's installation is incomplete: `\(source)` is missing",
+            hint: "install it again, with all that lies beside the program")
+    }
+
     /// The directory with the copy for this program.
     static func install(in store: Store) throws -> FilePath {
-        let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
-        let source = own.removingLastComponent().appending("cloche_Runs.resources").appending("python")
+        let source = try source()
         var files: [(path: String, bytes: [UInt8])] = []
         try collect(source, "", into: &files)
         let content = files.sorted { $0.path < $1.path }.flatMap { file in

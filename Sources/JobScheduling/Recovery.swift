@@ -25,12 +25,19 @@ package enum Recovery {
         }
         if number > run.attempt { try store.database.beginAttempt(number, of: run.address) }
         try recordSteps(store, run.address, number, attempt)
-        return try conclude(store, run.address, attempt: run.attempt, lost: "ended while nobody watched")
+        var ended: Timestamp?
+        if let last = attempt.events().last, case .runEnded = last.occurrence { ended = last.time }
+        return try conclude(
+            store, run.address, attempt: run.attempt, ended: ended, lost: "ended while nobody watched")
     }
 
     /// Ends an attempt in the database by the verdict in its directory; where there is none, its supervisor was lost.
+    ///
+    /// `ended` is when, as its supervisor has told: that can be long ago.
     @discardableResult
-    static func conclude(_ store: Store, _ run: RunAddress, attempt: Int, lost: String) throws -> RunRecord {
+    static func conclude(
+        _ store: Store, _ run: RunAddress, attempt: Int, ended: Timestamp?, lost: String
+    ) throws -> RunRecord {
         let directory = store.runDirectory(run)
         let number = directory.attempts().last ?? 0
         let verdict: Verdict
@@ -45,7 +52,7 @@ package enum Recovery {
         }
         // Nobody is left who could remove what belonged to the run.
         if verdict.cause == .supervisorLost { removeGroups(of: run) }
-        return try finish(store, run, attempt: attempt, latest: number, verdict)
+        return try finish(store, run, attempt: attempt, latest: number, verdict, ended: ended)
     }
 
     /// Removes the control groups that a lost supervisor has left, once the last of its processes is gone.
@@ -72,13 +79,19 @@ package enum Recovery {
     }
 
     private static func finish(
-        _ store: Store, _ run: RunAddress, attempt: Int, latest number: Int, _ verdict: Verdict
+        _ store: Store, _ run: RunAddress, attempt: Int, latest number: Int, _ verdict: Verdict,
+        ended: Timestamp? = nil
     ) throws -> RunRecord {
         if number > attempt { try store.database.beginAttempt(number, of: run) }
+        var time = Timestamp(seconds: Syscall.wallClockSeconds())
+        if let ended {
+            // Its user's processes could have written the file that tells it.
+            time = max(min(ended, time), try store.database.run(run).started ?? ended)
+        }
         return try store.database.finish(
             run, attempt: max(number, attempt), verdict: verdict,
             metrics: number > 0 ? store.runDirectory(run).attempt(number).metricsText() : nil,
-            at: Timestamp(seconds: Syscall.wallClockSeconds()))
+            at: time)
     }
 
     /// Writes what an attempt's events tell of its steps.

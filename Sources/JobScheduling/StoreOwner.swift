@@ -37,6 +37,11 @@ package struct StoreOwner: Sendable, Hashable, Codable {
     private static let fileName: FilePath = "owner.json"
     private static let directory: FilePath = "owners"
 
+    /// Whether the store at a path is one of a service with users: that of the service, or of one of them.
+    static func isShared(_ store: FilePath) -> Bool {
+        Syscall.exists(store.pushing(directory)) || Syscall.exists(store.pushing(fileName))
+    }
+
     /// The name, or else the id.
     package var text: String { name ?? String(user) }
 

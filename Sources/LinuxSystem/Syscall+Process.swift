@@ -181,6 +181,17 @@ package struct ProcessUsage: Sendable, Hashable {
         systemSeconds = Double(usage.ru_stime.tv_sec) + Double(usage.ru_stime.tv_usec) / 1e6
         peakResident = Int64(usage.ru_maxrss) * 1024
     }
+
+    private init(userSeconds: Double, systemSeconds: Double, peakResident: Int64) {
+        self.userSeconds = userSeconds
+        self.systemSeconds = systemSeconds
+        self.peakResident = peakResident
+    }
+
+    /// The same with other times, in seconds, which who counted them knows better.
+    package func with(user: Double, system: Double) -> ProcessUsage {
+        ProcessUsage(userSeconds: user, systemSeconds: system, peakResident: peakResident)
+    }
 }
 
 /// A process by its pidfd: signals and waits can never hit another process that took over the number.

@@ -15,6 +15,9 @@ package struct EnvironmentProperties: Sendable, Hashable {
     /// What in the file probably does not mean what its author wanted.
     package let warnings: [Diagnostic]
 
+    /// Whether a text is an identifier of an environment, and so the name of a directory of one.
+    package static func isIdentifier(_ text: String) -> Bool { UUIDText.isValid(text) }
+
     /// Reads `properties.json`.
     ///
     /// - Parameters:
@@ -31,10 +34,10 @@ package struct EnvironmentProperties: Sendable, Hashable {
         }
         uuid = reader.environmentUUID(root, directory: directory)
         name = reader.requiredText("name", in: root)
-        language = reader.string("language", in: root, of: "the environment") ?? "python"
+        language = reader.language(root)
         baseImage = reader.requiredText("base_image", in: root)
         gpuSupport = reader.flag("gpu_support", in: root)
-        reader.warnAboutUnknownKeys(root)
+        reader.checkUnknownKeys(root)
         try reader.problems.throwIfInvalid()
         warnings = reader.problems.diagnostics
     }
@@ -76,15 +79,29 @@ private struct EnvironmentReader: DocumentReader {
         return false
     }
 
-    mutating func warnAboutUnknownKeys(_ root: JSONNode) {
+    mutating func language(_ root: JSONNode) -> String {
+        guard let text = string("language", in: root, of: "the environment"), let node = root["language"] else {
+            return "python"
+        }
+        let languages = ["python", "r", "julia", "javascript"]
+        if !languages.contains(text) {
+            problems.error(
+                "the `language` of the environment is \(quoted(text)), which is not known",
+                at: node.offset,
+                hint: "it is one of \(languages.joined(separator: ", "))"
+            )
+        }
+        return text
+    }
+
+    /// A key that nothing here looks like may be one of another program, and does no harm.
+    mutating func checkUnknownKeys(_ root: JSONNode) {
         let known = ["uuid", "name", "language", "base_image", "gpu_support"]
+        refuseMisspelling(in: root, known: known, of: "the environment")
         let missing = known.filter { root[$0] == nil }
         for member in root.members ?? [] where !known.contains(member.key) {
-            problems.warning(
-                "\(quoted(member.key)) is not known and has no effect",
-                at: member.keyNode.offset,
-                hint: didYouMean(member.key, among: missing)
-            )
+            if didYouMean(member.key, among: missing) != nil { continue }
+            problems.warning("\(quoted(member.key)) is not known and has no effect", at: member.keyNode.offset)
         }
     }
 }

@@ -157,6 +157,13 @@ private struct ParameterFileReader {
         {
             problems.warning(message, at: parameter.keyNode.offset)
         }
+        var known: Set<JSONValue> = []
+        if let again = values.first(where: { !known.insert($0).inserted }) {
+            problems.warning(
+                "\(quoted(parameter.key)) has the value \(quoted(again.text())) more than once, so there are equal runs",
+                at: parameter.keyNode.offset,
+                hint: "leave it out, unless runs are to be repeated")
+        }
         return values
     }
 

@@ -63,7 +63,8 @@ package struct ParameterOverride: Sendable, Hashable {
     package func remark(in pipeline: Pipeline) -> (message: String, hint: String?)? {
         guard let standard = Self.parameters(of: step, in: pipeline)[name] else {
             return (
-                Self.newParameter(name, of: step, in: pipeline), Self.meantParameter(name, of: step, in: pipeline)
+                Self.newParameter(name, of: step, in: pipeline),
+                Self.meantParameter(name, of: step, in: pipeline) ?? meantStepArgument(in: pipeline)
             )
         }
         return Self.otherKind(name, [value], than: standard).map { ($0, nil) }
@@ -96,6 +97,26 @@ package struct ParameterOverride: Sendable, Hashable {
         guard let first = having.first else { return nil }
         let others = having.count > 1 ? " and \(having.count - 1) more have" : " has"
         return "the step \(quoted(first.title))\(others) one: `--step-param` sets it for a single run"
+    }
+
+    /// The option for a step's parameter, where the pipeline's is named as if a step, or nearly one, stood before a dot.
+    private func meantStepArgument(in pipeline: Pipeline) -> String? {
+        guard self.step == nil else { return nil }
+        let splits = name.indices.filter { name[$0] == "." }.map { dot in
+            (step: String(name[..<dot]), parameter: String(name[name.index(after: dot)...]))
+        }
+        let names = StepNames(pipeline.steps)
+        let exact = splits.first { if case .none = names.find($0.step) { false } else { true } }
+        let near = splits.lazy.compactMap { split in
+            StepNames.nearest(to: split.step, among: pipeline.steps).map { (step: $0, parameter: split.parameter) }
+        }
+        guard let found = exact ?? near.first, !found.parameter.isEmpty else { return nil }
+        var meant = found.parameter
+        if let known = (try? pipeline.step(named: found.step))?.parameters, known[meant] == nil {
+            meant = EditDistance.nearest(to: meant, in: known.keys) ?? meant
+        }
+        let argument = "\(found.step).\(meant)=\(RunParameters.shown(value))"
+        return "for a step's parameter: `--step-param \(shellWord(argument))`"
     }
 
     private static func parameters(of step: String?, in pipeline: Pipeline) -> JSONObject {

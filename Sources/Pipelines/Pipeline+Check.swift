@@ -5,12 +5,13 @@ extension Pipeline {
     ///
     /// Files must exist and have an extension that steps may have, environments must be chosen and known, and no two
     /// steps may share a notebook. Files below `/data` are not looked at: they may come into being during the run. A
-    /// project without environments runs every step in the base environment, so none needs to be chosen there.
+    /// project without environments runs every step in the base environment, so none needs to be chosen there. What
+    /// is wrong with the files of environments that steps name comes last.
     package func check(against project: ProjectListing) -> [Diagnostic] {
         var check = PipelineCheck(project: project, problems: DiagnosticList(source: source))
         for step in steps { check.run(step) }
         if steps.isEmpty { check.problems.warning("the pipeline has no steps: a run of it does nothing", at: nil) }
-        return check.problems.diagnostics
+        return check.problems.diagnostics + check.environmentProblems
     }
 
     /// The steps whose files cannot be executed, where `obstacle` tells why and what to do.
@@ -29,7 +30,10 @@ extension Pipeline {
 private struct PipelineCheck {
     let project: ProjectListing
     var problems: DiagnosticList
+    /// What is wrong with the files of environments.
+    private(set) var environmentProblems: [Diagnostic] = []
     private var notebooks: [ExactText: Step] = [:]
+    private var reportedEnvironments: Set<String> = []
 
     init(project: ProjectListing, problems: DiagnosticList) {
         self.project = project
@@ -101,7 +105,10 @@ private struct PipelineCheck {
             return
         }
         guard project.environments[uuid] == nil else { return }
-        if project.environments.isEmpty {
+        if let found = project.unusableEnvironments[uuid] {
+            // Several steps may name it.
+            if reportedEnvironments.insert(uuid).inserted { environmentProblems += found }
+        } else if project.environments.isEmpty, project.unusableEnvironments.isEmpty {
             problems.warning(
                 "the step \(step.reference) names the environment \(quoted(uuid)), and the project has none",
                 at: step.offsets.environment,
@@ -111,7 +118,9 @@ private struct PipelineCheck {
             problems.error(
                 "the step \(step.reference) names the environment \(quoted(uuid)), which the project does not have",
                 at: step.offsets.environment,
-                hint: "set `environment` to one of \(project.knownEnvironments)"
+                hint: project.environments.isEmpty
+                    ? "the environments that it has cannot be used"
+                    : "set `environment` to one of \(project.knownEnvironments)"
             )
         }
     }

@@ -20,16 +20,26 @@ package struct ProjectListing: Sendable {
     package let names: @Sendable (String) -> [String]
     /// The names of the project's environments by their identifiers.
     package let environments: [String: String]
+    /// What is wrong with environments that are there and cannot be used, by their identifiers.
+    package let unusableEnvironments: [String: [Diagnostic]]
 
     /// A listing that asks these functions.
     package init(
         environments: [String: String],
+        unusableEnvironments: [String: [Diagnostic]] = [:],
         names: @escaping @Sendable (String) -> [String] = { _ in [] },
         kind: @escaping @Sendable (String) -> Kind
     ) {
         self.environments = environments
+        self.unusableEnvironments = unusableEnvironments
         self.names = names
         self.kind = kind
+    }
+
+    /// Refuses a project that has environments which cannot be used.
+    package func requireUsableEnvironments() throws(InvalidDocument) {
+        let problems = unusableEnvironments.sorted { $0.key < $1.key }.flatMap { $0.value }
+        if !problems.isEmpty { throw InvalidDocument(problems) }
     }
 
     /// The listing of a project that has exactly these files.

@@ -40,11 +40,15 @@ struct StepNames {
 
     /// A hint that names the step that `name` was probably meant to be; nil when none is close.
     static func suggestion(for name: String, among steps: [Step]) -> String? {
-        let candidates = steps.lazy.flatMap { [$0.uuid, $0.title, $0.resolvedFile.name] }
-        guard let nearest = EditDistance.nearest(to: name, in: candidates),
+        guard let nearest = nearest(to: name, among: steps),
             let step = steps.first(where: { [$0.uuid, $0.title, $0.resolvedFile.name].contains(nearest) })
         else { return nil }
         return "did you mean \(step.reference)?"
+    }
+
+    /// The identifier, title or file that `name` was probably meant to be; nil when none is close.
+    static func nearest(to name: String, among steps: [Step]) -> String? {
+        EditDistance.nearest(to: name, in: steps.lazy.flatMap { [$0.uuid, $0.title, $0.resolvedFile.name] })
     }
 
     /// A few of the steps by name, for a hint.

@@ -79,7 +79,7 @@ package struct PolicyLesson: Sendable {
             return judge(
                 .init(
                     call: call.name, group: refusal.group.rawValue, count: call.count,
-                    summary: "\(call.name) was called \(call.count) times"))
+                    summary: "\(call.name) was called \(Self.times(call.count))"))
         }
         guard let danger = call.dangers.first else { return }
         if allows(call.name, Self.usual) {
@@ -88,7 +88,7 @@ package struct PolicyLesson: Sendable {
                     + "`\(policy.name)` allows that, and so does what extends it")
         } else {
             ask(
-                call.name, seen: "\(call.name) was called \(call.count) times", Self.reason(danger), allowing: [],
+                call.name, seen: "\(call.name) was called \(Self.times(call.count))", Self.reason(danger), allowing: [],
                 call.name)
         }
     }
@@ -155,9 +155,11 @@ package struct PolicyLesson: Sendable {
 
     private mutating func ask(_ connection: SandboxRecording.Connection, _ reason: String) {
         ask(
-            connection.destination, seen: "it connected to \(connection.destination), \(connection.count) times",
+            connection.destination, seen: "it connected to \(connection.destination), \(Self.times(connection.count))",
             reason, allowing: [], nil)
     }
+
+    private static func times(_ count: Int) -> String { count == 1 ? "once" : "\(count) times" }
 
     private static let network = "network"
 

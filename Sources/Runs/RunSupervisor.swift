@@ -361,9 +361,9 @@ final class RunSupervisor {
         if stopReason != nil { return Verdict(.cancelled, "the run was cancelled") }
         if let breakdown { return breakdown }
         let kept = beginning.kept.steps.count
+        let all = spec.steps.count == 1 ? "the step" : "all \(spec.steps.count) steps"
         return Verdict(
-            .succeeded,
-            "all \(spec.steps.count) steps succeeded" + (kept == 0 ? "" : ", \(kept) of them in an earlier attempt"))
+            .succeeded, "\(all) succeeded" + (kept == 0 ? "" : ", \(kept) of them in an earlier attempt"))
     }
 
     private func record(_ occurrence: RunEvent.Occurrence) {

@@ -154,11 +154,14 @@ package final class RunningSandbox {
         }
     }
 
-    private var groupSeconds: Double? {
-        guard !sharesGroup, let before, let now = counters() else { return nil }
-        let sums = [before, now].map { usage in usage.userSeconds.map { $0 + (usage.systemSeconds ?? 0) } }
-        guard let first = sums[0], let last = sums[1] else { return nil }
-        return last - first
+    private var groupSeconds: Double? { groupUsage(counters()).map { $0.user + $0.system } }
+
+    /// What the group used of processors since the start; nil where it is not counted, or others are in it.
+    private func groupUsage(_ now: CgroupUsage?) -> (user: Double, system: Double)? {
+        guard !sharesGroup, let before, let now, let user = now.userSeconds, let first = before.userSeconds else {
+            return nil
+        }
+        return (user - first, (now.systemSeconds ?? 0) - (before.systemSeconds ?? 0))
     }
 
     private func startWatching() {
@@ -176,8 +179,9 @@ package final class RunningSandbox {
     /// Control groups of version 2 end the rest by themselves.
     private func watchForKills() {
         killTimer = loop.after(0.3) {
-            guard self.outOfMemoryKills == 0 else { return self.end(.outOfMemory, grace: 0) }
-            self.watchForKills()
+            guard self.outOfMemoryKills > 0 else { return self.watchForKills() }
+            // The command itself, if it was that, is still giving back its memory: its own end tells more.
+            self.killTimer = self.loop.after(1) { self.end(.outOfMemory, grace: 0) }
         }
     }
 
@@ -322,6 +326,12 @@ package final class RunningSandbox {
             seconds: Syscall.monotonicSeconds() - started, outputBytes: outputBytes, denials: recorder.denials,
             unrecordedDenials: recorder.unrecorded, unroutedDatagrams: unrouted, outOfMemoryKills: 0, pidsLimitHits: 0,
             peakMemory: after?.peakMemory ?? watchdog?.peakMemory)
+        // The kernel does not add up the times of what it ends together with process 1.
+        if let used = groupUsage(after), let known = usage,
+            used.user + used.system > known.userSeconds + known.systemSeconds, ending == nil
+        {
+            report.usage = known.with(user: used.user, system: used.system)
+        }
         report.fullPlaces = watchdog?.fullPlaces ?? []
         report.complaint = tail.complaint
         report.traffic = traffic

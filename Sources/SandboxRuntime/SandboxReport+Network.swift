@@ -12,6 +12,7 @@ extension SandboxReport {
         case .none where unroutedDatagrams > 0 || complaint?.kind == .unreachable:
             // A look-up of a name asks a server on the loopback device, which is there.
             var evidence = "\(unroutedDatagrams) attempts"
+            detail["network"] = .text(policy.network.rawValue)
             if let complaint, complaint.kind == .unreachable {
                 detail["output"] = .text(complaint.line)
                 evidence = "its output says `\(complaint.line)`"

@@ -86,19 +86,19 @@ package struct SnapshotError: Error, Sendable, Hashable, CustomStringConvertible
         }
     }
 
-    /// What to do about it, as a sentence; nil when there is nothing to advise.
+    /// What to do about it; nil when there is nothing to advise.
     package var hint: String? {
         switch reason {
         case .unreadable:
-            "Make it readable (chmod u+r, on directories also u+x), or leave it out with a line in .clocheignore."
-        case .changing: "Stop what writes it, or leave it out with a line in .clocheignore."
-        case .replaced: "Take the snapshot again when nothing changes the project."
-        case .diskFull: "Free space in the store, for example with `cloche snapshot prune`; nothing was stored."
-        case .tooMany, .pathTooLong: "Leave the part that is too large out with a line in .clocheignore."
-        case .ignoreFile: "Make it readable and smaller than 4 MiB."
-        case .gitIndex: "`git status` tells whether the repository is sound; snapshots can also leave `.git` out."
-        case .inUse: "Wait until the job or the build is made that it was taken for."
-        case .damaged: "Take it again of the same project: that replaces it."
+            "make it readable (chmod u+r, on directories also u+x), or leave it out with a line in .clocheignore"
+        case .changing: "stop what writes it, or leave it out with a line in .clocheignore"
+        case .replaced: "take the snapshot again when nothing changes the project"
+        case .diskFull: "free space in the store, for example with `cloche snapshot prune`; nothing was stored"
+        case .tooMany, .pathTooLong: "leave the part that is too large out with a line in .clocheignore"
+        case .ignoreFile: "make it readable and smaller than 4 MiB"
+        case .gitIndex: "`git status` tells whether the repository is sound; snapshots can also leave `.git` out"
+        case .inUse: "wait until the job or the build is made that it was taken for"
+        case .damaged: "take it again of the same project: that replaces it"
         case .stopped, .notFound, .system: nil
         }
     }

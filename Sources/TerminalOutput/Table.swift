@@ -97,6 +97,15 @@ package struct Table: Sendable {
             : tabSeparated(styling: channel.styling, titles: titles)
     }
 
+    /// The titles of the columns for which the channel has no room; none for a pipe.
+    package func leftOut(for channel: OutputChannel) -> [String] {
+        guard channel.isTerminal else { return [] }
+        let layout = Self.layout(
+            columns, natural: naturalWidths(channel.styling, titles: true), width: channel.size.columns)
+        let shown = Set(layout.map(\.column))
+        return columns.indices.filter { !shown.contains($0) }.map { printable(columns[$0].title) }
+    }
+
     /// The form for a pipe.
     package func tabSeparated(styling: Styling = .plain, titles: Bool = true) -> String {
         var result = titles ? columns.map { printable($0.title) }.joined(separator: "\t") + "\n" : ""
@@ -113,13 +122,7 @@ package struct Table: Sendable {
 
     /// The form for a terminal of `width` cells; no line is wider.
     package func aligned(width: Int, styling: Styling, titles: Bool = true) -> String {
-        var widths = columns.map { titles ? displayWidth(printable($0.title)) : 0 }
-        for row in rows {
-            for (index, cell) in row.enumerated() {
-                widths[index] = max(widths[index], displayWidth(cell.shown(styling).text))
-            }
-        }
-        let layout = Self.layout(columns, natural: widths, width: width)
+        let layout = Self.layout(columns, natural: naturalWidths(styling, titles: titles), width: width)
         var result = ""
         if titles {
             result += line(layout, styling) { (printable(columns[$0].title), .bold) }
@@ -128,6 +131,16 @@ package struct Table: Sendable {
             result += line(layout, styling) { row[$0].shown(styling) }
         }
         return result
+    }
+
+    private func naturalWidths(_ styling: Styling, titles: Bool) -> [Int] {
+        var widths = columns.map { titles ? displayWidth(printable($0.title)) : 0 }
+        for row in rows {
+            for (index, cell) in row.enumerated() {
+                widths[index] = max(widths[index], displayWidth(cell.shown(styling).text))
+            }
+        }
+        return widths
     }
 
     private func line(

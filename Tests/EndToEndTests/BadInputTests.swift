@@ -124,6 +124,10 @@ extension EndToEndBeside {
                 #expect(refused.status == 5, "\(words): \(refused.errors)")
                 #expect(refused.errors.contains("did you mean \(meant)?"), "\(words): \(refused.errors)")
             }
+            // A directory is no pipeline, however near its name.
+            try project.directory.write("{}", to: ".orchest/any.json")
+            let refused = try project.cloche("run", "x.orchest")
+            #expect(refused.status == 5 && !refused.errors.contains("did you mean"), "\(refused.errors)")
         }
 
         @Test("what nothing is stored of yet is named with what to do about it") func emptyStore() throws {
@@ -152,6 +156,44 @@ extension EndToEndBeside {
                 environment: ["CLOCHE_HOME": store.path + "/home"], directory: store.path
             ).wait(timeout: 60)
             #expect(closed.status == 1 && closed.errors.contains("it is closed"), "\(closed.errors)")
+        }
+
+        @Test("a recipe that is wrong is told problem by problem, and leaves the other environments as they are")
+        func recipes() throws {
+            let place = try TemporaryDirectory()
+            let good = "description: It is good\nsuite: bookworm\n"
+            try place.write("name: good\n" + good, to: "recipes/good/environment.yaml")
+            try place.write("name: bad\n\(good)packages: 3\nx: 1\n", to: "recipes/bad/environment.yaml")
+            func cloche(_ arguments: String...) throws -> CommandResult {
+                try StartedCommand(
+                    Cloche.program(), arguments,
+                    environment: [
+                        "CLOCHE_HOME": place.path + "/home", "CLOCHE_ENVIRONMENTS": place.path + "/recipes",
+                    ], directory: place.path
+                ).wait(timeout: 60)
+            }
+            let list = try cloche("env", "ls")
+            #expect(list.status == 0 && list.output.contains("It is good"), "\(list)")
+            #expect(list.output.contains("bad") && list.errors.contains("environment.yaml:4:11: "), "\(list)")
+            let built = try cloche("env", "build", "--check", "bad")
+            #expect(built.status == 78, "\(built)")
+            let lines = built.errors.split(separator: "\n").filter { $0.hasPrefix("error: ") }
+            #expect(lines.count == 2 && lines.allSatisfy { $0.contains("environment.yaml:") }, "\(built.errors)")
+        }
+
+        @Test("an environment whose properties are wrong is told with the place, and not as if there were none")
+        func properties() throws {
+            let project = try TestProject([.init(file: "a.sh", text: "true\n")])
+            let uuid = "e0000000-0000-4000-8000-000000000001"
+            try project.bringEnvironment(uuid, "")
+            let file = ".orchest/environments/\(uuid)/properties.json"
+            try project.directory.write(
+                try project.directory.read(file).replacingOccurrences(of: "false", with: "false,"), to: file)
+            for words in [["run", "main.orchest"], ["job", "plan", "main.orchest"], ["env", "build", "."]] {
+                let refused = try Cloche.start(words, in: project.path).wait(timeout: 60)
+                #expect(refused.status == 65 && refused.errors.contains("properties.json:1:"), "\(refused.errors)")
+                #expect(!refused.errors.contains("has none"), "\(refused.errors)")
+            }
         }
 
         @Test("a command without the dashes before it is told where they belong") func dashes() throws {

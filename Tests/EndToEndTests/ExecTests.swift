@@ -71,6 +71,10 @@ extension EndToEnd {
             let full = try shell("\"$1\" exec -- echo lost >/dev/full")
             #expect(full.status == 1)
             #expect(full.errors.contains("No space left"), "\(full.errors)")
+            for words in ["help", "--help", "help exit-codes", "ls --help", "--version"] {
+                let help = try shell("\"$1\" \(words) >/dev/full")
+                #expect(help.status == 1 && help.errors.contains("No space left"), "\(words): \(help)")
+            }
             let head = try shell("\"$1\" exec -- yes | head -1; exit ${PIPESTATUS[0]}")
             #expect(head.status == 128 + SIGPIPE)
             #expect(head.output == "y\n")

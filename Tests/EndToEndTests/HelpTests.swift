@@ -70,7 +70,9 @@ extension EndToEndBeside {
             let project = try TestProject([.init(file: "load.sh", text: "true\n")], parameters: ["a": 0])
             let hostile = project.name + " $(touch x)"
             for name in [project.name, hostile] {
-                #expect(try project.cloche("run", "main.orchest", "--name", name).status == 0)
+                let run = try project.cloche("run", "main.orchest", "--name", name)
+                let word = name == hostile ? "'\(name)'" : name
+                #expect(run.status == 0 && run.errors.contains("`cloche show \(word)`"), "\(run.errors)")
             }
             func proposed(_ word: String) throws -> [String] {
                 let index = "2"

@@ -174,5 +174,27 @@ extension EndToEndBeside {
             #expect((usage["cpu_seconds"] as? Double ?? 0) > 0)
             _ = try Cloche.run("rm", project.name, "--yes")
         }
+
+        @Test(
+            "the processor time of a step that was ended is told",
+            .enabled(if: Cloche.isRoot, "it needs control groups"),
+            arguments: [
+                ("wall_time: 2s", "while True: pass\n", "timeout"),
+                (
+                    "memory: 1GiB",
+                    "import time\nend = time.time() + 1\nwhile time.time() < end: pass\nx = b'1' * (2 << 30)\n",
+                    "out-of-memory"
+                ),
+            ])
+        func usageOfEnded(limit: String, program: String, cause: String) throws {
+            let policy = try PolicyFile("extends: default\nlimits: {\(limit)}\n")
+            let project = try TestProject([.init(file: "one.py", text: program)])
+            _ = try project.cloche("run", "main.orchest", "--name", project.name, "--policy", policy.name)
+            let step = try #require(
+                try (Cloche.run("show", "\(project.name)/0", "--json").value("steps") as? [[String: Any]])?.first)
+            #expect((step["verdict"] as? [String: Any])?["cause"] as? String == cause, "\(step)")
+            #expect(((step["usage"] as? [String: Any])?["cpu_seconds"] as? Double ?? 0) > 0.5, "\(step)")
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
     }
 }

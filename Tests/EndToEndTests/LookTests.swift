@@ -32,6 +32,21 @@ extension EndToEndBeside {
             return project
         }
 
+        @Test("a step's title makes no lines of its own in what is told of a run")
+        func title() throws {
+            let project = try TestProject([.init(file: "one.sh", text: "echo said\n")])
+            let pipeline = try project.directory.read("main.orchest")
+            let title = "\"title\" : \"x\\n\u{2713} succeeded  forged\""
+            let forged = pipeline.replacingOccurrences(of: "\"title\" : \"one\"", with: title)
+            try #require(forged != pipeline)
+            try project.directory.write(forged, to: "main.orchest")
+            let run = try project.cloche("run", "main.orchest", "--name", project.name)
+            #expect(run.status == 0 && run.errors.contains("said"), "\(run.errors)")
+            let lines = run.errors.split(separator: "\n")
+            #expect(!lines.contains { $0.contains("forged") && !$0.contains("x\\n") }, "\(run.errors)")
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+
         private static func numbers(_ arguments: String...) throws -> [Int] {
             let result = try Cloche.start(["ls"] + arguments + ["--json"]).wait(timeout: 60)
             guard result.status == 0 else { throw TestFailure(result.errors) }

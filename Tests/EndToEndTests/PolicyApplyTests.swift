@@ -166,6 +166,9 @@ extension EndToEndBeside {
             ] {
                 #expect(result.errors.contains(part), "\(part): \(result.errors)")
             }
+            #expect(!result.errors.contains("\n\n"), "\(result.errors)")
+            let folder = try Cloche.run("policy", "validate", directory.path)
+            #expect(folder.status == 65 && folder.errors.contains("it is a directory\nhint: "), "\(folder.errors)")
             let json = try Cloche.run("policy", "validate", "--json", directory.path + "/wrong.yaml")
             #expect((try json.value("files", 0, "problems") as? [Any])?.count == 4, "\(json.output)")
             #expect(

@@ -52,13 +52,14 @@ extension EndToEndBeside {
             _ = try Cloche.run("rm", project.name, "--yes")
         }
 
-        @Test("attempts to reach a network are explained with a policy that has one")
-        func network() throws {
-            let project = try TestProject([
-                .init(
-                    file: "network.py",
-                    text: "import socket; s = socket.socket(); s.connect(('93.184.215.14', 80))\n")
+        @Test(
+            "attempts to reach a network are explained with a policy that has one",
+            arguments: [
+                "import socket; s = socket.socket(); s.connect(('93.184.215.14', 80))\n",
+                "import urllib.request as r; r.urlopen('http://data.example.org')\n",
             ])
+        func network(_ text: String) throws {
+            let project = try TestProject([.init(file: "network.py", text: text)])
             _ = try project.cloche("run", "main.orchest", "--name", project.name)
             let explained = try Cloche.run("policy", "explain", "\(project.name)/0").output
             #expect(explained.contains("rule `network`: the policy gives no network"), "\(explained)")

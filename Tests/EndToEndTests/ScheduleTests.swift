@@ -78,6 +78,8 @@ extension EndToEndBeside {
                 (["--cron", "@daily", "--at", "2100-01-01T00:00:00Z"], "exclude each other"),
                 (["--at", "2020-01-01T00:00:00Z"], "is past"), (["--at", "tomorrow"], "is no time"),
                 (["--at", "2100-01-01 08:00", "--catch-up", "all"], "are for --cron"),
+                (["--at", "2099-03-29T02:30", "--time-zone", "Europe/Berlin"], "is skipped in Europe/Berlin"),
+                (["--at", "2099-10-25 02:30", "--time-zone", "Europe/Berlin"], "2099-10-25T01:30:00.000Z"),
                 (["--time-zone", "UTC"], "need --cron"), (["--keep", "0"], "from 1 on"),
                 (["--retry-on", "exit,bad"], "`bad` is no failure"), (["--retry-delay", "2h"], "at most 1h"),
             ] {

@@ -83,6 +83,7 @@ extension EndToEndBeside {
                         text: """
                             import orchest, os, shutil
                             x = orchest.get_pipeline_param("x")
+                            orchest.output(x, "x")
                             open("result", "w").write(f"result {x}")
                             os.remove("obsolete"); shutil.rmtree("old"); os.mkdir("old"); open("old/new", "w")
                             if x == 2: open("extra", "w")
@@ -96,6 +97,9 @@ extension EndToEndBeside {
             // Whether the new directory has the mode of the old one is a matter of the umask.
             let lines = own.output.split(separator: "\n").filter { !$0.hasPrefix("~ old ") }
             #expect(lines == ["- obsolete", "- old/file", "+ old/new", "+ result"], "\(own.output)\(own.errors)")
+            #expect(own.errors.contains("--all shows them"), "\(own.errors)")
+            let all = try project.cloche("diff", "\(project.name)/0", "--all")
+            #expect(all.output.contains("+ .orchest/pipelines/") && !all.errors.contains("--all"), "\(all)")
             let two = try project.cloche("diff", "\(project.name)/0", "\(project.name)/1", "--json")
             #expect((try two.value("differences") as? [Any])?.count == 2)
             #expect(try two.value("differences", 0, "path") as? String == "extra")
@@ -107,6 +111,7 @@ extension EndToEndBeside {
             #expect(since.output == "+ result\n", "\(since.output)\(since.errors)")
             #expect(try project.cloche("diff", project.name).status == 64)
 
+            #expect(try project.cloche("system", "df").output.contains("job\t\(project.name)\t"))
             let usage = try project.cloche("system", "df", "--json")
             let jobs = try usage.value("jobs") as? [[String: Any]]
             #expect(

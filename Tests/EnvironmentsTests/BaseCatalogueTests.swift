@@ -84,8 +84,28 @@ import Testing
     func `a folder that does not fit its recipe is refused`(text: String, reason: String) throws {
         try withScratch { directory in
             try write("a/environment.yaml", text, directory)
-            let error = try #require(throws: BaseError.self) { try BaseCatalogue(directory: directory) }
+            let catalogue = try BaseCatalogue(directory: directory)
+            #expect(catalogue.bases.isEmpty && catalogue.has("a"))
+            let error = try #require(throws: BaseError.self) { try catalogue.base("a") }
             #expect(error.description.contains(reason))
+        }
+    }
+
+    @Test func `a recipe that is wrong leaves the others as they are`() throws {
+        try withScratch { directory in
+            let good = "description: x\nsuite: bookworm\nreplaces: [x/image]\n"
+            try write("a/environment.yaml", "name: a\n" + good, directory)
+            try write("b/environment.yaml", "name: b\n" + good, directory)
+            try write("c/environment.yaml", "name: c\ndescription: x\nsuite: bookworm\npackages: 3\nx: 1\n", directory)
+            let catalogue = try BaseCatalogue(directory: directory)
+            #expect(catalogue.names == ["a", "b", "c"])
+            #expect(try catalogue.base("a").recipe.name.text == "a")
+            #expect(try catalogue.base("x/image").recipe.name.text == "a")
+            #expect(catalogue.unusable["b"]?.description.contains("replaces `x/image`") == true)
+            let error = try #require(throws: BaseError.self) { try catalogue.base("c") }
+            #expect(error.description.contains("environment.yaml:4:11: `packages` must be a list"), "\(error)")
+            // It may be the one that stands for an image which none of the others does.
+            #expect(throws: BaseError.self) { try catalogue.base("y/image") }
         }
     }
 }

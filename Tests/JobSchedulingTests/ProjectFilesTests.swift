@@ -41,6 +41,28 @@ import Testing
         #expect(listing.kind("a/removed") == .missing && listing.kind("gone/file") == .missing)
         #expect(listing.kind("replaced/file") == .missing)
     }
+
+    @Test func `an environment that is there and cannot be used is told, with the place of what is wrong`() throws {
+        let root = FileManager.default.temporaryDirectory.path + "/project-files-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let uuids = (1...4).map { "e0000000-0000-4000-8000-00000000000\($0)" }
+        func write(_ uuid: String, _ name: String, _ text: String) throws {
+            let directory = "\(root)/.orchest/environments/\(uuid)"
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+            try Data(text.utf8).write(to: URL(filePath: "\(directory)/\(name)"))
+        }
+        let rest = "\"name\": \"x\", \"language\": \"python\", \"base_image\": \"python\""
+        try write(uuids[0], "properties.json", "{\"uuid\": \"\(uuids[0])\", \(rest)}")
+        try write(uuids[1], "properties.json", "{\"uuid\": \"\(uuids[1])\", \(rest),\n}")
+        try write(uuids[2], "properties.json", "{\"uuid\": \"\(uuids[0])\",\n\(rest)}")
+        try write(uuids[3], "setup_script.sh", "true")
+        try write("notes", "properties.json", "{")
+        let listing = ProjectFiles(layers: [FilePath(root)]).listing()
+        #expect(listing.environments == [uuids[0]: "x"])
+        #expect(listing.unusableEnvironments.keys.sorted() == Array(uuids[1...]))
+        let lines = uuids.map { listing.unusableEnvironments[$0]?.first?.line }
+        #expect(lines == [nil, 1, 1, nil])
+    }
 }
 
 extension BidirectionalCollection {

@@ -20,11 +20,17 @@ struct EnvironmentPropertiesTests {
     }
 
     @Test func `unknown members are warned about and nothing more`() throws {
-        let more = text.replacing("\"gpu_support\"", with: "\"setup_script\": \"x\", \"gpu_suport\"")
-        let environment = try read(more)
-        #expect(environment.warnings.map(\.severity) == [.warning, .warning])
-        #expect(environment.warnings.map(\.line) == [2, 2])
-        #expect(environment.warnings.last?.hint == "did you mean `gpu_support`?")
+        let environment = try read(text.replacing("\"gpu_support\"", with: "\"setup_script\": \"x\", \"gpu_support\""))
+        #expect(environment.warnings.map(\.severity) == [.warning])
+        #expect(environment.warnings.map(\.line) == [2])
+    }
+
+    @Test func `a member that is probably a known one misspelt is refused`() throws {
+        let error = #expect(throws: InvalidDocument.self) {
+            try read(text.replacing("\"gpu_support\"", with: "\"setup_script\": \"x\", \"gpu_suport\""))
+        }
+        #expect(error?.diagnostics.map(\.severity) == [.warning, .error])
+        #expect(error?.diagnostics.last?.hint == "did you mean `gpu_support`?")
     }
 
     @Test(arguments: [
@@ -34,6 +40,10 @@ struct EnvironmentPropertiesTests {
             [
                 "the environment has no `uuid`", "the environment has no `name`", "the environment has no `base_image`",
             ]
+        ),
+        (
+            "{\"uuid\": \"\(Samples.environment)\", \"name\": \"x\", \"base_image\": \"y\", \"language\": \"cobol\"}",
+            ["the `language` of the environment is `cobol`, which is not known"]
         ),
         (
             #"{"uuid": "X", "name": "", "base_image": 1, "language": null, "gpu_support": "no"}"#,

@@ -53,6 +53,17 @@ struct ParameterGridTests {
             ])
     }
 
+    @Test func `a value that is given twice is told, since its runs are equal`() throws {
+        let read = try ParameterGrid.reading(
+            Array(#"{"Train": {"lr": [1, 2, 1, 1]}, "Load": {"rows": [1, 2]}}"#.utf8), file: "main.parameters.json",
+            for: try Samples.parameterised())
+        #expect(read.grid.count == 8)
+        #expect(
+            read.warnings.map(\.description) == [
+                "main.parameters.json:1:12: `lr` has the value `1` more than once, so there are equal runs"
+            ])
+    }
+
     @Test func `the defaults make one run`() throws {
         let grid = ParameterGrid(defaultsOf: try Samples.parameterised())
         #expect(grid.count == 1)

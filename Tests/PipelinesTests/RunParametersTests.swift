@@ -180,6 +180,19 @@ struct ParameterOverrideTests {
                 == "the pipeline has one: `pipeline_parameters` in a parameters file, `-p` for a single run")
     }
 
+    @Test(
+        arguments: [
+            ("trian.lr=3", "Train.lr=3"), ("Train.lrx=3", "Train.lr=3"), ("Train.new=3", "Train.new=3"),
+            ("train.py.depth=a b", "'train.py.depth=a b'"), ("other.x=1", nil), ("Train.=1", nil), (".x=1", nil),
+        ] as [(String, String?)])
+    func `a step's parameter that is given as the pipeline's is told with its option`(argument: String, meant: String?)
+        throws
+    {
+        let remark = try ParameterOverride(pipelineArgument: argument).remark(in: Samples.parameterised())
+        #expect(remark?.message.hasPrefix("the pipeline has no parameter") == true)
+        #expect(remark?.hint == meant.map { "for a step's parameter: `--step-param \($0)`" })
+    }
+
     @Test func `overrides keep the other parameters of a step`() throws {
         let pipeline = try Samples.parameterised()
         let overrides = [

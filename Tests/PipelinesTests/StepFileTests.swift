@@ -115,6 +115,23 @@ struct PipelineCheckTests {
         #expect(found.allSatisfy { $0.hint == "set `environment` to one of \(Samples.environment) (`Python 3`)" })
     }
 
+    @Test func `an environment that cannot be used is told once with what is wrong, and not as if there were none`()
+        throws
+    {
+        let steps = [
+            Samples.step(1, title: "A", file: "train.py"), Samples.step(2, title: "B", file: "train.py"),
+            Samples.step(3, title: "C", file: "train.py", environment: Samples.uuid(99)),
+        ]
+        let problem = Diagnostic(file: "properties.json", message: "it is wrong")
+        let project = ProjectListing(
+            environments: [:], unusableEnvironments: [Samples.environment: [problem]], kind: { _ in .file })
+        let found = try check(steps, project)
+        #expect(found.map(\.severity) == [.error, .error])
+        #expect(found.first?.message.contains("which the project does not have") == true)
+        #expect(found.last == problem)
+        #expect(throws: InvalidDocument(problem)) { try project.requireUsableEnvironments() }
+    }
+
     @Test func `a project without environments needs none chosen`() throws {
         let steps = [
             Samples.step(1, title: "A", file: "train.py", environment: ""),

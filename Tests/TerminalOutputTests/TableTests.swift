@@ -61,6 +61,15 @@ import Testing
                 """)
     }
 
+    @Test(
+        arguments: [
+            (40, ["PIPELINE", "STARTED", "SIZE"]), (60, ["STARTED"]), (80, []), (200, []),
+        ] as [(Int, [String])])
+    func `columns without room can be named`(width: Int, titles: [String]) {
+        #expect(Self.table.leftOut(for: FakeTerminal(columns: width).channel()) == titles)
+        #expect(Self.table.leftOut(for: FakeTerminal(columns: width, isTerminal: false).channel()) == [])
+    }
+
     @Test func `without UTF-8 our own glyphs are ASCII`() {
         let text = aligned(40, unicode: false)
         #expect(text.contains("+ succeeded"))

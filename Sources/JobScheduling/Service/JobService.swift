@@ -76,13 +76,13 @@ package final class JobService {
             while Syscall.nextSignal(signals.number) != nil { self?.stop(drain: false) }
         }
         feedWatchdog()
-        log("serving the store `\(store.path)`, process \(getpid()), \(limit) runs at a time, at \(path)")
+        log("serving the store `\(store.path)`, process \(getpid()), runs at a time: \(limit), at \(path)")
         manager.tell("READY=1\nMAINPID=\(getpid())\nSTATUS=serving \(store.path)")
         begin()
         defer { end() }
         while !isDone || !isAlone() { try loop.run() }
         let left = engine?.active.count ?? 0
-        log(left == 0 ? "ended" : "ended; \(left) running runs go on, and are adopted by the next service")
+        log(left == 0 ? "ended" : "ended; runs that go on, for the next service to adopt: \(left)")
         // Named here, so that it lives until now.
         _ = signals.number
     }
