@@ -57,7 +57,9 @@ extension Syscall {
 
     /// mknod(2) of a character device, with the mode that the umask leaves of 0666.
     package static func makeDevice(_ path: FilePath, _ device: UInt64) throws(SyscallError) {
-        _ = try check("mknod", path.string) { path.withPlatformString { Glibc.mknod($0, S_IFCHR | 0o666, dev_t(device)) } }
+        _ = try check("mknod", path.string) {
+            path.withPlatformString { Glibc.mknod($0, S_IFCHR | 0o666, dev_t(device)) }
+        }
     }
 
     /// umount2(2) with MNT_DETACH.

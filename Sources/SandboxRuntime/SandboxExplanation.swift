@@ -67,6 +67,15 @@ package struct SandboxExplanation: Sendable, Encodable {
     /// Calls without a rule, such as those that are newer than this program, get this answer.
     package var unlisted: String
     package var refusals: [Refusal]
+
+    private enum CodingKeys: String, CodingKey {
+        case policy, users, groups, namespaces, network
+        case networkAllow = "network_allow"
+        case devices, sources, mounts, operations, user, capabilities, directory, variables, limits, weaknesses
+        case filterInstructions = "filter_instructions"
+        case initFilterInstructions = "init_filter_instructions"
+        case unlisted, refusals
+    }
 }
 
 extension OneSandbox {

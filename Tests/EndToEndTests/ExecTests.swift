@@ -205,6 +205,8 @@ extension EndToEnd {
             #expect(try Cloche.run("exec", "--", "ls", marker).status == 2)
             #expect(try told.value("user") as? Int == 1000)
             #expect(try told.value("capabilities") as? [String] == [])
+            let keys = try told.json as? [String: Any] ?? [:]
+            #expect(!keys.isEmpty && keys.keys.allSatisfy { $0 == $0.lowercased() }, "\(keys.keys)")
             let mounts = try told.value("mounts") as? [[String: Any]] ?? []
             let targets = Set(mounts.compactMap { $0["target"] as? String }.filter { $0.hasPrefix("/") })
             #expect(targets.isSuperset(of: ["/", "/proc", "/dev", "/data", "/dev/shm", "/proc/sys"]))
