@@ -160,7 +160,8 @@ package struct SandboxBuildExecutor: BuildExecutor {
             if !ready.isEmpty {
                 let bytes = try Syscall.read(reading.number, upTo: 65536)
                 if bytes.isEmpty { break }
-                output(bytes)
+                // What is cancelled says nothing of the build any more.
+                if stopping == nil || late { output(bytes) }
             }
             let now = Syscall.monotonicSeconds()
             if stopping == nil, isCancelled() || now > deadline {

@@ -55,13 +55,6 @@ extension Syscall {
         OwnedFileDescriptor(adopting: try check("fsmount") { CLinux_new_tmpfs(size, mode) })
     }
 
-    /// mknod(2) of a character device, with the mode that the umask leaves of 0666.
-    package static func makeDevice(_ path: FilePath, _ device: UInt64) throws(SyscallError) {
-        _ = try check("mknod", path.string) {
-            path.withPlatformString { Glibc.mknod($0, S_IFCHR | 0o666, dev_t(device)) }
-        }
-    }
-
     /// umount2(2) with MNT_DETACH.
     package static func detachMount(_ target: FilePath) throws(SyscallError) {
         _ = try check("umount2", target.string) { target.withPlatformString { Glibc.umount2($0, CInt(MNT_DETACH)) } }

@@ -9,8 +9,8 @@ import SystemPackage
 /// The `/dev` of sandboxes.
 enum DeviceDirectory {
     /// Names and numbers of what every sandbox has (devices.txt of the kernel: major 1 and 5).
-    static let nodes: [(name: String, number: UInt64)] = [
-        ("null", 0x103), ("zero", 0x105), ("full", 0x107), ("random", 0x108), ("urandom", 0x109), ("tty", 0x500),
+    static let nodes: [(name: String, major: UInt32, minor: UInt32)] = [
+        ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0),
     ]
 
     private static let links = [
@@ -29,12 +29,12 @@ enum DeviceDirectory {
         guard isPossible(for: identity), let user = identity.outsideUser(0), let group = identity.outsideGroup(0) else {
             return nil
         }
-        let mask = umask(0)
-        defer { umask(mask) }
         do throws(SyscallError) {
             let mount = try Syscall.newMemory(size: "64k", mode: "0755")
             let root = "/proc/self/fd/\(mount.number)"
-            for (name, number) in nodes { try Syscall.makeDevice(FilePath("\(root)/\(name)"), number) }
+            for (name, major, minor) in nodes {
+                try Syscall.makeDevice(FilePath("\(root)/\(name)"), major: major, minor: minor, mode: 0o666)
+            }
             try fill(root, places: plan?.nodes ?? [])
             for name in ["."] + nodes.map(\.name) + links.map(\.0) + directories {
                 try Syscall.changeOwner(FilePath("\(root)/\(name)"), user: user, group: group)

@@ -87,7 +87,7 @@ struct StageSources {
 
     /// A device of the host, if it is the one that its name promises.
     private static func openDevice(_ name: String) throws(LaunchError) -> CInt {
-        let number = DeviceDirectory.nodes.first { $0.name == name }?.number
+        let number = DeviceDirectory.nodes.first { $0.name == name }.map { UInt64($0.major << 8 | $0.minor) }
         return try LaunchError.during("open the device `/dev/\(name)`") { () throws(SyscallError) in
             let location = try Syscall.openLocation(FilePath("/dev/\(name)"), resolve: .noSymlinks)
             let status = try Syscall.fstat(location.number)

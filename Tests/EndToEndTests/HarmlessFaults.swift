@@ -54,7 +54,7 @@ extension FaultyLaunch {
             ("fsopen", "\"tmpfs\"", "who can make no nodes for /dev mounts those of the host"),
             ("fsconfig", "", "as above"), ("fsmount", "", "as above"), ("mknodat", "/proc/self/fd/", "as above"),
             ("symlinkat", "/proc/self/fd/", "as above"), ("mkdirat", "/proc/self/fd/", "as above"),
-            ("fchownat", "/proc/self/fd/", "as above"),
+            ("fchownat", "/proc/self/fd/", "as above"), ("chmod", "/proc/self/fd/", "as above"),
             ("write", "\"-1\"", "tries a limit"), ("write", "\"max\"", "tries a limit"),
             ("write", "\"0\"", "tries to freeze"), ("write", "\"1024\"", "best-effort limits"),
             ("write", "\"4294967296\"", "best-effort limits"),
