@@ -34,6 +34,7 @@ struct CgroupCounters: Sendable {
 
     /// The number as it is now, or nil where it is not kept.
     func value(_ metric: CgroupMetric) -> Int64? {
+        // As above: what cannot be read is unknown.
         guard let counted = counted(metric), let text = try? counted.file.read() else { return nil }
         return counted.sources.first { $0.metric == metric }?.source.value(in: text)
     }
@@ -42,6 +43,7 @@ struct CgroupCounters: Sendable {
     func values() -> [CgroupMetric: Int64] {
         var values: [CgroupMetric: Int64] = [:]
         for counted in files {
+            // As above.
             guard let text = try? counted.file.read() else { continue }
             for (metric, source) in counted.sources { values[metric] = source.value(in: text) }
         }
