@@ -119,6 +119,7 @@ struct CommandContext {
 
     /// Tells a failure that does not end the command.
     func say(_ failure: CommandFailure) {
+        // There is nobody else to tell that standard error is closed.
         try? streams.error.write(failure.rendered(styling: streams.error.styling))
     }
 
