@@ -50,6 +50,9 @@ enum DeviceDirectory {
 
     /// Makes what is no node; `places` are names of nodes that are to be mounted there.
     static func fill(_ root: String, places: [String]) throws(SyscallError) {
+        // The caller's own would close them to the command.
+        let mask = umask(0o022)
+        defer { _ = umask(mask) }
         for name in places {
             let path = FilePath("\(root)/\(name)")
             if name.contains("/") { try Syscall.makeDirectories(path.removingLastComponent(), mode: 0o755) }

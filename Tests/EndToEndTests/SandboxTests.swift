@@ -342,6 +342,15 @@ extension EndToEnd {
             #expect(try value("[call(294, 0) for _ in range(40)].count('ok')") == "32")
         }
 
+        @Test("directories of /dev are as open as ever, whatever the caller's umask")
+        func umask() throws {
+            let shell = ["-c", "umask 077 && exec \"$0\" exec -- stat -c %a /dev /dev/mqueue", try Cloche.program()]
+            let result = try StartedCommand(
+                "/bin/sh", shell, environment: ["CLOCHE_HOME": try Cloche.home.get()]
+            ).wait(timeout: 60)
+            #expect(result.output == "755\n755\n", "\(result.errors)")
+        }
+
         @Test("nothing of a sandbox is left on the host")
         func nothingLeft() throws {
             let (groups, mounts) = (try HostFootprint.controlGroups, ProcessTable.mounts)
