@@ -62,8 +62,8 @@ static int loopbackUp(void) {
     return result;
 }
 
-// It takes longer than all the rest of a launch together, and the supervisor has something else to do meanwhile. Where it
-// fails, the clone that needs one says why, and the operation that brings up the loopback device.
+// For the first sandbox: it takes longer than all the rest of a launch together, and the supervisor builds the stage
+// meanwhile. Where it fails, the clone that needs one says why, and the operation that brings up the loopback device.
 static void prepareNetwork(void) {
     if (unshare(CLONE_NEWNET) < 0) return;
     network = networkReady;
@@ -307,10 +307,6 @@ static void serve(int socket_) {
         ssize_t length;
         int whole = receive(socket_, &walk, &length);
         if (length <= 0) _exit(0);
-        if (length == CSandboxLaunch_expectation) {
-            if (network == networkUsed) prepareNetwork();
-            continue;
-        }
         // Without a network namespace of its own a sandbox is to be in the supervisor's, which this process has left.
         int isMisled = network != networkInherited && !(block.header.namespaces & CLONE_NEWNET);
         if (whole && understood(length, &walk) && !isMisled) {

@@ -134,6 +134,8 @@ package struct CommandPlan: Sendable, Hashable {
     /// Names of directories in `/` in which, and below which, the command may make no socket.
     package var socketless: [String]
     package var umask: UInt32
+    /// Where init attaches the mount that comes with the command; nil where none comes.
+    package var attachment: String?
 
     /// Makes a plan with no privileges at all.
     package init(arguments: [String], candidates: [String], variables: [String], directory: String) {

@@ -45,6 +45,8 @@ final class RunSupervisor {
     private let mirror: CInt
     private var states: [String: State] = [:]
     private var running: [String: RunningSandbox] = [:]
+    /// Those of the sandbox that has been made ahead.
+    private var nextStreams: StepStreams?
     private var failedStep: RunSpec.Step?
     private var stopReason: SandboxReport.Intervention?
     private let started = Syscall.monotonicSeconds()
@@ -106,6 +108,8 @@ final class RunSupervisor {
 
     /// Runs to the end and gives the verdict of the run.
     func run() throws(LaunchError) -> Verdict {
+        makeNextAhead()
+        try supervisor.layProject()
         record(.runStarted(attempt: beginning.attempt))
         if beginning.attempt > 1 { tellBeginning() }
         watchDisk()
@@ -216,11 +220,10 @@ final class RunSupervisor {
             conclude(step, Verdict(.exit, "\(step.name): \(error.reason)", remedy: error.remedy), usage: nil)
             return
         }
-        var sandbox = SandboxSpec(
-            environment: number, policy: spec.policy, arguments: arguments,
-            variables: StepCommand.variables(
-                spec, step: step, environment: environment, secrets: beginning.secrets))
-        sandbox.mounts = StepCommand.mounts(spec)
+        var sandbox = setUp(in: number)
+        sandbox.arguments = arguments
+        sandbox.variables = StepCommand.variables(
+            spec, step: step, environment: environment, secrets: beginning.secrets)
         sandbox.umask = 0o002
         sandbox.isRecorded = spec.isRecorded ?? false
         sandbox.directory = FilePath(step.file).removingLastComponent().string
@@ -230,29 +233,42 @@ final class RunSupervisor {
         let log = try LaunchError.during("make the log") { () throws(SyscallError) in
             try LogWriter(directory: self.logs.number, step: step.uuid)
         }
-        let output = try LaunchError.during("make a pipe") { () throws(SyscallError) in try Syscall.pipe() }
-        let null = try LaunchError.during("open /dev/null") { () throws(SyscallError) in
-            try Syscall.open("/dev/null", O_RDONLY)
-        }
-        let writing = output.writing.number
-        let reading = output.reading.number
-        let box = OutputEnd()
+        let streams: StepStreams
+        if let nextStreams { streams = nextStreams } else { streams = try StepStreams() }
+        nextStreams = nil
         var mask = SecretMask(Array(beginning.secrets.byVariable.values))
         let sandboxed = try supervisor.launch(
-            sandbox, streams: [null.number, writing, writing], outputs: [reading],
+            sandbox, streams: streams.inside, outputs: [streams.output],
             onOutput: { _, bytes in log.write(bytes) },
             onConnection: { [network] record in network.write(record, step: step.uuid) },
             onEnd: { [weak self] report in
                 log.write(mask.finish())
-                box.close()
+                streams.close()
                 self?.ended(step, report)
             })
         sandboxed.rewriteOutput = { mask.feed($0) }
-        box.keep(output.takeReading())
+        streams.handOver()
         states[step.uuid] = .running
         running[step.uuid] = sandboxed
-        if states.values.contains(.pending) { supervisor.expectAnother() }
+        makeNextAhead()
         record(.stepStarted(step: step.uuid))
+    }
+
+    /// What the sandboxes of all steps in an environment have in common.
+    private func setUp(in environment: Int) -> SandboxSpec {
+        var sandbox = SandboxSpec(environment: environment, policy: spec.policy, arguments: [], variables: [:])
+        sandbox.mounts = StepCommand.mounts(spec)
+        return sandbox
+    }
+
+    /// Has the sandbox of the step that is likely to be next made while something else goes on.
+    private func makeNextAhead() {
+        guard nextStreams == nil, let next = spec.steps.first(where: { states[$0.uuid] == .pending }),
+            let environment = spec.environments.firstIndex(where: { $0.uuid == next.environment }),
+            // Whoever launches the step is told why there are none.
+            let streams = try? StepStreams()
+        else { return }
+        if supervisor.makeAhead(setUp(in: environment), streams: streams.inside) { nextStreams = streams }
     }
 
     private func ended(_ step: RunSpec.Step, _ report: SandboxReport) {
@@ -295,13 +311,14 @@ final class RunSupervisor {
     /// Sets aside what the steps have written, when none runs and some are still to come: a later attempt can begin there.
     private func sealIfQuiet() {
         guard running.isEmpty, failedStep == nil, stopReason == nil, !unsealed.isEmpty, !sealingEnded,
-            states.values.contains(.pending), let project = supervisor.project
+            states.values.contains(.pending)
         else { return }
         guard beginning.kept.layers.count + sealCount < Self.mostLayers else {
             return endSealing("\(Self.mostLayers) layers of results are the most that are kept")
         }
         do throws(LaunchError) {
-            switch try project.seal() {
+            switch try supervisor.sealProject() {
+            case nil: break
             case .unchanged: recordSeal(nil)
             case .sealed(let layer):
                 sealCount += 1

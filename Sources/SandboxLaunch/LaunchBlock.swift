@@ -75,7 +75,7 @@ extension LaunchPlan {
     ) throws(InvalidLaunchPlan) -> [UInt8] {
         var words: [OperationWords] = []
         var writer = BlockWriter()
-        let executable = Int32(CSandboxLaunch_commandDescriptor) + 1
+        let executable = Int32(CSandboxLaunch_controlDescriptor) + 1
         let count = operations.count + placements.count + 3
         writer.append(UInt32(CSandboxLaunch_magic))
         writer.append(UInt32(0))
@@ -209,6 +209,7 @@ extension CommandPlan {
         header.candidates = writer.words(candidates)
         header.socketlessCount = UInt32(socketless.count)
         header.socketless = writer.words(socketless)
+        header.attachment = attachment.map { writer.string($0) } ?? 0
         // The last byte must be zero: it ends the last string whatever that is.
         _ = writer.blob([0, 0, 0, 0, 0, 0, 0, 0])
         header.size = UInt32(writer.bytes.count)

@@ -36,12 +36,6 @@ package struct Launcher: ~Copyable {
         socket = pair.takeFirst()
     }
 
-    /// Has the launcher make what it can of the next sandbox while this process does something else.
-    package borrowing func expectAnother() {
-        // A launcher that has ended is noticed by the launch that needs it.
-        try? Syscall.send(socket.number, [UInt8](repeating: 0, count: Int(CSandboxLaunch_expectation)))
-    }
-
     /// Ends the launcher without waiting for that; its sandboxes go on.
     package borrowing func dismiss() {
         // It is ours and not yet reaped, so this cannot fail but by its having ended.
@@ -81,35 +75,60 @@ package struct Launcher: ~Copyable {
     package borrowing func launch(
         _ plan: LaunchPlan, command: CommandPlan, initProgram: CInt, streams: [CInt], extra: [CInt] = []
     ) throws(LaunchError) -> LaunchedSandbox {
-        let step = "launch the sandbox"
+        let order = try CommandOrder(command)
+        let control = try Self.control()
+        // It waits there for an init that may never come to be.
+        try order.send(to: control.first.number)
+        return try finish(begin(plan, control, initProgram: initProgram, streams: streams, extra: extra))
+    }
+
+    /// Has the launcher clone a process that carries out `plan` and executes init, which waits for a command; does not
+    /// wait for that.
+    ///
+    /// Arguments are those of `launch`. What is begun has to be finished before something else is.
+    package borrowing func begin(
+        _ plan: LaunchPlan, initProgram: CInt, streams: [CInt], extra: [CInt] = []
+    ) throws(LaunchError) -> BegunSandbox {
+        try begin(plan, Self.control(), initProgram: initProgram, streams: streams, extra: extra)
+    }
+
+    private static func control() throws(LaunchError) -> SocketPair {
+        try LaunchError.during(step) { () throws(SyscallError) in try Syscall.packetSocketPair() }
+    }
+
+    private borrowing func begin(
+        _ plan: LaunchPlan, _ control: consuming SocketPair, initProgram: CInt, streams: [CInt], extra: [CInt]
+    ) throws(LaunchError) -> BegunSandbox {
         let bytes: [UInt8]
-        let commandBytes: [UInt8]
         do throws(InvalidLaunchPlan) {
             bytes = try plan.block(
-                placements: [
-                    (3, 0), (4, 1), (5, 2), (1, Int32(CSandboxLaunch_controlDescriptor)),
-                    (2, Int32(CSandboxLaunch_commandDescriptor)),
-                ], initDescriptor: 0)
-            commandBytes = try command.block()
+                placements: [(2, 0), (3, 1), (4, 2), (1, Int32(CSandboxLaunch_controlDescriptor))], initDescriptor: 0)
         } catch {
-            throw LaunchError(step: step, reason: error.description)
+            throw LaunchError(step: Self.step, reason: error.description)
         }
-        let control = try LaunchError.during(step) { () throws(SyscallError) in try Syscall.packetSocketPair() }
         let inside = control.second.number
-        let memory = try LaunchError.during(step) { () throws(SyscallError) in
-            try Syscall.sealedMemory(name: "cloche-command", bytes: commandBytes, executable: false)
+        do throws(SyscallError) {
+            try Syscall.send(socket.number, bytes, descriptors: [initProgram, inside] + streams + extra)
+        } catch {
+            throw ended() ?? LaunchError(step: Self.step, error)
         }
+        return BegunSandbox(control: control.takeFirst(), plan: plan)
+    }
+
+    static let step = "launch the sandbox"
+
+    /// Waits until what was begun is there.
+    package borrowing func finish(_ begun: consuming BegunSandbox) throws(LaunchError) -> LaunchedSandbox {
+        let plan = begun.plan
         let size = MemoryLayout<CSandboxLaunch_answer>.size
         let reply: (bytes: [UInt8], descriptors: [CInt])
         do throws(SyscallError) {
-            try Syscall.send(
-                socket.number, bytes, descriptors: [initProgram, inside, memory.number] + streams + extra)
             reply = try Syscall.receive(socket.number, upTo: size)
         } catch {
-            throw ended() ?? LaunchError(step: step, error)
+            throw ended() ?? LaunchError(step: Self.step, error)
         }
         guard reply.bytes.count == size else {
-            throw ended() ?? LaunchError(step: step, reason: "the launcher gave no answer", errno: .brokenPipe)
+            throw ended() ?? LaunchError(step: Self.step, reason: "the launcher gave no answer", errno: .brokenPipe)
         }
         let answer = reply.bytes.withUnsafeBytes { $0.loadUnaligned(as: CSandboxLaunch_answer.self) }
         guard answer.error == 0, let pidfd = reply.descriptors.first else {
@@ -122,7 +141,42 @@ package struct Launcher: ~Copyable {
         }
         return LaunchedSandbox(
             process: ProcessHandle(adopting: OwnedFileDescriptor(adopting: pidfd)), number: answer.process,
-            control: control.takeFirst())
+            control: begun.takeControl())
+    }
+}
+
+/// A sandbox that is being set up, and has a place for its command already.
+package struct BegunSandbox: ~Copyable {
+    fileprivate let control: OwnedFileDescriptor
+    fileprivate let plan: LaunchPlan
+
+    fileprivate consuming func takeControl() -> OwnedFileDescriptor { control }
+}
+
+/// A command, ready to be sent to an init that waits for it.
+package struct CommandOrder: ~Copyable {
+    private let memory: OwnedFileDescriptor
+
+    /// Writes down a command.
+    package init(_ command: CommandPlan) throws(LaunchError) {
+        let bytes: [UInt8]
+        do throws(InvalidLaunchPlan) {
+            bytes = try command.block()
+        } catch {
+            throw LaunchError(step: Launcher.step, reason: error.description)
+        }
+        memory = try LaunchError.during(Launcher.step) { () throws(SyscallError) in
+            try Syscall.sealedMemory(name: "cloche-command", bytes: bytes, executable: false)
+        }
+    }
+
+    /// Sends it; `tree` is a detached mount for the place that the command has for one.
+    package borrowing func send(to control: CInt, with tree: CInt? = nil) throws(LaunchError) {
+        let packet = [UInt8](repeating: 0, count: Int(CSandboxLaunch_orderLength))
+        let descriptors = [memory.number] + (tree.map { [$0] } ?? [])
+        try LaunchError.during(Launcher.step) { () throws(SyscallError) in
+            try Syscall.send(control, packet, descriptors: descriptors)
+        }
     }
 }
 
@@ -140,7 +194,7 @@ package struct LaunchedSandbox: ~Copyable {
 
 extension LaunchPlan {
     /// Index of the first descriptor that a caller of `Launcher.launch` sends beside the standard ones.
-    package static let firstExtraDescriptor = 6
+    package static let firstExtraDescriptor = 5
 
     fileprivate func failure(_ answer: CSandboxLaunch_answer) -> LaunchError {
         let error = Errno(rawValue: answer.error)
@@ -215,7 +269,8 @@ package enum InitMessage: Sendable {
     /// What a stage of init does, and the call that it consists of.
     private static func stageName(_ stage: UInt32) -> (step: String, call: String) {
         switch stage {
-        case CSandboxLaunch_stageCommand.rawValue: ("read the command", "mmap")
+        case CSandboxLaunch_stageCommand.rawValue: ("read the command", "recvmsg")
+        case CSandboxLaunch_stageAttachment.rawValue: ("attach the project", "move_mount")
         case CSandboxLaunch_stageClone.rawValue: ("start the command's process", "clone")
         case CSandboxLaunch_stageIdentity.rawValue: ("take on the command's user", "setresuid")
         case CSandboxLaunch_stageCapabilities.rawValue: ("give up capabilities", "capset")

@@ -17,8 +17,9 @@ package final class SandboxSupervisor {
     package let loop = EventLoop()
     package let identity: IdentityMap
     package let stage: Stage
-    /// The project of the run; nil where the stage has none.
-    package let project: ProjectOverlay?
+    /// The project of the run, once it has been laid; nil where the stage has none.
+    private var project: ProjectOverlay?
+    private let keeper: Int32
     private let planner: SandboxPlanner
     private let launcher: Launcher
     private let initProgram: CInt
@@ -27,6 +28,7 @@ package final class SandboxSupervisor {
     private let timings: LaunchTimings?
     private let enforcement: [LimitReport]
     private var launches = 0
+    private var ahead: SandboxAhead?
     private var running: [Int: RunningSandbox] = [:]
     private let proxy: EgressProxy?
     private let projectEnforcement: Enforcement
@@ -55,6 +57,7 @@ package final class SandboxSupervisor {
         self.projectEnforcement = projectEnforcement
         self.counters = counters
         self.network = network
+        self.keeper = keeper
         self.initProgram = initProgram.release()
         launcher = try Launcher(
             lists: groups.lists, unifiedDirectory: groups.unifiedDirectory, unifiedList: groups.unifiedList,
@@ -70,9 +73,6 @@ package final class SandboxSupervisor {
                 try Credentials.become(user: IdentityMap.supervisor, group: IdentityMap.supervisor)
             }
         }
-        project = try spec.project.map { project throws(LaunchError) in
-            try ProjectOverlay(project, identity: identity, keeper: keeper)
-        }
         try LaunchError.during("protect the supervisor") { () throws(SyscallError) in
             try Syscall.endWithParent(keeper)
             try Syscall.setNoNewPrivileges()
@@ -83,14 +83,44 @@ package final class SandboxSupervisor {
     /// What this host leaves open of what the policy of a sandbox closes.
     package func weaknesses(of spec: SandboxSpec) -> [String] { planner.weaknesses(spec) }
 
-    /// Makes what can be made of the next sandbox while the ones before it run.
-    package func expectAnother() { launcher.expectAnother() }
+    /// Mounts the project at its place on the stage; to be called before the first launch.
+    package func layProject() throws(LaunchError) {
+        guard let spec = stage.spec.project else { return }
+        project = try ProjectOverlay(spec, identity: identity, keeper: keeper)
+    }
+
+    /// Sets aside what has been written to the project, while no step runs; nil where the stage has no project.
+    package func sealProject() throws(LaunchError) -> ProjectOverlay.Sealing? {
+        // While it is being made, it has a copy of all mounts of the stage.
+        ahead?.finish(launcher)
+        return try project?.seal()
+    }
+
+    /// Has a sandbox made for whichever command is launched next, while something else goes on.
+    ///
+    /// The next launch has the same `streams`: where it asks for this sandbox it has it, and else that is ended. Tells
+    /// whether there will be one.
+    package func makeAhead(_ spec: SandboxSpec, streams: [CInt]) -> Bool {
+        guard ahead == nil, spec.policy.network == network else { return false }
+        ahead = SandboxAhead(
+            spec, number: launches, planner: planner, launcher: launcher, initProgram: initProgram, streams: streams,
+            network: stage.network)
+        launches += 1
+        return ahead != nil
+    }
+
+    private func leaveAhead() {
+        guard let unused = ahead.take() else { return }
+        unused.end(launcher)
+        removeScratch(unused.number)
+    }
 
     /// Has no further sandbox started: who starts them goes while the last one runs.
     package func launchNoMore() { launcher.dismiss() }
 
     /// Ends what serves the supervisor, when its last sandbox has been reported.
     package func finish() {
+        leaveAhead()
         launcher.end()
         proxy?.end()
     }
@@ -122,29 +152,25 @@ package final class SandboxSupervisor {
         guard !spec.keepsRoot || stage.spec.persistentRoot != nil else {
             throw LaunchError(step: "keep the root of the sandbox", reason: "its stage has no place for it")
         }
-        let number = launches
-        launches += 1
         let (filter, refusals) = try filters.ofCommand(under: spec.policy.seccomp, isRecorded: spec.isRecorded)
         timings?.mark("compile filters")
         let command = planner.commandPlan(spec, filter: filter, initFilter: initFilter)
         let recording = spec.isRecorded ? UseRecorder(of: spec, loop: loop) : nil
-        let network =
-            try spec.policy.network == .filtered
-            ? connect(spec, number) { record in
+        let number: Int
+        let launched: LaunchedSandbox
+        if let made = ahead, made.fits(spec), let sandbox = made.start(command, launcher) {
+            ahead = nil
+            number = made.number
+            launched = sandbox
+        } else {
+            leaveAhead()
+            number = launches
+            launches += 1
+            launched = try launch(spec, number, command, streams) { record in
                 recording?.note(record)
                 onConnection(record)
-            } : nil
-        let launched: LaunchedSandbox
-        do throws(LaunchError) {
-            launched = try launcher.launch(
-                planner.launchPlan(spec, number: number), command: command, initProgram: initProgram, streams: streams,
-                extra: (network ?? stage.network).map { [$0] } ?? [])
-        } catch {
-            if let network { _ = Glibc.close(network) }
-            _ = proxy?.close(number)
-            throw error
+            }
         }
-        if let network { _ = Glibc.close(network) }
         let sandbox = RunningSandbox(
             launched, loop: loop, limits: spec.policy.limits, refusals: refusals, answered: filter.answered,
             memory: planner.stage.view.memory,
@@ -170,6 +196,22 @@ package final class SandboxSupervisor {
         if running.count > 1 { for sandbox in running.values { sandbox.sharesGroup = true } }
         watchRoom(of: spec, number)
         return sandbox
+    }
+
+    private func launch(
+        _ spec: SandboxSpec, _ number: Int, _ command: CommandPlan, _ streams: [CInt],
+        _ onConnection: @escaping (EgressRecord) -> Void
+    ) throws(LaunchError) -> LaunchedSandbox {
+        let network = try spec.policy.network == .filtered ? connect(spec, number, onConnection) : nil
+        defer { if let network { _ = Glibc.close(network) } }
+        do throws(LaunchError) {
+            return try launcher.launch(
+                planner.launchPlan(spec, number: number), command: command, initProgram: initProgram, streams: streams,
+                extra: (network ?? stage.network).map { [$0] } ?? [])
+        } catch {
+            _ = proxy?.close(number)
+            throw error
+        }
     }
 
     /// Looks after what is written to the disk, as far as no file system limits it.

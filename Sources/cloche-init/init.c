@@ -1,11 +1,11 @@
 // cloche-init: process 1 of one step's sandbox.
 //
-// It starts process 2, the command; gives up every privilege and limits itself to a dozen system calls before the
-// command may execute anything; reaps; and ends when the command ends, which ends whatever else runs in the sandbox.
+// It waits for the order to start a command, which may come at once or much later; starts process 2, the command; gives
+// up every privilege and limits itself to a dozen system calls before the command may execute anything; reaps; and ends
+// when the command ends, which ends whatever else runs in the sandbox.
 // It is executed from a sealed memory file, statically linked, so nothing of the host can be reached through it.
 //
 //   descriptor 3: a packet socket to the supervisor (messages of CSandboxLaunch.h); its end is the end of the sandbox
-//   descriptor 4: a sealed memory file with a CSandboxLaunch_command
 #define _GNU_SOURCE
 #include "CSandboxLaunch.h"
 #include "landlock.h"
@@ -15,6 +15,8 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
@@ -26,6 +28,8 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -89,21 +93,53 @@ static int words(uint32_t count, uint32_t array, char **into) {
     return 1;
 }
 
-static void readCommand(void) {
+// Waits for the order; gives how many descriptors have come with it.
+static int receiveOrder(int descriptors[2]) {
+    char order[CSandboxLaunch_orderLength];
+    struct iovec vector = {.iov_base = order, .iov_len = sizeof order};
+    char space[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8)));
+    struct msghdr header = {
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    ssize_t length;
+    do length = syscall(SYS_recvmsg, control, &header, MSG_CMSG_CLOEXEC);
+    while (length < 0 && errno == EINTR);
+    // Called by hand, or by `cloche system doctor` as a program that needs nothing: a wrong use.
+    if (length < 0 && errno == ENOTSOCK && getpid() != 1) _exit(64);
+    if (length < 0) fail(CSandboxLaunch_stageCommand, errno);
+    // A supervisor that has no use for the sandbox any more, or has ended.
+    if (length == 0) _exit(125);
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+    if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || !rights || rights->cmsg_type != SCM_RIGHTS)
+        fail(CSandboxLaunch_stageCommand, EBADMSG);
+    int count = (int)((rights->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    memcpy(descriptors, CMSG_DATA(rights), (size_t)count * sizeof(int));
+    return count;
+}
+
+// Attaches what could not be there when the other mounts were compared with the plan; the kernel tells what it has become.
+static void attach(int tree, const char *place) {
+    struct statfs status;
+    if (syscall(SYS_move_mount, tree, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
+        syscall(SYS_statfs, place, &status) < 0)
+        fail(CSandboxLaunch_stageAttachment, errno);
+    long safe = ST_NOSUID | ST_NODEV;
+    if (status.f_type != OVERLAYFS_SUPER_MAGIC || (status.f_flags & safe) != safe)
+        fail(CSandboxLaunch_stageAttachment, EXDEV);
+    close(tree);
+}
+
+static void readCommand(int file, int hasTree) {
     struct stat status;
-    if (fstat(CSandboxLaunch_commandDescriptor, &status) < 0) {
-        // Called by hand, or by `cloche system doctor` as a program that needs nothing: a wrong use.
-        if (errno == EBADF && getpid() != 1) _exit(64);
-        fail(CSandboxLaunch_stageCommand, errno);
-    }
+    if (fstat(file, &status) < 0) fail(CSandboxLaunch_stageCommand, errno);
     if (status.st_size < (off_t)sizeof *command || status.st_size > CSandboxLaunch_maximumCommand)
         fail(CSandboxLaunch_stageCommand, E2BIG);
-    void *map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, CSandboxLaunch_commandDescriptor, 0);
+    void *map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
     if (map == MAP_FAILED) fail(CSandboxLaunch_stageCommand, errno);
     command = map;
     if (command->magic != CSandboxLaunch_commandMagic || command->size != (uint64_t)status.st_size ||
         ((const char *)map)[status.st_size - 1] != 0 || command->directory >= command->size ||
-        command->argumentCount == 0 || command->candidateCount == 0 ||
+        command->argumentCount == 0 || command->candidateCount == 0 || command->attachment >= command->size ||
+        (command->attachment != 0) != hasTree ||
         command->candidates % 4 || command->candidates + (uint64_t)command->candidateCount * 4 > command->size ||
         command->filterOffset + (uint64_t)command->filterInstructions * 8 > command->size ||
         command->initFilterOffset + (uint64_t)command->initFilterInstructions * 8 > command->size ||
@@ -112,7 +148,7 @@ static void readCommand(void) {
         command->socketlessCount > CSandboxLaunch_maximumSocketless ||
         !words(command->socketlessCount, command->socketless, socketless))
         fail(CSandboxLaunch_stageCommand, EBADMSG);
-    close(CSandboxLaunch_commandDescriptor);
+    close(file);
 }
 
 static int setCapabilities(uint64_t set) {
@@ -278,7 +314,6 @@ static int reap(pid_t child, int *status) {
 
 int main(void) {
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return 125;
-    readCommand();
     if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0) fail(CSandboxLaunch_stageCommand, errno);
     sigset_t all;
     sigfillset(&all);
@@ -287,6 +322,10 @@ int main(void) {
     int snmp = open("/proc/net/snmp", O_RDONLY | O_CLOEXEC);
     int io = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
     if (signals < 0) fail(CSandboxLaunch_stageClone, errno);
+    int order[2];
+    int count = receiveOrder(order);
+    readCommand(order[0], count > 1);
+    if (count > 1) attach(order[1], text(command->attachment));
     if (command->terminal) makeTerminal();
 
     // Process 2 inherits it.

@@ -38,10 +38,10 @@ struct LaunchBlockTests {
         ]
         #expect(block.operations.map(\.code) == codes.map(\.rawValue))
         let placed = block.operations[1...4].map { [$0.number.0, $0.number.1, $0.number.2] }
-        // The program is placed behind init's own two descriptors and closed by its execution.
-        #expect(placed == [[3, 0, 0], [4, 1, 0], [5, 2, 0], [0, 5, 1]])
-        #expect(block.operations[5].number.0 == 6)
-        #expect(block.operations[6].number.0 == 5)
+        // The program is placed behind init's own descriptor and closed by its execution.
+        #expect(placed == [[3, 0, 0], [4, 1, 0], [5, 2, 0], [0, 4, 1]])
+        #expect(block.operations[5].number.0 == 5)
+        #expect(block.operations[6].number.0 == 4)
         #expect(block.strings(6).first == "cloche-init")
     }
 

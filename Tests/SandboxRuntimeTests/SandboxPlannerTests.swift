@@ -2,6 +2,7 @@ import Glibc
 import Isolation
 import LinuxSystem
 import Policies
+import SandboxLaunch
 import SeccompFilters
 import Testing
 
@@ -63,7 +64,9 @@ struct SandboxPlannerTests {
     func network(sample: PlanSample) {
         let plan = sample.plan
         let own = plan.namespaces & Self.networkNamespace != 0
-        let joining = plan.operations.first == .joinNamespace(descriptor: 6, kind: Self.networkNamespace)
+        let joining =
+            plan.operations.first
+            == .joinNamespace(descriptor: LaunchPlan.firstExtraDescriptor, kind: Self.networkNamespace)
         #expect(own == (sample.policy.network == .none))
         #expect(plan.operations.contains(.loopbackUp) == (sample.policy.network == .none))
         #expect(joining == (sample.policy.network == .outbound))

@@ -15,11 +15,8 @@ enum {
     CSandboxLaunch_maximumBlock = 160 * 1024,
     CSandboxLaunch_maximumDescriptors = 16,
     CSandboxLaunch_maximumDetail = 240,
-    /// The length of a packet that says that another block will follow, and is not answered.
-    CSandboxLaunch_expectation = 1,
-    /// Where the descriptors of a launched init begin; see `cloche-init`.
+    /// The socket of a launched init; see `cloche-init`.
     CSandboxLaunch_controlDescriptor = 3,
-    CSandboxLaunch_commandDescriptor = 4,
 };
 
 /// One operation; the comment names its operands. Strings are offsets into the block, 0 is NULL.
@@ -91,16 +88,20 @@ struct CSandboxLaunch_groups {
 /// Forks the launcher, which serves blocks from `socket` until it is closed. It enters `groups` first; then it takes on
 /// the id `user`, unless that is NULL, and keeps its capabilities. The caller has a single thread, and may change its root
 /// directory later. Where it `makesNetwork`, every block asks for a network namespace of its own, and the first gets one
-/// that is made at once; so does the one that follows an expectation. Returns the launcher's process number, or -1 with errno.
+/// that is made at once. Returns the launcher's process number, or -1 with errno.
 pid_t CSandboxLaunch_startLauncher(
     int socket, const struct CSandboxLaunch_groups *groups, const uid_t *user, int makesNetwork);
 
 /// Compares the mount table of the calling process with `expected`; 0, or -1 with errno and `detail`.
 int CSandboxLaunch_compareMounts(const char *expected, char detail[CSandboxLaunch_maximumDetail]);
 
-// What init reads from its command descriptor. Offsets count from the start of the block.
+// The packet that init waits for, when its sandbox is there: this length, with the descriptor of a sealed memory file,
+// the command, and of a detached mount if the command has a place to attach it to.
+//
+// Offsets in the command count from its start.
 enum {
-    CSandboxLaunch_commandMagic = 0x434C4F32,
+    CSandboxLaunch_orderLength = 1,
+    CSandboxLaunch_commandMagic = 0x434C4F33,
     CSandboxLaunch_maximumCommand = 4 * 1024 * 1024,
     CSandboxLaunch_maximumWords = 16384,
     CSandboxLaunch_maximumSocketless = 16,
@@ -123,6 +124,7 @@ struct CSandboxLaunch_command {
     uint32_t variableCount, variables;   // offset of an array of offsets
     uint32_t candidateCount, candidates; // files to try in order: argument 0 found along PATH
     uint32_t socketlessCount, socketless; // names of directories in / in which no socket may be made
+    uint32_t attachment;            // where the mount that comes with the order is attached; 0: none comes
 };
 
 /// What init tells the supervisor.
@@ -135,6 +137,7 @@ enum CSandboxLaunch_messageKind {
 
 enum CSandboxLaunch_initStage {
     CSandboxLaunch_stageCommand = 1,
+    CSandboxLaunch_stageAttachment,
     CSandboxLaunch_stageClone,
     CSandboxLaunch_stageIdentity,
     CSandboxLaunch_stageCapabilities,

@@ -1,0 +1,132 @@
+import Glibc
+import Isolation
+import LinuxSystem
+import SandboxLaunch
+import SystemPackage
+import Testing
+
+/// Sandboxes that are there before their command.
+@Suite(
+    .enabled(if: TrialLauncher.isAllowed, "\(TrialLauncher.reason)"),
+    .enabled(if: TrialInit.isBuilt, "cloche-init is not built"))
+struct CommandOrderTests {
+    @Test(.timeLimit(.minutes(1)))
+    func `nothing of the command happens before it is ordered`() throws {
+        try withSandbox { sandbox, output in
+            let early = try Syscall.poll([sandbox.control.number, output], milliseconds: 200)
+            #expect(early.isEmpty)
+            try CommandOrder(Self.command("echo here")).send(to: sandbox.control.number)
+            let told = try Syscall.read(output, upTo: 100)
+            #expect(told == Array("here\n".utf8))
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a sandbox that gets no command ends with its supervisor's socket`() throws {
+        try withSandbox { sandbox, _ in
+            _ = shutdown(sandbox.control.number, CInt(SHUT_RDWR))
+            let end = try sandbox.process.wait()?.end
+            #expect(end == .exited(125))
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `what is attached with the order is seen by the command`() throws {
+        let overlay = try Self.tree(type: "overlay", UInt(MS_NOSUID | MS_NODEV), data: "lowerdir=/etc:/usr")
+        try withSandbox { sandbox, output in
+            var command = Self.command("test -e /mnt/bin && test -e /mnt/passwd && echo seen")
+            command.attachment = "/mnt"
+            try CommandOrder(command).send(to: sandbox.control.number, with: overlay.number)
+            let told = try Syscall.read(output, upTo: 100)
+            #expect(told == Array("seen\n".utf8))
+        }
+    }
+
+    @Test(
+        .timeLimit(.minutes(1)),
+        arguments: [
+            ("overlay", UInt(MS_NODEV), "lowerdir=/etc:/usr"), ("overlay", UInt(MS_NOSUID), "lowerdir=/etc:/usr"),
+            ("tmpfs", UInt(MS_NOSUID | MS_NODEV), "size=64k"),
+        ])
+    func `what is attached has to be what it should be`(type: String, flags: UInt, data: String) throws {
+        let tree = try Self.tree(type: type, flags, data: data)
+        try withSandbox { sandbox, output in
+            var command = Self.command("echo executed")
+            command.attachment = "/mnt"
+            try CommandOrder(command).send(to: sandbox.control.number, with: tree.number)
+            guard
+                case .failed("attach the project", "move_mount", _, execution: false) =
+                    try InitMessage.receive(sandbox.control.number)
+            else {
+                Issue.record("it was attached")
+                return
+            }
+            let told = try Syscall.read(output, upTo: 100)
+            #expect(told == [])
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)), arguments: [true, false])
+    func `a mount and a place for it come together or not at all`(hasPlace: Bool) throws {
+        let overlay = try Self.tree(type: "overlay", UInt(MS_NOSUID | MS_NODEV), data: "lowerdir=/etc:/usr")
+        try withSandbox { sandbox, output in
+            var command = Self.command("echo executed")
+            if hasPlace { command.attachment = "/mnt" }
+            try CommandOrder(command).send(to: sandbox.control.number, with: hasPlace ? nil : overlay.number)
+            guard
+                case .failed("read the command", _, .badMessage, execution: false) =
+                    try InitMessage.receive(sandbox.control.number)
+            else {
+                Issue.record("it was carried out")
+                return
+            }
+            let told = try Syscall.read(output, upTo: 100)
+            #expect(told == [])
+        }
+    }
+
+    private static func command(_ script: String) -> CommandPlan {
+        var command = CommandPlan(
+            arguments: ["sh", "-c", script], candidates: ["/bin/sh"], variables: ["PATH=/usr/bin:/bin"], directory: "/")
+        command.changesIdentity = false
+        command.filter = TrialInit.open
+        command.initFilter = TrialInit.open
+        return command
+    }
+
+    /// A mount that is attached nowhere.
+    private static func tree(type: String, _ flags: UInt, data: String) throws -> OwnedFileDescriptor {
+        // In a directory of this process alone, for the shortest time.
+        var name = Array("/tmp/cloche-order.XXXXXX".utf8CString)
+        let path = FilePath(String(cString: try #require(mkdtemp(&name))))
+        defer { rmdir(path.string) }
+        try Syscall.mount(source: "none", target: path, type: type, flags: flags, data: data)
+        defer { try? Syscall.detachMount(path) }
+        let place = try Syscall.openLocation(path)
+        return try Syscall.cloneMount(of: place.number, recursive: false)
+    }
+
+    /// Lends a sandbox with the real init, and the reading end of its output.
+    private func withSandbox(_ body: (borrowing LaunchedSandbox, CInt) throws -> Void) throws {
+        let null = try Syscall.open("/dev/null", O_RDWR)
+        let program = try Syscall.open(TrialInit.path, O_RDONLY)
+        let pipe = try Syscall.pipe().release()
+        let reading = OwnedFileDescriptor(adopting: pipe.reading)
+        let writing = OwnedFileDescriptor(adopting: pipe.writing)
+        let launcher = try Launcher(lists: [], unifiedDirectory: nil, unifiedList: nil, user: nil)
+        defer { launcher.end() }
+        let keepMounts = LaunchPlan.Operation.mount(
+            source: "none", target: "/", type: nil, flags: UInt64(MS_REC | MS_PRIVATE), data: nil)
+        // CLONE_NEWNS and CLONE_NEWPID.
+        let plan = LaunchPlan(namespaces: 0x2002_0000, operations: [keepMounts])
+        let begun = try launcher.begin(
+            plan, initProgram: program.number, streams: [null.number, writing.number, null.number])
+        let sandbox = try launcher.finish(begun)
+        try writing.close()
+        defer {
+            try? sandbox.process.signal(SIGKILL)
+            _ = try? sandbox.process.wait()
+        }
+        try body(sandbox, reading.number)
+    }
+}
