@@ -225,7 +225,6 @@ final class RunSupervisor {
         sandbox.variables = StepCommand.variables(
             spec, step: step, environment: environment, secrets: beginning.secrets)
         sandbox.umask = 0o002
-        sandbox.isRecorded = spec.isRecorded ?? false
         sandbox.directory = FilePath(step.file).removingLastComponent().string
         try sandbox.check()
         let open = supervisor.weaknesses(of: sandbox)
@@ -250,7 +249,8 @@ final class RunSupervisor {
         streams.handOver()
         states[step.uuid] = .running
         running[step.uuid] = sandboxed
-        makeNextAhead()
+        // Not before: it would be in the way of the one that is waited for.
+        sandboxed.onStart = { [weak self] in self?.makeNextAhead() }
         record(.stepStarted(step: step.uuid))
     }
 
@@ -258,12 +258,14 @@ final class RunSupervisor {
     private func setUp(in environment: Int) -> SandboxSpec {
         var sandbox = SandboxSpec(environment: environment, policy: spec.policy, arguments: [], variables: [:])
         sandbox.mounts = StepCommand.mounts(spec)
+        sandbox.isRecorded = spec.isRecorded ?? false
         return sandbox
     }
 
     /// Has the sandbox of the step that is likely to be next made while something else goes on.
     private func makeNextAhead() {
-        guard nextStreams == nil, let next = spec.steps.first(where: { states[$0.uuid] == .pending }),
+        guard nextStreams == nil, stopReason == nil,
+            let next = spec.steps.first(where: { states[$0.uuid] == .pending }),
             let environment = spec.environments.firstIndex(where: { $0.uuid == next.environment }),
             // Whoever launches the step is told why there are none.
             let streams = try? StepStreams()

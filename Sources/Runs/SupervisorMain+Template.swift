@@ -124,9 +124,10 @@ extension SupervisorMain {
             _ = try? StepCommand.arguments(file: step.file, environment: environment)
             _ = StepCommand.variables(spec, step: step, environment: environment, secrets: SecretValues([:]))
         }
-        _ = SandboxSpec(environment: 0, policy: spec.policy, arguments: ["a"], variables: ["a": "b"])
+        var sandbox = SandboxSpec(environment: 0, policy: spec.policy, arguments: ["a"], variables: ["a": "b"])
+        sandbox.mounts = StepCommand.mounts(spec)
         _ = StepCommand.skeleton(spec)
-        SandboxSupervisor.warmUp(
-            StepCommand.stage(spec, runDirectory: "/run", attempt: "/run/1", kept: [], devices: nil))
+        let stage = StepCommand.stage(spec, runDirectory: "/run", attempt: "/run/1", kept: [], devices: nil)
+        SandboxSupervisor.warmUp(sandbox, on: stage, spec.identity)
     }
 }

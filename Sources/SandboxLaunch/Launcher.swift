@@ -77,7 +77,6 @@ package struct Launcher: ~Copyable {
     ) throws(LaunchError) -> LaunchedSandbox {
         let order = try CommandOrder(command)
         let control = try Self.control()
-        // It waits there for an init that may never come to be.
         try order.send(to: control.first.number)
         return try finish(begin(plan, control, initProgram: initProgram, streams: streams, extra: extra))
     }
@@ -147,35 +146,50 @@ package struct Launcher: ~Copyable {
 
 /// A sandbox that is being set up, and has a place for its command already.
 package struct BegunSandbox: ~Copyable {
-    fileprivate let control: OwnedFileDescriptor
+    /// Takes orders, which wait there for an init that may never come to be.
+    package let control: OwnedFileDescriptor
     fileprivate let plan: LaunchPlan
 
     fileprivate consuming func takeControl() -> OwnedFileDescriptor { control }
 }
 
-/// A command, ready to be sent to an init that waits for it.
+/// An order, ready to be sent to an init that waits for it.
 package struct CommandOrder: ~Copyable {
+    private let kind: UInt8
     private let memory: OwnedFileDescriptor
 
-    /// Writes down a command.
+    /// Writes down a command that is to start.
     package init(_ command: CommandPlan) throws(LaunchError) {
+        try self.init(UInt8(CSandboxLaunch_orderStart), command)
+    }
+
+    /// Writes down what is settled of a command that is to come.
+    ///
+    /// That is ids, capabilities, filters, directories without sockets, and the place of a mount: what the command itself
+    /// says of them is not read then.
+    package init(settling command: CommandPlan) throws(LaunchError) {
+        try self.init(UInt8(CSandboxLaunch_orderPrepare), command)
+    }
+
+    private init(_ kind: UInt8, _ command: CommandPlan) throws(LaunchError) {
         let bytes: [UInt8]
         do throws(InvalidLaunchPlan) {
             bytes = try command.block()
         } catch {
             throw LaunchError(step: Launcher.step, reason: error.description)
         }
-        memory = try LaunchError.during(Launcher.step) { () throws(SyscallError) in
+        let memory = try LaunchError.during(Launcher.step) { () throws(SyscallError) in
             try Syscall.sealedMemory(name: "cloche-command", bytes: bytes, executable: false)
         }
+        self.kind = kind
+        self.memory = memory
     }
 
     /// Sends it; `tree` is a detached mount for the place that the command has for one.
     package borrowing func send(to control: CInt, with tree: CInt? = nil) throws(LaunchError) {
-        let packet = [UInt8](repeating: 0, count: Int(CSandboxLaunch_orderLength))
         let descriptors = [memory.number] + (tree.map { [$0] } ?? [])
         try LaunchError.during(Launcher.step) { () throws(SyscallError) in
-            try Syscall.send(control, packet, descriptors: descriptors)
+            try Syscall.send(control, [kind], descriptors: descriptors)
         }
     }
 }

@@ -333,7 +333,8 @@ package final class RunningSandbox {
             report.usage = known.with(user: used.user, system: used.system)
         }
         report.fullPlaces = watchdog?.fullPlaces ?? []
-        report.complaint = tail.complaint
+        // Nobody asks what a command complained of that has succeeded.
+        if report.exitCode != 0 { report.complaint = tail.complaint }
         report.traffic = traffic
         report.written = written
         report.peakProcesses = after?.peakPids

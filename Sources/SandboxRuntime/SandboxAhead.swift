@@ -17,21 +17,33 @@ final class SandboxAhead {
     private var begun: BegunSandbox?
     private var launched: LaunchedSandbox?
 
-    /// Has a launcher begin with the sandbox that `spec` describes, but for its command; nil where it cannot be made ahead.
+    /// Has a launcher begin with the sandbox that `spec` describes, but for the command; nil where it cannot be made
+    /// ahead.
+    ///
+    /// `settled` is a command of which all but what `CommandOrder` names is to come.
     init?(
-        _ spec: SandboxSpec, number: Int, planner: SandboxPlanner, launcher: borrowing Launcher, initProgram: CInt,
-        streams: [CInt], network: CInt?
+        _ spec: SandboxSpec, _ settled: CommandPlan, number: Int, planner: SandboxPlanner, launcher: borrowing Launcher,
+        initProgram: CInt, streams: [CInt], network: CInt?
     ) {
-        // A filtered network is made for one step, whose connections are its own.
-        guard spec.policy.network != .filtered, !spec.keepsRoot, !spec.coversProject else { return nil }
+        // A filtered network is made for one step, whose connections are its own. Of a small number of processes one is
+        // missed, as long as this one waits.
+        guard spec.policy.network != .filtered, !spec.keepsRoot, !spec.coversProject,
+            spec.policy.limits.pids ?? .max >= 16
+        else { return nil }
         self.spec = spec
         self.number = number
         var bare = spec
         bare.mounts.removeAll { $0.source == .project }
+        var settled = settled
+        settled.attachment = spec.mounts.first { $0.source == .project }?.target
         do throws(LaunchError) {
-            begun = try launcher.begin(
+            let order = try CommandOrder(settling: settled)
+            let sandbox = try launcher.begin(
                 planner.launchPlan(bare, number: number), initProgram: initProgram, streams: streams,
                 extra: network.map { [$0] } ?? [])
+            // Of a set-up that has failed already `finish` tells.
+            try? order.send(to: sandbox.control.number)
+            begun = consume sandbox
         } catch {
             // Who launches what needs one is told why it cannot be made.
             return nil
@@ -41,7 +53,7 @@ final class SandboxAhead {
     /// Whether a sandbox like this is asked for.
     func fits(_ other: SandboxSpec) -> Bool {
         spec.environment == other.environment && spec.keepsRoot == other.keepsRoot && spec.mounts == other.mounts
-            && spec.policy == other.policy && spec.hostName == other.hostName
+            && spec.policy == other.policy && spec.hostName == other.hostName && spec.isRecorded == other.isRecorded
     }
 
     /// Waits until it is there.
@@ -60,11 +72,12 @@ final class SandboxAhead {
         guard let sandbox = launched.take() else { return nil }
         do throws(LaunchError) {
             var command = command
-            guard let project = spec.mounts.first(where: { $0.source == .project }) else {
+            // It has these already.
+            (command.filter, command.initFilter, command.socketless) = ([], [], [])
+            guard spec.mounts.contains(where: { $0.source == .project }) else {
                 try CommandOrder(command).send(to: sandbox.control.number)
                 return sandbox
             }
-            command.attachment = project.target
             let tree = try LaunchError.during("take the project for the sandbox") { () throws(SyscallError) in
                 let place = try Syscall.openLocation(FilePath(StagePath.project))
                 return try Syscall.cloneMount(of: place.number, recursive: true)

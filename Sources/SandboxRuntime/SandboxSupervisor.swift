@@ -101,10 +101,13 @@ package final class SandboxSupervisor {
     /// The next launch has the same `streams`: where it asks for this sandbox it has it, and else that is ended. Tells
     /// whether there will be one.
     package func makeAhead(_ spec: SandboxSpec, streams: [CInt]) -> Bool {
-        guard ahead == nil, spec.policy.network == network else { return false }
+        guard ahead == nil, spec.policy.network == network,
+            // The launch itself is told what is wrong with the policy.
+            let filter = try? filters.ofCommand(under: spec.policy.seccomp, isRecorded: spec.isRecorded).code
+        else { return false }
         ahead = SandboxAhead(
-            spec, number: launches, planner: planner, launcher: launcher, initProgram: initProgram, streams: streams,
-            network: stage.network)
+            spec, planner.commandPlan(spec, filter: filter, initFilter: initFilter), number: launches, planner: planner,
+            launcher: launcher, initProgram: initProgram, streams: streams, network: stage.network)
         launches += 1
         return ahead != nil
     }

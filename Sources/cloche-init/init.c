@@ -36,7 +36,8 @@
 
 enum { control = CSandboxLaunch_controlDescriptor };
 
-static const struct CSandboxLaunch_command *command;
+// What is to be executed, and what around it is settled: one and the same, unless that came earlier.
+static const struct CSandboxLaunch_command *command, *settled;
 static char *arguments[CSandboxLaunch_maximumWords + 1];
 static char *variables[CSandboxLaunch_maximumWords + 1];
 static char *socketless[CSandboxLaunch_maximumSocketless + 1];
@@ -80,23 +81,22 @@ static int futex(volatile int *word, int operation, int value) {
     return (int)syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
 }
 
-static const char *text(uint32_t offset) { return (const char *)command + offset; }
+static const char *at(const struct CSandboxLaunch_command *from, uint32_t offset) { return (const char *)from + offset; }
 
-static int words(uint32_t count, uint32_t array, char **into) {
-    if (count > CSandboxLaunch_maximumWords || array % 4 || array + (uint64_t)count * 4 > command->size) return 0;
-    const uint32_t *offsets = (const uint32_t *)text(array);
+static int words(const struct CSandboxLaunch_command *from, uint32_t count, uint32_t array, char **into) {
+    if (count > CSandboxLaunch_maximumWords || array % 4 || array + (uint64_t)count * 4 > from->size) return 0;
+    const uint32_t *offsets = (const uint32_t *)at(from, array);
     for (uint32_t index = 0; index < count; index++) {
-        if (offsets[index] >= command->size) return 0;
-        into[index] = (char *)text(offsets[index]);
+        if (offsets[index] >= from->size) return 0;
+        into[index] = (char *)at(from, offsets[index]);
     }
     into[count] = NULL;
     return 1;
 }
 
-// Waits for the order; gives how many descriptors have come with it.
-static int receiveOrder(int descriptors[2]) {
-    char order[CSandboxLaunch_orderLength];
-    struct iovec vector = {.iov_base = order, .iov_len = sizeof order};
+// Waits for an order; gives how many descriptors have come with it.
+static int receive(char *order, int descriptors[2]) {
+    struct iovec vector = {.iov_base = order, .iov_len = 1};
     char space[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8)));
     struct msghdr header = {
         .msg_iov = &vector, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
@@ -116,46 +116,18 @@ static int receiveOrder(int descriptors[2]) {
     return count;
 }
 
-// Attaches what could not be there when the other mounts were compared with the plan; the kernel tells what it has become.
-static void attach(int tree, const char *place) {
-    struct statfs status;
-    if (syscall(SYS_move_mount, tree, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
-        syscall(SYS_statfs, place, &status) < 0)
-        fail(CSandboxLaunch_stageAttachment, errno);
-    long safe = ST_NOSUID | ST_NODEV;
-    if (status.f_type != OVERLAYFS_SUPER_MAGIC || (status.f_flags & safe) != safe)
-        fail(CSandboxLaunch_stageAttachment, EXDEV);
-    close(tree);
-}
-
-static void readCommand(int file, int hasTree) {
+static const struct CSandboxLaunch_command *map(int file) {
     struct stat status;
     if (fstat(file, &status) < 0) fail(CSandboxLaunch_stageCommand, errno);
     if (status.st_size < (off_t)sizeof *command || status.st_size > CSandboxLaunch_maximumCommand)
         fail(CSandboxLaunch_stageCommand, E2BIG);
-    void *map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-    if (map == MAP_FAILED) fail(CSandboxLaunch_stageCommand, errno);
-    command = map;
-    if (command->magic != CSandboxLaunch_commandMagic || command->size != (uint64_t)status.st_size ||
-        ((const char *)map)[status.st_size - 1] != 0 || command->directory >= command->size ||
-        command->argumentCount == 0 || command->candidateCount == 0 || command->attachment >= command->size ||
-        (command->attachment != 0) != hasTree ||
-        command->candidates % 4 || command->candidates + (uint64_t)command->candidateCount * 4 > command->size ||
-        command->filterOffset + (uint64_t)command->filterInstructions * 8 > command->size ||
-        command->initFilterOffset + (uint64_t)command->initFilterInstructions * 8 > command->size ||
-        !words(command->argumentCount, command->arguments, arguments) ||
-        !words(command->variableCount, command->variables, variables) ||
-        command->socketlessCount > CSandboxLaunch_maximumSocketless ||
-        !words(command->socketlessCount, command->socketless, socketless))
+    const struct CSandboxLaunch_command *found = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+    if (found == MAP_FAILED) fail(CSandboxLaunch_stageCommand, errno);
+    if (found->magic != CSandboxLaunch_commandMagic || found->size != (uint64_t)status.st_size ||
+        *at(found, found->size - 1) != 0)
         fail(CSandboxLaunch_stageCommand, EBADMSG);
     close(file);
-}
-
-static int setCapabilities(uint64_t set) {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-    uint32_t low = (uint32_t)set, high = (uint32_t)(set >> 32);
-    struct __user_cap_data_struct data[2] = {{low, low, 0}, {high, high, 0}};
-    return (int)syscall(SYS_capset, &header, data);
+    return found;
 }
 
 static int dropBounding(uint64_t keep) {
@@ -169,6 +141,60 @@ static int dropBounding(uint64_t keep) {
     return 0;
 }
 
+// Takes over what is settled, and does what needs no command.
+static void settle(const struct CSandboxLaunch_command *from) {
+    if (from->filterOffset + (uint64_t)from->filterInstructions * 8 > from->size ||
+        from->initFilterOffset + (uint64_t)from->initFilterInstructions * 8 > from->size ||
+        from->attachment >= from->size || from->socketlessCount > CSandboxLaunch_maximumSocketless ||
+        !words(from, from->socketlessCount, from->socketless, socketless))
+        fail(CSandboxLaunch_stageCommand, EBADMSG);
+    settled = from;
+    // Process 2 inherits it.
+    if (dropBounding(from->capabilities) < 0) fail(CSandboxLaunch_stageCapabilities, errno);
+}
+
+// Attaches what could not be there when the other mounts were compared with the plan; the kernel tells what it has become.
+static void attach(int tree, const char *place) {
+    struct statfs status;
+    if (syscall(SYS_move_mount, tree, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
+        syscall(SYS_statfs, place, &status) < 0)
+        fail(CSandboxLaunch_stageAttachment, errno);
+    long safe = ST_NOSUID | ST_NODEV;
+    if (status.f_type != OVERLAYFS_SUPER_MAGIC || (status.f_flags & safe) != safe)
+        fail(CSandboxLaunch_stageAttachment, EXDEV);
+    close(tree);
+}
+
+static void takeOrders(void) {
+    char order = 0;
+    int descriptors[2];
+    int count = receive(&order, descriptors);
+    if (order == CSandboxLaunch_orderPrepare && count == 1) {
+        settle(map(descriptors[0]));
+        // Where no socket may be made is known, but for what is attached.
+        if (socketless[0] && beginForbidding(socketless, at(settled, settled->attachment)) < 0)
+            fail(CSandboxLaunch_stageLandlock, errno);
+        count = receive(&order, descriptors);
+    }
+    if (order != CSandboxLaunch_orderStart) fail(CSandboxLaunch_stageCommand, EBADMSG);
+    command = map(descriptors[0]);
+    if (!settled) settle(command);
+    if (command->directory >= command->size || command->argumentCount == 0 || command->candidateCount == 0 ||
+        command->candidates % 4 || command->candidates + (uint64_t)command->candidateCount * 4 > command->size ||
+        !words(command, command->argumentCount, command->arguments, arguments) ||
+        !words(command, command->variableCount, command->variables, variables) ||
+        (settled->attachment != 0) != (count > 1))
+        fail(CSandboxLaunch_stageCommand, EBADMSG);
+    if (count > 1) attach(descriptors[1], at(settled, settled->attachment));
+}
+
+static int setCapabilities(uint64_t set) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    uint32_t low = (uint32_t)set, high = (uint32_t)(set >> 32);
+    struct __user_cap_data_struct data[2] = {{low, low, 0}, {high, high, 0}};
+    return (int)syscall(SYS_capset, &header, data);
+}
+
 static int becomeUser(uint32_t user, uint32_t group) {
     if (syscall(SYS_setgroups, 0, NULL) < 0) return -1;
     if (syscall(SYS_setresgid, group, group, group) < 0) return -1;
@@ -177,7 +203,7 @@ static int becomeUser(uint32_t user, uint32_t group) {
 
 static int loadFilter(uint32_t offset, uint32_t instructions, unsigned int flags) {
     struct sock_fprog program = {
-        .len = (unsigned short)instructions, .filter = (struct sock_filter *)text(offset)};
+        .len = (unsigned short)instructions, .filter = (struct sock_filter *)at(settled, offset)};
     return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 }
 
@@ -192,43 +218,38 @@ static int becomeCommand(void *unused) {
     (void)unused;
     // Until init has given up its privileges this process does nothing; then init only waits, so errno is this one's.
     while (!mayGo) futex(&mayGo, FUTEX_WAIT, 0);
-    // Signals that the launcher ignores would stay ignored across execve(2).
-    for (int number = 1; number < 65; number++) {
-        struct sigaction standard = {.sa_handler = SIG_DFL};
-        sigaction(number, &standard, NULL);
-    }
     if (setsid() < 0) commandFailed(CSandboxLaunch_stageTerminal, errno);
     if (command->terminal && ioctl(0, TIOCSCTTY, 0) < 0)
         commandFailed(CSandboxLaunch_stageTerminal, errno);
-    if (command->changesIdentity && becomeUser(command->user, command->group) < 0)
+    if (settled->changesIdentity && becomeUser(settled->user, settled->group) < 0)
         commandFailed(CSandboxLaunch_stageIdentity, errno);
-    if (setCapabilities(command->capabilities) < 0) commandFailed(CSandboxLaunch_stageCapabilities, errno);
+    if (setCapabilities(settled->capabilities) < 0) commandFailed(CSandboxLaunch_stageCapabilities, errno);
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
         commandFailed(CSandboxLaunch_stageCapabilities, errno);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) commandFailed(CSandboxLaunch_stageNoNewPrivileges, errno);
     umask((mode_t)command->umask);
-    if (chdir(text(command->directory)) < 0) commandFailed(CSandboxLaunch_stageDirectory, errno);
+    if (chdir(at(command, command->directory)) < 0) commandFailed(CSandboxLaunch_stageDirectory, errno);
     char directory[4096];
     // A directory outside of the root would be told as "(unreachable)...".
     if (syscall(SYS_getcwd, directory, sizeof directory) < 0 || directory[0] != '/')
         commandFailed(CSandboxLaunch_stageDirectory, ENOENT);
-    if (command->socketlessCount > 0 && forbidSockets(socketless) < 0)
+    if (socketless[0] && forbidSockets(socketless) < 0)
         commandFailed(CSandboxLaunch_stageLandlock, errno);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     int result = loadFilter(
-        command->filterOffset, command->filterInstructions,
+        settled->filterOffset, settled->filterInstructions,
         // Once its call is being looked at, only a deadly signal interrupts the caller: others would make it ask again.
-        command->filterListens ? SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0);
+        settled->filterListens ? SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0);
     if (result < 0) commandFailed(CSandboxLaunch_stageFilter, errno);
-    if (command->filterListens) listener = result;
+    if (settled->filterListens) listener = result;
     // The first error that says more than "not there" is the one to report, as a shell does it.
     int error = ENOENT;
-    const uint32_t *candidates = (const uint32_t *)text(command->candidates);
+    const uint32_t *candidates = (const uint32_t *)at(command, command->candidates);
     for (uint32_t index = 0; index < command->candidateCount; index++) {
         if (candidates[index] >= command->size) continue;
-        execve(text(candidates[index]), arguments, variables);
+        execve(at(command, candidates[index]), arguments, variables);
         if (errno != ENOENT && errno != ENOTDIR && error == ENOENT) error = errno;
     }
     commandFailed(CSandboxLaunch_stageExecute, error);
@@ -241,7 +262,7 @@ static void makeTerminal(void) {
     if (ours < 0 || ioctl(ours, TIOCSPTLCK, &unlocked) < 0) fail(CSandboxLaunch_stageTerminal, errno);
     int theirs = ioctl(ours, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (theirs < 0) fail(CSandboxLaunch_stageTerminal, errno);
-    if (command->changesIdentity && fchown(theirs, command->user, (gid_t)-1) < 0)
+    if (settled->changesIdentity && fchown(theirs, settled->user, (gid_t)-1) < 0)
         fail(CSandboxLaunch_stageTerminal, errno);
     for (int number = 0; number < 3; number++)
         if ((command->terminal & (1U << number)) && dup2(theirs, number) < 0)
@@ -315,6 +336,11 @@ static int reap(pid_t child, int *status) {
 int main(void) {
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return 125;
     if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0) fail(CSandboxLaunch_stageCommand, errno);
+    // For the command: what the launcher ignores, or who started that, would stay ignored across execve(2).
+    for (int number = 1; number < 65; number++) {
+        struct sigaction standard = {.sa_handler = SIG_DFL};
+        sigaction(number, &standard, NULL);
+    }
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
@@ -322,14 +348,9 @@ int main(void) {
     int snmp = open("/proc/net/snmp", O_RDONLY | O_CLOEXEC);
     int io = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
     if (signals < 0) fail(CSandboxLaunch_stageClone, errno);
-    int order[2];
-    int count = receiveOrder(order);
-    readCommand(order[0], count > 1);
-    if (count > 1) attach(order[1], text(command->attachment));
+    takeOrders();
     if (command->terminal) makeTerminal();
 
-    // Process 2 inherits it.
-    if (dropBounding(command->capabilities) < 0) fail(CSandboxLaunch_stageCapabilities, errno);
     int pidfd = -1;
     childThread = 1;
     pid_t child = clone(
@@ -339,15 +360,15 @@ int main(void) {
     if (child < 0) fail(CSandboxLaunch_stageClone, errno);
 
     // From here on init is poorer than the command: another id, no capability, a filter of its own.
-    if (command->capabilities && dropBounding(0) < 0) fail(CSandboxLaunch_stageCapabilities, errno);
-    if (command->changesIdentity && becomeUser(command->initUser, command->initGroup) < 0)
+    if (settled->capabilities && dropBounding(0) < 0) fail(CSandboxLaunch_stageCapabilities, errno);
+    if (settled->changesIdentity && becomeUser(settled->initUser, settled->initGroup) < 0)
         fail(CSandboxLaunch_stageIdentity, errno);
     if (setCapabilities(0) < 0) fail(CSandboxLaunch_stageCapabilities, errno);
     // A change of ids clears the signal of the parent's death.
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) fail(CSandboxLaunch_stageIdentity, errno);
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) fail(CSandboxLaunch_stageIdentity, errno);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(CSandboxLaunch_stageNoNewPrivileges, errno);
-    if (loadFilter(command->initFilterOffset, command->initFilterInstructions, 0) < 0)
+    if (loadFilter(settled->initFilterOffset, settled->initFilterInstructions, 0) < 0)
         fail(CSandboxLaunch_stageInitFilter, errno);
     mayGo = 1;
     futex(&mayGo, FUTEX_WAKE, 1);

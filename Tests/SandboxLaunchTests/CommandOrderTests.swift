@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Isolation
 import LinuxSystem
@@ -85,6 +86,55 @@ struct CommandOrderTests {
         }
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func `what has been settled holds, whatever the command says`() throws {
+        // Allows everything but getppid(2), which is 110 on x86-64, and ends who calls that.
+        let deadly =
+            TrialInit.instruction(0x20, (0, 0), 0) + TrialInit.instruction(0x15, (0, 1), 110)
+            + TrialInit.instruction(0x06, (0, 0), 0x8000_0000) + TrialInit.open
+        let overlay = try Self.tree(type: "overlay", UInt(MS_NOSUID | MS_NODEV), data: "lowerdir=/etc:/usr")
+        try withSandbox { sandbox, output in
+            var settled = Self.command("")
+            settled.filter = deadly
+            settled.socketless = ["tmp"]
+            settled.attachment = "/mnt"
+            try CommandOrder(settling: settled).send(to: sandbox.control.number)
+            let early = try Syscall.poll([sandbox.control.number, output], milliseconds: 200)
+            #expect(early.isEmpty)
+            // The shell asks for its parent's number when it begins.
+            try CommandOrder(Self.command("echo executed")).send(to: sandbox.control.number, with: overlay.number)
+            let told = try Syscall.read(output, upTo: 100)
+            #expect(told == [])
+            let end = try sandbox.process.wait()?.end
+            #expect(end == .exited(128 + SIGSYS))
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)), arguments: [nil, "/mnt"])
+    func `rules about sockets hold that were begun before the command, and for what came with it`(place: String?) throws
+    {
+        try #require(Syscall.landlockVersion() >= 2, "the kernel has no Landlock")
+        let overlay = try Self.writableOverlay()
+        let name = "cloche-order.\(UUID().uuidString)"
+        try withSandbox { sandbox, output in
+            var settled = Self.command("")
+            settled.socketless = ["tmp"]
+            settled.attachment = place
+            try CommandOrder(settling: settled).send(to: sandbox.control.number)
+            let make = "import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])"
+            let script = """
+                for place in /run \(place ?? "") /tmp; do
+                /usr/bin/python3 -c '\(make)' $place/\(name) 2>/dev/null && rm $place/\(name) && echo $place
+                done
+                """
+            try CommandOrder(Self.command(script)).send(
+                to: sandbox.control.number, with: place == nil ? nil : overlay.number)
+            _ = try sandbox.process.wait()
+            let told = try Syscall.read(output, upTo: 100)
+            #expect(told == Array("/run\n\(place.map { $0 + "\n" } ?? "")".utf8))
+        }
+    }
+
     private static func command(_ script: String) -> CommandPlan {
         var command = CommandPlan(
             arguments: ["sh", "-c", script], candidates: ["/bin/sh"], variables: ["PATH=/usr/bin:/bin"], directory: "/")
@@ -92,6 +142,23 @@ struct CommandOrderTests {
         command.filter = TrialInit.open
         command.initFilter = TrialInit.open
         return command
+    }
+
+    private static func writableOverlay() throws -> OwnedFileDescriptor {
+        var name = Array("/tmp/cloche-order.XXXXXX".utf8CString)
+        let path = FilePath(String(cString: try #require(mkdtemp(&name))))
+        defer { rmdir(path.string) }
+        let flags = UInt(MS_NOSUID | MS_NODEV)
+        try Syscall.mount(source: "none", target: path, type: "tmpfs", flags: flags)
+        defer { try? Syscall.detachMount(path) }
+        for name in ["upper", "work", "place"] { try Syscall.makeDirectory(path.appending(name), mode: 0o755) }
+        let place = path.appending("place")
+        try Syscall.mount(
+            source: "none", target: place, type: "overlay", flags: flags,
+            data: "lowerdir=/etc,upperdir=\(path)/upper,workdir=\(path)/work")
+        defer { try? Syscall.detachMount(place) }
+        let location = try Syscall.openLocation(place)
+        return try Syscall.cloneMount(of: location.number, recursive: false)
     }
 
     /// A mount that is attached nowhere.

@@ -154,7 +154,7 @@ struct TrialInit: ~Copyable {
     private static let namespaces: UInt32 = 0x2002_0000
 
     /// `struct sock_filter`s: code, jumps, operand.
-    private static func instruction(_ code: UInt16, _ jumps: (UInt8, UInt8), _ operand: UInt32) -> [UInt8] {
+    static func instruction(_ code: UInt16, _ jumps: (UInt8, UInt8), _ operand: UInt32) -> [UInt8] {
         [UInt8(code & 0xFF), UInt8(code >> 8), jumps.0, jumps.1]
             + (0..<4).map { UInt8((operand >> ($0 * 8)) & 0xFF) }
     }

@@ -95,12 +95,14 @@ pid_t CSandboxLaunch_startLauncher(
 /// Compares the mount table of the calling process with `expected`; 0, or -1 with errno and `detail`.
 int CSandboxLaunch_compareMounts(const char *expected, char detail[CSandboxLaunch_maximumDetail]);
 
-// The packet that init waits for, when its sandbox is there: this length, with the descriptor of a sealed memory file,
-// the command, and of a detached mount if the command has a place to attach it to.
+// The packets that init waits for, when its sandbox is there: one byte, and the descriptor of a sealed memory file.
 //
-// Offsets in the command count from its start.
+// `start` brings the command, and the descriptor of a detached mount if there is a place to attach it to. Before that,
+// `prepare` may bring what is settled already; of the command, the fields that are marked with `+` are not read then.
+// Offsets count from the start of the file.
 enum {
-    CSandboxLaunch_orderLength = 1,
+    CSandboxLaunch_orderPrepare = 1,
+    CSandboxLaunch_orderStart = 2,
     CSandboxLaunch_commandMagic = 0x434C4F33,
     CSandboxLaunch_maximumCommand = 4 * 1024 * 1024,
     CSandboxLaunch_maximumWords = 16384,
@@ -110,21 +112,21 @@ enum {
 struct CSandboxLaunch_command {
     uint32_t magic;
     uint32_t size;
-    uint32_t user, group;           // of the command
-    uint32_t initUser, initGroup;   // of init itself
-    uint64_t capabilities;          // of the command: bounding, permitted, effective and inheritable
-    uint32_t changesIdentity;       // 0 when there is a single id
+    uint32_t user, group;           // + of the command
+    uint32_t initUser, initGroup;   // + of init itself
+    uint64_t capabilities;          // + of the command: bounding, permitted, effective and inheritable
+    uint32_t changesIdentity;       // + 0 when there is a single id
     uint32_t terminal;              // bits of the standard streams that are a new terminal, the controlling one
-    uint32_t filterOffset, filterInstructions;          // of the command; struct sock_filter each
-    uint32_t initFilterOffset, initFilterInstructions;  // of init
-    uint32_t filterListens;         // 1: the filter answers some calls by user notification
+    uint32_t filterOffset, filterInstructions;          // + of the command; struct sock_filter each
+    uint32_t initFilterOffset, initFilterInstructions;  // + of init
+    uint32_t filterListens;         // + 1: the filter answers some calls by user notification
     uint32_t directory;             // offset of the working directory
     uint32_t umask;
     uint32_t argumentCount, arguments;   // offset of an array of offsets
     uint32_t variableCount, variables;   // offset of an array of offsets
     uint32_t candidateCount, candidates; // files to try in order: argument 0 found along PATH
-    uint32_t socketlessCount, socketless; // names of directories in / in which no socket may be made
-    uint32_t attachment;            // where the mount that comes with the order is attached; 0: none comes
+    uint32_t socketlessCount, socketless; // + names of directories in / in which no socket may be made
+    uint32_t attachment;            // + where the mount that comes with the order is attached; 0: none comes
 };
 
 /// What init tells the supervisor.
