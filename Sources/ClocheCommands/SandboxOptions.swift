@@ -79,12 +79,18 @@ extension SandboxWishes {
         }
         if let project {
             let location = try Syscall.openLocation(FilePath(project))
-            guard try Syscall.fstat(location.number).isDirectory else {
+            let status = try Syscall.fstat(location.number)
+            guard status.isDirectory else {
                 throw CommandFailure(
                     .usage, "show the project `\(project)`: it is no directory", hint: "`--bind-ro` shows a file")
             }
             sandbox.mounts.append(.init(.scratchOver(stage.binds.count), at: "/project-dir"))
-            stage.binds.append(.init(source: project, readOnly: true))
+            // Root has an id that is nobody's inside. Not every file system can show its files as another's.
+            let isOthers = PrivilegedMounts.isPossible(in: FilePath(project), store.identity)
+            stage.binds.append(
+                .init(
+                    source: project, readOnly: true,
+                    owner: isOthers ? .author(user: status.user, group: status.group) : nil))
             sandbox.directory = "/project-dir"
         }
         for text in binds { try add(bind: text, to: &sandbox, &stage) }

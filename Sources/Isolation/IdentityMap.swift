@@ -78,11 +78,28 @@ package struct IdentityMap: Sendable, Hashable, Codable {
         ]
     }
 
-    /// A map by which files of this map's ids are seen as those of another's; nil where both are not whole ranges.
+    /// The ids of files that belong to a user of the host alone, who is the author inside.
+    package static func author(user: UInt32, group: UInt32) -> IdentityMap {
+        IdentityMap(
+            kind: .ownerRange, users: [Range(inside: Self.user, outside: user, count: 1)],
+            groups: [Range(inside: Self.user, outside: group, count: 1)])
+    }
+
+    /// A map by which files of this map's ids are seen as those of another's that have the same number inside; nil where
+    /// not root has made both.
     package func shift(to other: IdentityMap) -> IdentityMap? {
         guard kind == .ownerRange, other.kind == .ownerRange else { return nil }
         func shift(_ from: [Range], _ to: [Range]) -> [Range] {
-            zip(from, to).map { Range(inside: $0.outside, outside: $1.outside, count: min($0.count, $1.count)) }
+            from.flatMap { from in
+                to.compactMap { to in
+                    let first = max(from.inside, to.inside)
+                    let end = min(UInt64(from.inside) + UInt64(from.count), UInt64(to.inside) + UInt64(to.count))
+                    guard first < end else { return nil }
+                    return Range(
+                        inside: from.outside + (first - from.inside), outside: to.outside + (first - to.inside),
+                        count: UInt32(end - UInt64(first)))
+                }
+            }
         }
         return IdentityMap(kind: .ownerRange, users: shift(users, other.users), groups: shift(groups, other.groups))
     }

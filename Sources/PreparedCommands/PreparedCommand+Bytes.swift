@@ -57,20 +57,25 @@ extension ByteWriter {
     }
 
     fileprivate mutating func write(_ request: OneSandbox) {
-        write(request.identity.kind.rawValue)
-        for ranges in [request.identity.users, request.identity.groups] {
-            write(ranges) { writer, range in
-                for number in [range.inside, range.outside, range.count] { writer.write(number) }
-            }
-        }
+        write(request.identity)
         write(request.stage.environments) { writer, environment in
             writer.write(environment.layers) { $0.write($1) }
         }
         write(request.stage.binds) { writer, bind in
             writer.write(bind.source)
             writer.write(bind.readOnly)
+            writer.write(bind.owner) { $0.write($1) }
         }
         write(request.sandbox)
+    }
+
+    private mutating func write(_ identity: IdentityMap) {
+        write(identity.kind.rawValue)
+        for ranges in [identity.users, identity.groups] {
+            write(ranges) { writer, range in
+                for number in [range.inside, range.outside, range.count] { writer.write(number) }
+            }
+        }
     }
 
     private mutating func write(_ sandbox: SandboxSpec) {
@@ -155,16 +160,22 @@ extension ByteReader {
     }
 
     fileprivate mutating func request() throws(Damage) -> OneSandbox {
-        let kind = try value { IdentityMap.Kind(rawValue: $0) }
-        let identity = IdentityMap(kind: kind, users: try ranges(), groups: try ranges())
+        let identity = try identity()
         var stage = StageSpec(
             environments: try array { reader throws(Damage) in
                 StageSpec.Environment(layers: try reader.array { reader throws(Damage) in try reader.text() })
             })
         stage.binds = try array { reader throws(Damage) in
-            StageSpec.Bind(source: try reader.text(), readOnly: try reader.bool())
+            StageSpec.Bind(
+                source: try reader.text(), readOnly: try reader.bool(),
+                owner: try reader.optional { reader throws(Damage) in try reader.identity() })
         }
         return OneSandbox(identity: identity, stage: stage, sandbox: try sandbox(), name: "", scratch: nil)
+    }
+
+    private mutating func identity() throws(Damage) -> IdentityMap {
+        let kind = try value { IdentityMap.Kind(rawValue: $0) }
+        return IdentityMap(kind: kind, users: try ranges(), groups: try ranges())
     }
 
     private mutating func ranges() throws(Damage) -> [IdentityMap.Range] {

@@ -78,8 +78,7 @@ package struct PreparedCommand: Sendable, Hashable {
             _ = file.release()
         }
         // After the locks: a build whose record is still there cannot go any more.
-        guard witnesses.allSatisfy(\.holds), request.stage.binds.allSatisfy({ Syscall.exists(FilePath($0.source)) })
-        else { return nil }
+        guard witnesses.allSatisfy(\.holds), request.stage.binds.allSatisfy(\.isAsItWas) else { return nil }
         var request = request
         request.sandbox.arguments = command
         let name = request.sandbox.policy.seccomp.name
@@ -98,5 +97,15 @@ package struct PreparedCommand: Sendable, Hashable {
     static func placeholder(for name: String) -> SeccompPolicy {
         SeccompPolicy(
             name: name, unlisted: SeccompRefusal(.noFunction, .silent, group: .init(rawValue: "unlisted")), groups: [])
+    }
+}
+
+extension StageSpec.Bind {
+    /// Whether its source is there, and whose it was, if that matters.
+    fileprivate var isAsItWas: Bool {
+        guard let place = try? Syscall.openLocation(FilePath(source)) else { return false }
+        guard let owner else { return true }
+        guard let status = try? Syscall.fstat(place.number) else { return false }
+        return owner == .author(user: status.user, group: status.group)
     }
 }
