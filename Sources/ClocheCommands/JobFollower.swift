@@ -56,7 +56,7 @@ final class JobFollower {
         repaintLater()
         try driver.run()
         let record = try store.database.job(job.uuid)
-        readLogs()
+        for number in Array(running.keys) { endLogs(of: number) }
         display.finish(.clear)
         loop.unwatch(signals)
         switch stopSignal {
@@ -134,7 +134,7 @@ final class JobFollower {
         case .event(let run, let event): apply(event, run)
         case .trouble(_, let text): display.log("problem: \(printable(text)); it is tried again\n")
         case .runEnded(let run):
-            readLogs()
+            endLogs(of: run.address.number)
             running[run.address.number] = nil
             if run.state == .pending, stopSignal == nil {
                 let verdict = store.runDirectory(run.address).latestAttempt()?.verdict()
@@ -160,8 +160,7 @@ final class JobFollower {
                 title: title, started: Syscall.monotonicSeconds(), log: attempt.logPath(step: uuid),
                 sanitizer: LogSanitizer(colours: styling.colours, prefix: "\(title) | ", prefixStyle: .dim))
         case .stepEnded(let uuid, let verdict, let usage):
-            readLogs()
-            running[run.number]?[uuid] = nil
+            endLogs(of: run.number, steps: [uuid])
             guard job.counts.total == 1, ![.dependencyFailed, .interrupted].contains(verdict.cause) else { return }
             let state = RunState(after: verdict.cause).rawValue
             let time = usage?.wallSeconds.map { "  " + humanDuration(.seconds($0)) } ?? ""
@@ -188,9 +187,18 @@ final class JobFollower {
         for (number, steps) in running {
             for (uuid, step) in steps {
                 var step = step
-                if let text = Self.next(&step), !text.isEmpty { display.log(text) }
+                if let text = Self.next(&step) { display.log(sanitized: text) }
                 running[number]?[uuid] = step
             }
+        }
+    }
+
+    /// Shows the logs of steps to their ends, last lines without a break too, and forgets the steps; nil is all.
+    private func endLogs(of run: Int, steps: [String]? = nil) {
+        readLogs()
+        for uuid in steps ?? Array(running[run, default: [:]].keys) {
+            guard var step = running[run]?.removeValue(forKey: uuid), showsOutput else { continue }
+            display.log(sanitized: step.sanitizer.finish())
         }
     }
 

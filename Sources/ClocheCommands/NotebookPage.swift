@@ -32,10 +32,12 @@ struct NotebookPage {
     private let attempt: AttemptDirectory
     private let title: String
     private let record: StepRecord?
+    private let mask: SecretMask
 
-    /// `verdict` is what is known of the step in that attempt.
+    /// `verdict` is what is known of the step in that attempt; `mask` hides the values of its secrets.
     init(
-        _ step: RunSpec.Step, of spec: RunSpec, attempt: AttemptDirectory, title: String, verdict: StepRecord?
+        _ step: RunSpec.Step, of spec: RunSpec, attempt: AttemptDirectory, title: String, verdict: StepRecord?,
+        mask: SecretMask
     ) throws {
         guard let environment = spec.environments.first(where: { $0.uuid == step.environment }) else {
             throw CommandFailure(.invalidData, "open the notebook: the run does not name the environment of the step")
@@ -46,6 +48,7 @@ struct NotebookPage {
         self.attempt = attempt
         self.title = title
         record = verdict
+        self.mask = mask
     }
 
     /// The page, made in a sandbox of the step's environment.
@@ -89,7 +92,7 @@ struct NotebookPage {
             let end = outcome.output.firstIndex(of: 0x0A),
             let facts = try? JSONValue(parsing: String(decoding: outcome.output[..<end], as: UTF8.self))
         else { throw failure(outcome) }
-        return Array(page(facts, String(decoding: outcome.output[(end + 1)...], as: UTF8.self)).utf8)
+        return Array(page(facts, masked(outcome.output[(end + 1)...])).utf8)
     }
 
     /// Where the attempt keeps what its steps wrote, the newest first.
@@ -106,7 +109,7 @@ struct NotebookPage {
     }
 
     private func failure(_ outcome: CapturedCommand.Outcome) -> CommandFailure {
-        let said = outcome.errors.split(separator: "\n").last.map(String.init) ?? ""
+        let said = masked((outcome.errors.split(separator: "\n").last ?? "").utf8)
         switch outcome.code {
         case 61:
             return CommandFailure(
@@ -139,9 +142,12 @@ struct NotebookPage {
         summary += "</p>"
         if let cell = facts["cell"]?.intValue {
             let count = facts["count"]?.intValue.map { " [\($0)]" } ?? ""
+            // Cut when it is masked: a part of a value would not be known.
+            let source = masked((facts["source"]?.stringValue ?? "").utf8).prefix(20_000)
+            let error = masked((facts["error"]?.stringValue ?? "").utf8).suffix(20_000)
             summary +=
-                "<h2>Cell \(cell)\(count) failed</h2><pre>\(Self.escaped(facts["source"]?.stringValue ?? ""))</pre>"
-                + "<pre class=\"error\">\(Self.escaped(facts["error"]?.stringValue ?? ""))</pre>"
+                "<h2>Cell \(cell)\(count) failed</h2><pre>\(Self.escaped(String(source)))</pre>"
+                + "<pre class=\"error\">\(Self.escaped(String(error)))</pre>"
                 + "<p>The notebook below begins with a link to this cell.</p>"
         }
         // Our document first: its policy is in force before anything of the notebook is read.
@@ -171,6 +177,8 @@ struct NotebookPage {
         "<!DOCTYPE html><meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" content=\"\(Self.policy)\">\n"
             + inner
     }
+
+    private func masked(_ text: some Sequence<UInt8>) -> String { String(decoding: mask.masked(text), as: UTF8.self) }
 
     /// Text that is no markup, also within an attribute in double quotes.
     private static func escaped(_ text: String) -> String {
@@ -220,8 +228,8 @@ struct NotebookPage {
             if not errors:
                 continue
             plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", "\n".join(errors[0].get("traceback", [])))
-            facts = {"cell": index + 1, "count": cell.get("execution_count"), "source": cell.source[:20000],
-                "error": plain[-20000:] or str(errors[0].get("evalue", ""))}
+            facts = {"cell": index + 1, "count": cell.get("execution_count"), "source": cell.source[:200000],
+                "error": plain[-200000:] or str(errors[0].get("evalue", ""))}
             mark = nbformat.v4.new_markdown_cell('<a id="cloche-failing-cell"></a>\n\n**This cell failed:**')
             link = nbformat.v4.new_markdown_cell('[To the cell that failed](#cloche-failing-cell)')
             notebook.cells.insert(index, mark)

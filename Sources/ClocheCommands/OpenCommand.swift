@@ -1,4 +1,5 @@
 import ArgumentParser
+import Isolation
 import JobScheduling
 import JobStorage
 import Jobs
@@ -19,6 +20,10 @@ struct OpenCommand: ParsableCommand {
             The page is made by the nbconvert of the step's environment, in a sandbox without network, and is safe to open: what \
             the notebook put into it can run no script and load nothing. It goes to a file, to standard output, or, on a \
             desktop, to the program that shows pages.
+
+            The values that the run's secrets have now are replaced by ***, as in logs. Not replaced are values that were \
+            set anew or removed since, which is told; values of fewer than four bytes; and what a program has made of a \
+            value in a way of its own, such as a picture, or text with formatting in the middle of it.
 
             Examples:
               cloche open sweep/7/train
@@ -61,7 +66,8 @@ struct OpenCommand: ParsableCommand {
         let page = try NotebookPage(
             step, of: spec, attempt: directory.attempt(number),
             title: "\(target.job.name)/\(run.address.number)/\(step.name)",
-            verdict: try store.database.steps(of: run.address).first { $0.uuid == step.uuid && $0.attempt == number })
+            verdict: try store.database.steps(of: run.address).first { $0.uuid == step.uuid && $0.attempt == number },
+            mask: try secretMask(spec, made: target.job.created, store, context))
         try write(try page.html(context), context, name: step.name)
     }
 
@@ -82,6 +88,26 @@ struct OpenCommand: ParsableCommand {
                     ? nil : "name one of them: " + notebooks.prefix(10).map { "`\($0.name)`" }.joined(separator: ", "))
         }
         return notebooks[0]
+    }
+
+    /// What hides the values of the run's secrets; tells of those whose value of then cannot be known.
+    private func secretMask(
+        _ spec: RunSpec, made: Timestamp, _ store: Store, _ context: CommandContext
+    ) throws -> SecretMask {
+        guard let names = spec.secrets.map({ Set($0.values) }), !names.isEmpty else { return SecretMask([]) }
+        let kept = try store.secrets.list().filter { names.contains($0.name) }
+        for name in names.subtracting(kept.map(\.name)).sorted() {
+            context.say(
+                "warning: the secret `\(printable(name))` was removed: its value is not masked in the page")
+        }
+        // The engine reads a value once for many runs, so that it cannot be told which of two a run has had.
+        for secret in kept where secret.changed > made {
+            context.say(
+                "warning: the secret `\(secret.name)` was set since the job was made: a value that it had before is "
+                    + "not masked in the page")
+        }
+        let values = try store.secrets.values(Dictionary(uniqueKeysWithValues: kept.map { ($0.name, $0.name) }))
+        return SecretMask(Array(values.byVariable.values))
     }
 
     private func write(_ html: [UInt8], _ context: CommandContext, name: String) throws {

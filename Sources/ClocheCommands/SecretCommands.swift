@@ -6,6 +6,7 @@ import Jobs
 import LinuxSystem
 import Pipelines
 import PlainText
+import Runs
 import SystemPackage
 import TerminalOutput
 
@@ -20,8 +21,9 @@ struct SecretCommand: ParsableCommand {
             A job is given secrets by name (`--secret`); its steps see them as environment variables. Values are kept in \
             files of the store that only its owner can read (0600), and are read when a job is taken up: a value that is \
             set anew is what later runs get. In the logs of steps a value is replaced by ***, also where it is encoded by \
-            base64, in a URL or in JSON. Values of fewer than four bytes are not replaced, and what a step writes to files \
-            is its own affair.
+            base64, in a URL, in JSON or in HTML; of a value of several lines also each line. Values of fewer than four \
+            bytes, and lines of fewer than eight that stand alone, are not replaced, and what a step writes to files is \
+            its own affair (`cloche open` masks the page that it makes of a notebook).
 
             Examples:
               cloche secret set DB_PASSWORD            asks for it, and shows nothing
@@ -58,6 +60,10 @@ struct SecretSetCommand: ParsableCommand {
         if value.count < SecretStore.fewestMaskedBytes {
             context.say(
                 "note: it has fewer than \(SecretStore.fewestMaskedBytes) bytes, and is not replaced in logs")
+        } else if SecretMask.leavesLines(of: value) {
+            context.say(
+                "note: lines of it with fewer than \(SecretMask.shortestLine) bytes are not replaced in logs where "
+                    + "they stand alone")
         }
     }
 

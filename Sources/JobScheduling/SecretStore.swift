@@ -63,8 +63,8 @@ package struct SecretStore: Sendable {
             let name = String(decoding: item.name, as: UTF8.self)
             guard Self.isName(name), let status = try? Syscall.lstat(item.path, at: opened.number), status.isRegular
             else { continue }
-            entries.append(
-                Entry(name: name, changed: Timestamp(seconds: Double(status.modified.seconds))))
+            let changed = Double(status.modified.seconds) + Double(status.modified.nanoseconds) / 1e9
+            entries.append(Entry(name: name, changed: Timestamp(seconds: changed)))
         }
         return entries.sorted { $0.name < $1.name }
     }

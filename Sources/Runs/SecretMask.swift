@@ -3,12 +3,15 @@ import FoundationEssentials
 /// Replaces values of secrets in a stream of bytes by `***`, wherever pieces of the stream begin and end.
 ///
 /// Beside a value itself it finds what programs make of one when they show it: its base64 in the three alignments and
-/// both alphabets, its form in a URL, its form as a text of JSON, and each long line of a value of several lines. Values
-/// of fewer than four bytes are not looked for: a log without them would be of no use.
+/// both alphabets, its form in a URL, its form as a text of JSON or of Python, each line of at least eight bytes of a
+/// value of several lines, and all of these in HTML. Values of fewer than four bytes are not looked for: a log without
+/// them would be of no use.
 package struct SecretMask {
     /// The fewest bytes of a value that is replaced.
     package static let shortest = 4
-    private static let shortestEncoding = 8, shortestLine = 16
+    /// The fewest bytes of a line that is replaced where it is not beside the others of its value.
+    package static let shortestLine = 8
+    private static let shortestEncoding = 8
 
     private static let replacement = Array("***".utf8)
 
@@ -19,17 +22,26 @@ package struct SecretMask {
     private var held: [UInt8] = []
 
     /// Looks for these values.
-    init(_ values: [String]) {
+    package init(_ values: [String]) {
         var all: Set<[UInt8]> = []
         for value in values where value.utf8.count >= Self.shortest {
             let bytes = Array(value.utf8)
             all.insert(bytes)
             all.formUnion(Self.encodings(bytes, value).filter { $0.count >= Self.shortestEncoding })
-            let lines = bytes.split { $0 == 0x0A || $0 == 0x0D }
+            let lines = Self.lines(of: bytes)
             if lines.count > 1 { all.formUnion(lines.filter { $0.count >= Self.shortestLine }.map { Array($0) }) }
         }
+        all.formUnion(all.flatMap(Self.inHTML))
         isEmpty = all.isEmpty
         for pattern in all.sorted(by: { $0.count > $1.count }) { patterns[Int(pattern[0])].append(pattern) }
+    }
+
+    private static func lines(of bytes: [UInt8]) -> [ArraySlice<UInt8>] { bytes.split { $0 == 0x0A || $0 == 0x0D } }
+
+    /// Whether a value has lines that are not replaced where they are alone.
+    package static func leavesLines(of value: [UInt8]) -> Bool {
+        let lines = lines(of: value)
+        return lines.count > 1 && lines.contains { $0.count < shortestLine }
     }
 
     private static func encodings(_ bytes: [UInt8], _ value: String) -> [[UInt8]] {
@@ -37,6 +49,7 @@ package struct SecretMask {
             percentEncoded(bytes, digits: "0123456789ABCDEF"), percentEncoded(bytes, digits: "0123456789abcdef"),
         ]
         if let text = JSONFile.encode(value) { result.append(Array(text.dropFirst().dropLast(2))) }
+        result.append(inPython(bytes))
         for skipped in 0..<3 {
             // Characters that depend on the bytes before or after the value are left out.
             let text = Array(Data(repeating: 0, count: skipped) + bytes).base64()
@@ -58,6 +71,43 @@ package struct SecretMask {
             default: [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
             }
         }
+    }
+
+    /// The inside of what `repr` gives, which is how a notebook shows the value of a cell.
+    private static func inPython(_ bytes: [UInt8]) -> [UInt8] {
+        let hasBothQuotes = bytes.contains(UInt8(ascii: "'")) && bytes.contains(UInt8(ascii: "\""))
+        return bytes.flatMap { byte -> [UInt8] in
+            switch byte {
+            case UInt8(ascii: "\\"): Array("\\\\".utf8)
+            case UInt8(ascii: "\n"): Array("\\n".utf8)
+            case UInt8(ascii: "\r"): Array("\\r".utf8)
+            case UInt8(ascii: "\t"): Array("\\t".utf8)
+            case UInt8(ascii: "'") where hasBothQuotes: Array("\\'".utf8)
+            default: [byte]
+            }
+        }
+    }
+
+    /// What stands for bytes in HTML: programs differ in what they make of quotation marks.
+    private static func inHTML(_ bytes: [UInt8]) -> [[UInt8]] {
+        [("\"", "'"), ("&quot;", "'"), ("&quot;", "&#39;"), ("&quot;", "&#x27;"), ("&#34;", "&#39;")].map { quotes in
+            bytes.flatMap { byte -> [UInt8] in
+                switch byte {
+                case UInt8(ascii: "&"): Array("&amp;".utf8)
+                case UInt8(ascii: "<"): Array("&lt;".utf8)
+                case UInt8(ascii: ">"): Array("&gt;".utf8)
+                case UInt8(ascii: "\""): Array(quotes.0.utf8)
+                case UInt8(ascii: "'"): Array(quotes.1.utf8)
+                default: [byte]
+                }
+            }
+        }
+    }
+
+    /// The whole of a text with its values replaced.
+    package func masked(_ text: some Sequence<UInt8>) -> [UInt8] {
+        var mask = self
+        return mask.feed(Array(text)) + mask.finish()
     }
 
     /// Takes the next bytes, and gives those that can be shown; what may be the beginning of a value is held back.

@@ -3,8 +3,12 @@ package func humanDuration(_ duration: Duration) -> String {
     if duration < .zero { return "-" + humanDuration(.zero - duration) }
     let milliseconds = duration.milliseconds
     if milliseconds < 1000 { return "\(milliseconds)ms" }
-    if milliseconds < 10_000 { return "\(milliseconds / 1000).\(milliseconds % 1000 / 100)s" }
-    return elapsedTime(duration)
+    // Rounded to a tenth, all from here on has ten seconds or more.
+    if milliseconds < 9950 {
+        let tenths = (milliseconds + 50) / 100
+        return "\(tenths / 10).\(tenths % 10)s"
+    }
+    return elapsedTime(duration + .milliseconds(500))
 }
 
 /// A duration that still grows, in whole seconds, so that it does not flicker: `0s`, `1m 12s`, `2h 5m`, `3d 4h`.
@@ -53,9 +57,9 @@ package func counted(_ count: Int, _ noun: String, plural: String? = nil) -> Str
 }
 
 extension Duration {
-    /// Whole milliseconds, at most as many as fit.
+    /// The nearest number of milliseconds, at most as many as fit.
     fileprivate var milliseconds: Int64 {
-        let (seconds, attoseconds) = components
+        let (seconds, attoseconds) = (self + .microseconds(500)).components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1000)
         return overflow ? .max : product + attoseconds / 1_000_000_000_000_000
     }

@@ -72,10 +72,16 @@ package final class ProgressDisplay: Sendable {
 
     /// Passes on a line, or several with line breaks between, that stays; a pipe gets it at once.
     package func log(_ text: String) {
+        var sanitizer = LogSanitizer(colours: channel.styling.colours)
+        let lines = sanitizer.feed(text.utf8)
+        log(sanitized: lines + (text.utf8.last == 0x0A ? "" : sanitizer.feed("\n".utf8)))
+    }
+
+    /// Passes on lines as a `LogSanitizer` gave them; another one would break those that are as long as it allows.
+    package func log(sanitized lines: String) {
+        if lines.isEmpty { return }
         state.withLock { state in
-            var sanitizer = LogSanitizer(colours: channel.styling.colours)
-            state.logs += sanitizer.feed(text.utf8)
-            state.logs += text.utf8.last == 0x0A ? "" : sanitizer.feed("\n".utf8)
+            state.logs += lines
             if channel.movesCursor && !state.hasEnded {
                 step(&state, isForced: state.logs.utf8.count > Self.longestBacklog)
             } else {

@@ -3,6 +3,24 @@ import Testing
 
 extension EndToEndBeside {
     @Suite("Logs", .enabled(if: Cloche.isBuilt, "the programs are not built")) struct Logs {
+        @Test("who follows a run sees the lines of its log, the last one without an end and long ones too")
+        func followed() throws {
+            let script = """
+                head -c 100000 /dev/zero | tr '\\0' x; echo
+                printf 'fatal: the database is gone' >&2; exit 1
+                """
+            let project = try TestProject([.init(file: "one.sh", text: script)])
+            let run = try project.cloche("run", "main.orchest", "--name", project.name)
+            #expect(run.status == 1, "\(run.errors)")
+            let lines = run.errors.split(separator: "\n")
+            let shown = lines.filter { $0.hasPrefix("one | ") }
+            #expect(shown.last == "one | fatal: the database is gone")
+            let logged = try Cloche.run("logs", "\(project.name)/0").output.split(separator: "\n")
+            #expect(shown.map(String.init) == logged.map { "one | " + $0 })
+            #expect(!lines.contains { $0.hasPrefix("x") }, "a part of a long line tells whose it is")
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+
         @Test("a log begins where asked, is searched, and shows its last line without an end")
         func parts() throws {
             let script = """

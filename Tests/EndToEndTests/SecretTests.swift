@@ -97,6 +97,8 @@ extension EndToEndBeside {
             }
             let listed = try Cloche.run("secret", "ls")
             #expect(listed.output.contains(secret.name) && !listed.output.contains("abc"))
+            #expect(try secret.set("one\nsecond-line").errors.contains("lines of it with fewer than 8 bytes"))
+            #expect(try !secret.set("first-line\nsecond-line").errors.contains("note:"))
             #expect(try secret.set("xy").errors.contains("not replaced in logs"))
             let project = try TestProject([.init(file: "a.sh", text: "echo \"$\(secret.name)|$OTHER|xylophone\"\n")])
             let run = try project.cloche("run", "main.orchest", "--name", project.name, "--secret", secret.name)
@@ -104,6 +106,62 @@ extension EndToEndBeside {
             #expect(try Cloche.run("logs", "\(project.name)/0", "--raw").output == "xy||xylophone\n")
             #expect(try Cloche.run("secret", "set", "../x").status == 64)
             #expect(try secret.set("a\0b").status == 78)
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+
+        /// A setup script that gives an environment an nbconvert that shows outputs, and nothing else.
+        private static let plainConverter = """
+            cd "$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+            cat >nbformat.py <<'END'
+            import json
+            class Cell(dict):
+                source = property(lambda self: self["source"])
+            class Notebook:
+                def __init__(self, cells): self.cells = cells
+            class v4:
+                new_markdown_cell = staticmethod(lambda text: Cell(source=text))
+            def read(file, as_version): return Notebook([Cell(cell) for cell in json.load(file)["cells"]])
+            END
+            cat >nbconvert.py <<'END'
+            import html
+            class HTMLExporter:
+                def from_notebook_node(self, notebook):
+                    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+                    return "".join("<pre>%s</pre>" % html.escape(repr(output)) for output in outputs), None
+            END
+            """
+
+        @Test(
+            "the page of a notebook shows no value of the run's secrets, and it is said which are not known any more",
+            .enabled(if: FileManager.default.fileExists(atPath: "/dev/net/tun"), "builds need /dev/net/tun"))
+        func page() throws {
+            let random = UUID().uuidString
+            let secret = try Secret(#"p<a>'s\"# + random)
+            let outputs: [[String: Any]] = [
+                ["output_type": "stream", "name": "stdout", "text": "printed \(secret.value)"],
+                ["output_type": "error", "ename": "E", "evalue": "", "traceback": ["raised \(secret.value)"]],
+            ]
+            let cell: [String: Any] = ["cell_type": "code", "source": "1", "execution_count": 1, "outputs": outputs]
+            let notebook = try JSONSerialization.data(withJSONObject: ["cells": [cell]])
+            let project = try TestProject([.init(file: "book.ipynb", text: String(decoding: notebook, as: UTF8.self))])
+            try project.bringEnvironment(UUID().uuidString.lowercased(), Self.plainConverter)
+            // Nothing there can run it: the page is that of the project's file.
+            let run = try project.cloche(
+                "run", "main.orchest", "--name", project.name, "--secret", secret.name, timeout: 300)
+            #expect(run.status == 1, "\(run.errors)")
+
+            let known = try Cloche.run("open", "\(project.name)/0", "--output", "-")
+            #expect(known.status == 0 && !known.output.contains(random), "\(known.errors)")
+            #expect(known.output.contains("printed ***") && known.output.contains("raised ***"), "\(known.output)")
+            #expect(!known.errors.contains(secret.name), "\(known.errors)")
+            _ = try secret.set("another value")
+            let changed = try Cloche.run("open", "\(project.name)/0", "--output", "-")
+            #expect(changed.status == 0 && changed.output.contains(random))
+            #expect(changed.errors.contains("`\(secret.name)` was set since the job was made"), "\(changed.errors)")
+            #expect(try Cloche.run("secret", "rm", secret.name, "--yes").status == 0)
+            let removed = try Cloche.run("open", "\(project.name)/0", "--output", "-")
+            #expect(removed.status == 0 && removed.output.contains(random))
+            #expect(removed.errors.contains("`\(secret.name)` was removed"), "\(removed.errors)")
             _ = try Cloche.run("rm", project.name, "--yes")
         }
 

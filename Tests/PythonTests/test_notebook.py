@@ -12,6 +12,7 @@ import unittest
 from steps import FIRST, PYTHON_DIRECTORY, Run
 
 RUNNER = os.path.join(PYTHON_DIRECTORY, "cloche_notebook.py")
+ORCHEST_KERNEL = "orchest-kernel-0aa1d2c4-5f0e-4a8e-9b36-7c1f2d3e4a5b"
 MISSING = [name for name in ("nbclient", "nbformat", "ipykernel") if importlib.util.find_spec(name) is None]
 
 
@@ -35,7 +36,7 @@ class NotebookTestCase(unittest.TestCase):
         os.mkdir(self.temporary)
 
     def write(self, *cells, **metadata):
-        metadata = metadata or {"kernelspec": {"name": "other", "display_name": "Other", "language": "python"}}
+        metadata = metadata or {"kernelspec": {"name": ORCHEST_KERNEL, "display_name": "Other", "language": "python"}}
         book = {"cells": list(cells), "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
         with open(self.path, "w", encoding="utf-8") as file:
             json.dump(book, file)
@@ -142,7 +143,7 @@ class Execution(NotebookTestCase):
         book = self.read()
         self.assertEqual(book["cells"][0]["outputs"][0]["data"]["text/plain"], "42".splitlines())
         self.assertEqual(book["cells"][0]["execution_count"], 1)
-        self.assertEqual(book["metadata"]["kernelspec"]["name"], "other")
+        self.assertEqual(book["metadata"]["kernelspec"]["name"], ORCHEST_KERNEL)
         self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o640)
 
     def test_cells_tagged_skip_are_left_alone(self):
@@ -165,6 +166,15 @@ class Execution(NotebookTestCase):
         log = self.execute()
         self.assertIn("ZeroDivisionError", log)
         self.assertTrue(log.endswith("[2] on\n"), log)
+
+    def test_a_cell_that_asks_for_input_fails_at_once(self):
+        for source in ("input('name? ')", "import getpass; getpass.getpass()"):
+            with self.subTest(source=source):
+                self.write(cell(source), cell("print('never')"))
+                log = self.execute(expected=1)
+                self.assertIn("StdinNotImplementedError", log)
+                self.assertIn("cell [1] failed", log)
+                self.assertEqual(self.read()["cells"][1]["outputs"], [])
 
     def test_a_kernel_that_dies_ends_the_step_with_a_sentence(self):
         for code, words in (
@@ -251,6 +261,13 @@ class Execution(NotebookTestCase):
         self.assertEqual(self.execute(), "[1] 1\n")
         self.write(cell("print(1)"), kernelspec={"name": "python3", "display_name": "J", "language": "cobol"})
         self.assertIn("no kernel for `cobol`", self.execute(expected=1))
+
+    def test_a_kernel_that_is_not_there_is_named_beside_the_one_that_runs_instead(self):
+        self.write(cell("print(1)"), kernelspec={"name": "no\nkernel", "display_name": "K", "language": "python"})
+        line = "cloche: the notebook names the kernel `no kernel`, and runs in this environment's `python3`\n"
+        self.assertEqual(self.execute(), line + "[1] 1\n")
+        self.write(cell("print(1)"), kernelspec={"name": "python3", "display_name": "P", "language": "python"})
+        self.assertEqual(self.execute(), "[1] 1\n")
 
     def test_a_home_that_cannot_be_written(self):
         self.write(cell("print(1)"))

@@ -40,10 +40,33 @@ import Testing
         #expect(Self.masked(#"{"key": "two\"words"}"#, ["two\"words"]) == #"{"key": "***"}"#)
     }
 
-    @Test func `each long line of a value of several lines is replaced`() {
-        let key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\nshort\n-----END KEY-----"
-        #expect(Self.masked("> MIIEvQIBADANBgkqhkiG9w0B\n> short", [key]) == "> ***\n> short")
+    @Test(arguments: [
+        "p&lt;a&gt;&amp;\"'x", "p&lt;a&gt;&amp;&quot;'x", "p&lt;a&gt;&amp;&quot;&#39;x", "p&lt;a&gt;&amp;&quot;&#x27;x",
+        "p&lt;a&gt;&amp;&#34;&#39;x",
+    ])
+    func `a value is replaced in HTML too`(_ text: String) {
+        #expect(Self.masked("<pre>\(text)</pre>", ["p<a>&\"'x"], pieces: 5) == "<pre>***</pre>")
+    }
+
+    @Test func `what Python and HTML make of a value is replaced, also one after the other`() {
+        let secret = "p\\w\"'\n<x"
+        #expect(Self.masked(#"['p\\w"\'\n<x']"#, [secret]) == "['***']")
+        #expect(Self.masked(#"&#x27;p\\w&quot;\&#x27;\n&lt;x&#x27;"#, [secret]) == "&#x27;***&#x27;")
+        #expect(Self.masked(#"[&#34;p\\w\&#34;&#39;\n&lt;x&#34;]"#, [secret]) == "[&#34;***&#34;]")
+    }
+
+    @Test func `each line of at least eight bytes of a value of several lines is replaced`() {
+        let key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\nlast=<1>\nend=123\n-----END KEY-----"
+        #expect(Self.masked("> MIIEvQIBADANBgkqhkiG9w0B\n> end=123", [key]) == "> ***\n> end=123")
+        #expect(Self.masked("last=<1>, last=&lt;1&gt;, end=123", [key]) == "***, ***, end=123")
         #expect(Self.masked("[\(key)]", [key], pieces: 7) == "[***]")
+    }
+
+    @Test(arguments: [
+        ("short", false), ("short\n", false), ("12345678\n\n12345678", false), ("12345678\r\n1234567", true),
+    ])
+    func `a value tells whether a line of it is not replaced`(_ value: String, _ expected: Bool) {
+        #expect(SecretMask.leavesLines(of: Array(value.utf8)) == expected)
     }
 
     @Test func `bytes that are no text go through`() {

@@ -15,8 +15,8 @@ import warnings
 
 from _cloche.document import NotebookFile
 from _cloche.failure import Failure
-from _cloche.kernels import FENCES, PREPARATIONS, choose_kernel, import_tools, installed_kernels, prepare_jupyter
-from _cloche.kernels import private_directory, uses_sockets
+from _cloche.kernels import FENCES, PREPARATIONS, choose_kernel, import_tools, installed_kernels, named_kernel
+from _cloche.kernels import prepare_jupyter, private_directory, uses_sockets
 from _cloche.log import Log
 
 INTERRUPT_GRACE = 2.0
@@ -97,6 +97,10 @@ class Execution:
         file = NotebookFile(self._path, nbformat)
         notebook = file.notebook
         name, language = choose_kernel(notebook, installed_kernels(jupyter_client))
+        asked = named_kernel(notebook)
+        if asked not in (None, name):
+            sentence = "cloche: the notebook names the kernel `{}`, and runs in this environment's `{}`"
+            self._log.line(sentence.format(asked[:60], name))
 
         # Without a bound on waiting messages none is dropped while a cell prints faster than this program reads.
         context = zmq.asyncio.Context()
@@ -146,8 +150,9 @@ class Execution:
         try:
             await self._manager.start_kernel(cwd=os.path.dirname(os.path.realpath(self._path)))
             client.kc = self._manager.client()
-            client.kc.allow_stdin = False
             client.kc.start_channels()
+            # Nobody can answer; starting the channels has just allowed to ask.
+            client.kc.allow_stdin = False
             await client.kc.wait_for_ready(timeout=START_TIMEOUT)
             message = await client.async_wait_for_reply(client.kc.kernel_info())
         except Exception as cause:

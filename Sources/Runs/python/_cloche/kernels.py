@@ -173,6 +173,13 @@ def choose_kernel(notebook, specs):
     return name, languages[name]
 
 
+def named_kernel(notebook):
+    """Returns the name of the kernel that a notebook asks for, in one line; None where it takes any."""
+    name = " ".join(str((notebook.metadata.get("kernelspec") or {}).get("name") or "").split())
+    # Orchest calls the kernel of an environment so, whichever it is.
+    return None if not name or name.startswith("orchest-kernel-") else name
+
+
 def installed_kernels(jupyter_client):
     """Returns the descriptions of the kernels that can be started, by name."""
     found = jupyter_client.kernelspec.KernelSpecManager().get_all_specs()
