@@ -16,14 +16,15 @@ import TerminalOutput
 
 /// How differences are told.
 struct DifferenceOptions: ParsableArguments {
-    @Flag(help: "Tell also where nothing but the time of the last change differs.") var times = false
+    @Flag(help: "Tell also where nothing differs but the time of the last change, or which names are of one file.")
+    var times = false
     @OptionGroup var output: OutputOptions
 
     /// Prints what the second tree has, has not, or has otherwise than the first.
     ///
     /// Unless `all` is to be told, the data that steps pass on is only counted.
     func print(_ differences: [SnapshotDifference], _ context: CommandContext, all: Bool = true) throws {
-        let found = differences.filter { times || $0.kind != .changed([.modified]) }
+        let found = differences.filter { times || !$0.isMinor }
         let told = all ? found : found.withoutPassedData
         let leftOut = found.count - told.count
         if output.json {
@@ -65,7 +66,8 @@ struct SnapshotDiffCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "diff", abstract: "Compare two snapshots, or a snapshot and a directory as it is now.",
         discussion: """
-            `-` is only in the first, `+` only in the second, `~` is in both, but not alike.
+            `-` is only in the first, `+` only in the second, `~` is in both, but not alike: what differs is told in \
+            brackets. Every further name of a file is compared as the file; `links` tells that other names are of it.
 
             Examples:
               cloche snapshot diff grid                what changed since the job was made

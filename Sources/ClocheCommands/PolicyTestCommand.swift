@@ -1,4 +1,5 @@
 import ArgumentParser
+import Environments
 import Isolation
 import JobScheduling
 import PlainText
@@ -99,6 +100,11 @@ extension String {
 extension CommandContext {
     /// The environment of that name that is in force, to try a policy in.
     func environment(_ name: String, of store: SandboxStore) throws -> SandboxStore.Environment {
+        guard EnvironmentName(name) != nil else {
+            throw CommandFailure(
+                .notFound, "find the environment `\(printable(name))`: that is no name of one",
+                hint: "`cloche env ls` lists them; `cloche env import NAME PATH` makes one of a directory or an image")
+        }
         guard let environment = try store.environment(name) else {
             throw CommandFailure(
                 .notFound, "find the environment `\(printable(name))`: it has not been built",

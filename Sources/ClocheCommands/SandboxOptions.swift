@@ -60,12 +60,7 @@ extension SandboxWishes {
         ] where sandbox.variables[name] == nil {
             sandbox.variables[name] = value
         }
-        for text in variables {
-            guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
-                throw ValidationError("--env-var needs NAME=VALUE, not `\(printable(text))`")
-            }
-            sandbox.variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
-        }
+        sandbox.variables.merge(try JobSettings.parsed(variables)) { $1 }
         let given = try SecretOption.names(secrets, beside: Set(variables.map { String($0.prefix { $0 != "=" }) }))
         for (variable, value) in try SecretStore(store: store.path).values(given).byVariable {
             sandbox.variables[variable] = isOnlyShown ? "***" : value
@@ -135,13 +130,27 @@ extension SandboxWishes {
             throw CommandFailure(
                 .notFound, "show `\(source)`: there is no such file or directory", hint: "check the name")
         }
-        let target = parts.count > 1 ? parts[1] : source
-        guard FilePath(target).isAbsolute else {
-            throw ValidationError(
-                "--bind-ro needs an absolute path inside, as in `--bind-ro \(printable(source)):/mnt/\(printable(source))`"
-            )
+        guard Self.canBeShown(source) else {
+            throw CommandFailure(
+                .usage, "show `\(source)`: it is neither a file nor a directory",
+                hint: "devices of its own are in /dev of the sandbox; what a pipe has, it can read from standard input")
         }
-        sandbox.mounts.append(.init(.bind(stage.binds.count), at: FilePath(target).lexicallyNormalized().string))
+        let target = FilePath(parts.count > 1 ? parts[1] : source)
+        guard target.isAbsolute, !target.components.contains(where: { $0.kind == .parentDirectory }) else {
+            let name = FilePath(source).lastComponent.flatMap { $0.kind == .regular ? $0.string : nil } ?? "NAME"
+            throw ValidationError(
+                "--bind-ro needs an absolute path inside, without `..`, as in "
+                    + "`--bind-ro \(printable(source)):/mnt/\(printable(name))`")
+        }
+        sandbox.mounts.append(.init(.bind(stage.binds.count), at: target.lexicallyNormalized().string))
         stage.binds.append(.init(source: source, readOnly: true))
+    }
+
+    /// Whether it is a file or a directory; what cannot be looked at is told of when it is opened.
+    private static func canBeShown(_ path: String) -> Bool {
+        guard let location = try? Syscall.openLocation(FilePath(path)),
+            let status = try? Syscall.fstat(location.number)
+        else { return true }
+        return status.isDirectory || status.isRegular
     }
 }

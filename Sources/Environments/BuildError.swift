@@ -10,8 +10,8 @@ package enum BuildError: Error, Sendable, Hashable, CustomStringConvertible {
     case stage(BuildPlan.Stage, CommandOutcome, line: ScriptLine?, log: FilePath?)
     /// A command could not be started.
     case executor(BuildPlan.Stage, String)
-    /// This host cannot carry out a stage, which the text tells with what to do; nothing was begun.
-    case host(BuildPlan.Stage, String)
+    /// This host cannot carry out a stage of what is named, which the text tells with what to do; nothing was begun.
+    case host(BuildPlan.Stage, of: String, String)
     /// An image cannot be imported.
     case image(ImportError)
     /// It was cancelled.
@@ -38,8 +38,9 @@ package enum BuildError: Error, Sendable, Hashable, CustomStringConvertible {
             return "\(stage): \(how) at line \(line.number): `\(line.text)`"
         case .executor(let stage, let cause):
             return "\(stage): \(printable(cause, limit: 500))"
-        case .host(let stage, let trouble):
-            return "\(stage): \(printable(trouble, limit: 500))"
+        case .host(let stage, let name, let trouble):
+            return "build the environment `\(printable(name, limit: 120))`: \(stage): "
+                + printable(trouble, limit: 500)
         case .image(let error):
             return error.description
         case .cancelled:
@@ -57,7 +58,10 @@ package enum BuildError: Error, Sendable, Hashable, CustomStringConvertible {
         case .stage(.fetch, _, _, let log):
             "see whether `apt-get update` works on this host" + (log.map { "; the log is `\($0)`" } ?? "")
         case .stage(_, _, _, let log): log.map { "the log is `\($0)`" }
-        case .executor, .host: "`cloche system doctor` tells what this host lacks"
+        case .executor: "`cloche system doctor` tells what this host lacks"
+        case .host:
+            "have an administrator do that, or bring an image along by `cloche env import`; `cloche system doctor` "
+                + "tells what this host lacks"
         case .image(let error): error.hint
         case .cancelled: nil
         case .store(let error): error.hint

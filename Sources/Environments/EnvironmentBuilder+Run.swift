@@ -57,6 +57,7 @@ extension EnvironmentBuilder {
                 try store.write(prepared.configuration, below: paths.configuration, mode: 0o644)
                 try store.write(prepared.recipe, below: paths.recipe, mode: 0o755)
             }
+            try checkHost(for: prepared.plan, of: request)
             let inventory = try run(prepared, log: staged.log, isCancelled: isCancelled, report: report)
             record.size = inventory.size
             record.privilegedFiles = inventory.privilegedFiles
@@ -83,13 +84,18 @@ extension EnvironmentBuilder {
         }
     }
 
+    /// Refuses what this host cannot carry out, before minutes are spent on what comes before it.
+    private func checkHost(for plan: BuildPlan, of request: BuildRequest) throws(BuildError) {
+        // A base is known by its name, and what its project calls an environment is its title.
+        let name = if case .base = request.work { request.name.text } else { request.draft.title }
+        for case (let stage, .sandbox(let command)) in plan.steps.map({ ($0.stage, $0.command) }) {
+            if let obstacle = executor.obstacle(to: command) { throw .host(stage, of: name, obstacle) }
+        }
+    }
+
     private func run(
         _ prepared: PreparedBuild, log path: FilePath, isCancelled: () -> Bool, report: (BuildEvent) -> Void
     ) throws(BuildError) -> Inventory {
-        // Before minutes are spent on what comes before it.
-        for case (let stage, .sandbox(let command)) in prepared.plan.steps.map({ ($0.stage, $0.command) }) {
-            if let obstacle = executor.obstacle(to: command) { throw .host(stage, obstacle) }
-        }
         let file = try create(path)
         defer { _ = file.number }
         var log = BuildLog(file.number, secrets: prepared.secrets)

@@ -26,8 +26,15 @@ package struct EnvironmentProvider {
     }
 
     private static func catalogue(_ recipes: FilePath?) throws -> BaseCatalogue {
-        if let recipes { return try BaseCatalogue(directory: recipes) }
-        return try BaseCatalogue(directory: try recipesBesideProgram())
+        guard let recipes else { return try BaseCatalogue(directory: try recipesBesideProgram()) }
+        do throws(BaseError) {
+            return try BaseCatalogue(directory: recipes)
+        } catch {
+            guard case .system(let cause) = error else { throw error }
+            throw StoreError(
+                message: "read the recipes of the base environments, which CLOCHE_ENVIRONMENTS names: \(cause)",
+                hint: "name their directory in CLOCHE_ENVIRONMENTS, or unset it")
+        }
     }
 
     /// Names of the bases, of which no store has to know.

@@ -52,30 +52,69 @@ package struct ProjectFiles: Sendable {
         }
         let (environments, unusable) = readEnvironments(names(".orchest/environments"))
         return ProjectListing(environments: environments, unusableEnvironments: unusable, names: names) { path in
-            for layer in layers {
-                let status: FileStatus
-                do throws(SyscallError) {
-                    status = try Self.status(of: path, in: layer)
-                } catch {
-                    if error.errno == .noSuchFileOrDirectory { continue }
-                    return .missing
-                }
-                if Self.isWhiteout(status) { return .missing }
-                if status.isDirectory { return .directory }
-                if status.isSymbolicLink { return .symlink }
-                return status.isRegular ? .file : .special
-            }
-            return .missing
+            Self.kind(of: path, in: layers)
         }
     }
 
-    /// The status of an entry; a link on the way to it may not lead out of the project.
-    private static func status(of path: String, in layer: FilePath) throws(SyscallError) -> FileStatus {
-        let directory = try Syscall.open(layer, O_RDONLY | O_DIRECTORY)
-        let entry = try Syscall.openLocation(
-            FilePath(path.isEmpty ? "." : path), at: directory.number, following: false,
-            resolve: [.beneath, .noMagicLinks])
-        return try Syscall.fstat(entry.number)
+    /// So many links are followed, as many as the kernel does.
+    private static let mostLinks = 40
+    /// Where a step finds the project, and data.
+    private static let project = FilePath(StepFile.projectDirectory), data = FilePath(StepFile.dataDirectory)
+
+    /// What a step finds at a path: links lead where they do in its sandbox, and to nothing of this host.
+    private static func kind(of path: String, in layers: [FilePath]) -> ProjectListing.Kind {
+        var place = project
+        var rest = Array(FilePath(path).components.reversed())
+        var link = FilePath()
+        var isLink = false
+        var followed = 0
+        while let component = rest.popLast() {
+            if component.kind == .currentDirectory { continue }
+            guard component.kind == .regular else {
+                place.removeLastComponent()
+                continue
+            }
+            place.append(component)
+            guard let target = entry(place, in: layers)?.target else { continue }
+            link = target
+            isLink = isLink || rest.isEmpty
+            followed += 1
+            guard followed <= mostLinks else { return .dangling(link: link.string) }
+            place = link.isAbsolute ? "/" : place.removingLastComponent()
+            rest += link.components.reversed()
+        }
+        guard place.starts(with: project) else {
+            return place.starts(with: data) ? .symlink : .outside(link: link.string)
+        }
+        guard let status = entry(place, in: layers)?.status else {
+            return isLink ? .dangling(link: link.string) : .missing
+        }
+        if status.isDirectory { return .directory }
+        guard status.isRegular else { return .special }
+        return status.mode & 0o400 == 0 ? .unreadable : .file
+    }
+
+    /// An entry of the project, by its path in a sandbox without links; nil where the layers show none.
+    private static func entry(
+        _ place: FilePath, in layers: [FilePath]
+    ) -> (status: FileStatus, target: FilePath?)? {
+        var path = place
+        guard path.removePrefix(project) else { return nil }
+        if path.isEmpty { path = "." }
+        for layer in layers {
+            do throws(SyscallError) {
+                let directory = try Syscall.open(layer, O_RDONLY | O_DIRECTORY)
+                let found = try Syscall.openLocation(
+                    path, at: directory.number, following: false, resolve: [.beneath, .noSymlinks])
+                let status = try Syscall.fstat(found.number)
+                if isWhiteout(status) { return nil }
+                guard status.isSymbolicLink else { return (status, nil) }
+                return (status, FilePath(bytes: try Syscall.readLink(FilePath(), at: found.number)))
+            } catch {
+                if error.errno != .noSuchFileOrDirectory { return nil }
+            }
+        }
+        return nil
     }
 
     /// The names that a directory shows; a link on the way to it may not lead out of the project.

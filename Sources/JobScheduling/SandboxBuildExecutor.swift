@@ -89,7 +89,7 @@ package struct SandboxBuildExecutor: BuildExecutor {
 
     package func obstacle(to command: SandboxCommand) -> String? {
         guard geteuid() != 0, case .outbound = policy(of: command).network else { return nil }
-        return OutboundNetwork.deviceTrouble()
+        return OutboundNetwork.deviceTrouble().map { "it reaches the network through a tun device: \($0)" }
     }
 
     package func isOnline(_ command: SandboxCommand) -> Bool {

@@ -60,6 +60,24 @@ private struct PipelineCheck {
         switch project.kind(path) {
         case .file, .symlink:
             break
+        case .unreadable:
+            problems.warning(
+                "the file of the step \(step.reference) may not be read by its owner, whom steps run as: "
+                    + quoted(path),
+                at: step.offsets.filePath, hint: "allow it by `chmod u+r`"
+            )
+        case .outside(let link):
+            problems.error(
+                "the file of the step \(step.reference) leads out of the project by the link to \(quoted(link)): "
+                    + quoted(path),
+                at: step.offsets.filePath, hint: StepFile.Problem.leavesProject.hint
+            )
+        case .dangling(let link):
+            problems.error(
+                "the file of the step \(step.reference) is a link to \(quoted(link)), which does not exist: "
+                    + quoted(path),
+                at: step.offsets.filePath, hint: "let it lead to a file of the project, by a relative path"
+            )
         case .directory:
             problems.error(
                 "the file of the step \(step.reference) is a directory: \(quoted(path))",

@@ -4,17 +4,23 @@ package struct ProjectListing: Sendable {
     package enum Kind: Sendable, Hashable {
         /// A regular file.
         case file
+        /// A regular file that its owner, whom steps run as, has no right to read.
+        case unreadable
         /// A directory.
         case directory
-        /// A symbolic link; where it leads is seen when the step runs.
+        /// A symbolic link into `/data`; what is there is seen when the step runs.
         case symlink
+        /// A symbolic link that leads out of the project, by the text of the last one.
+        case outside(link: String)
+        /// A symbolic link to what is not there, or to itself.
+        case dangling(link: String)
         /// A pipe, a socket or a device, which no snapshot holds.
         case special
         /// Nothing at all.
         case missing
     }
 
-    /// What lies at a normalised project-relative path.
+    /// What lies at a normalised project-relative path; links inside the project are followed.
     package let kind: @Sendable (String) -> Kind
     /// The names in a project-relative directory, `""` for the top, for suggestions; empty when nobody can tell.
     package let names: @Sendable (String) -> [String]

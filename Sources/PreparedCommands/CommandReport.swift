@@ -12,7 +12,7 @@ package import TerminalOutput
 package enum CommandReport {
     /// The failure of a sandbox that could not be set up.
     package static func failure(_ error: LaunchError) -> CommandFailure {
-        CommandFailure(.sandboxSetup, "\(error)", hint: SetupRemedy.of(error))
+        CommandFailure(error.isRequestWrong ? .usage : .sandboxSetup, "\(error)", hint: SetupRemedy.of(error))
     }
 
     /// Ends the process with it.

@@ -13,6 +13,8 @@ package struct LaunchError: Error, Sendable, Hashable, CustomStringConvertible {
     package let errno: Errno?
     /// What to do, where the one who noticed knows it.
     package var remedy: String?
+    /// Whether what was asked for cannot be, on any host.
+    package var isRequestWrong = false
 
     /// Records a failure.
     package init(

@@ -139,7 +139,8 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         timings?.mark("the command, and the end of its sandbox")
         terminal?.restore()
         supervisor.finish()
-        guard let report else { throw LaunchError(step: "wait for the sandbox", reason: "it ended without a report") }
+        guard var report else { throw LaunchError(step: "wait for the sandbox", reason: "it ended without a report") }
+        report.throwsProjectAway = !sandbox.mounts.contains { $0.source == .project }
         let verdict = report.verdict(of: "the command", under: sandbox.policy)
         return finish(
             Result(

@@ -69,40 +69,50 @@ extension Enforcement {
 extension SandboxSpec {
     /// Refuses what no kernel could do, or what would be done at another place than it says.
     package func check() throws(LaunchError) {
-        func refuse(_ step: String, _ reason: String) -> LaunchError {
-            LaunchError(step: step, reason: reason, errno: .invalidArgument, remedy: "correct what was asked for")
+        func refuse(_ step: String, _ reason: String, _ remedy: String) -> LaunchError {
+            var error = LaunchError(step: step, reason: reason, errno: .invalidArgument, remedy: remedy)
+            error.isRequestWrong = true
+            return error
         }
+        let elsewhere = "choose another place, such as /mnt/NAME"
         var targets: Set<String> = []
         for mount in mounts {
+            let step = "mount at `\(mount.target)`"
             let path = FilePath(mount.target)
             // As the kernel reads it: slashes in a row are one.
             let target = path.string
-            guard path.isAbsolute, path.isLexicallyNormal, !path.components.isEmpty else {
-                throw refuse("mount at `\(mount.target)`", "it is no plain absolute path")
+            guard path.isAbsolute, path.isLexicallyNormal else {
+                throw refuse(step, "it is no plain absolute path", "name one without `.` and `..`, such as /mnt/NAME")
             }
+            guard !path.components.isEmpty else { throw refuse(step, "the root is the environment's", elsewhere) }
             guard targets.insert(target).inserted else {
-                throw refuse("mount at `\(mount.target)`", "something is mounted there already")
+                throw refuse(step, "something is mounted there already", elsewhere)
             }
             // What is mounted may hold links that lead a mount below it elsewhere.
             if let outer = mounts.first(where: { target.hasPrefix(FilePath($0.target).string + "/") }) {
-                throw refuse("mount at `\(mount.target)`", "`\(outer.target)` is mounted from elsewhere")
+                throw refuse(step, "`\(outer.target)` is mounted from elsewhere", elsewhere)
             }
             // Where the libraries of devices are shown, a link in what is mounted would lead them elsewhere.
             let libraries = policy.devices == nil ? [] : [DevicePlan.directory]
             if libraries.contains(where: { $0.hasPrefix(target + "/") }) {
-                throw refuse("mount at `\(mount.target)`", "the libraries of devices are shown below it")
+                throw refuse(step, "the libraries of devices are shown below it", elsewhere)
             }
             for own in ["/proc", "/dev", "/sys"] + libraries where target == own || target.hasPrefix(own + "/") {
-                throw refuse("mount at `\(mount.target)`", "`\(own)` is the sandbox's own")
+                throw refuse(step, "`\(own)` is the sandbox's own", elsewhere)
             }
         }
-        guard directory.hasPrefix("/") else { throw refuse("enter `\(directory)`", "it is no absolute path") }
-        guard let name = arguments.first, !name.isEmpty else { throw refuse("execute a command", "it has no name") }
+        guard directory.hasPrefix("/") else {
+            throw refuse("enter `\(directory)`", "it is no absolute path", "name the directory from the root on")
+        }
+        guard let name = arguments.first, !name.isEmpty else {
+            throw refuse("execute a command", "it has no name", "name a program, as in `cloche exec -- ls`")
+        }
         for (name, _) in variables where name.isEmpty || name.contains("=") {
-            throw refuse("set the variable `\(name)`", "a name has at least one character, and no `=`")
+            throw refuse(
+                "set the variable `\(name)`", "a name has at least one character, and no `=`", "give it another name")
         }
         guard !hostName.isEmpty, hostName.utf8.count <= 64 else {
-            throw refuse("set the host name `\(hostName)`", "it has 1 to 64 bytes")
+            throw refuse("set the host name `\(hostName)`", "it has 1 to 64 bytes", "choose another one")
         }
     }
 }

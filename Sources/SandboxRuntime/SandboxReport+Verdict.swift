@@ -75,12 +75,14 @@ extension SandboxReport {
                 detail: detail, remedy: projectRemedy(policy))
         }
         guard !fullPlaces.isEmpty else {
+            let kept = roomyPlaces(policy).joined(separator: " or ")
             return Verdict(
                 .diskFull,
                 "\(what) ended with exit code \(code) for want of space: its output says `\(said?.line ?? "")`",
                 detail: detail,
-                remedy: "make room where /project-dir and /data are kept, or raise `limits.scratch` of policy "
-                    + "`\(policy.name)` if it had filled /tmp and has removed it since")
+                remedy: (kept.isEmpty ? "" : "make room where \(kept) is kept, or ")
+                    + "raise `limits.scratch` of policy `\(policy.name)` if it had filled /tmp and has removed it "
+                    + "since")
         }
         detail["full"] = .list(fullPlaces)
         detail["limit"] = .text(LimitName.scratch.rawValue)
@@ -90,7 +92,18 @@ extension SandboxReport {
             .diskFull,
             "\(what) ended with exit code \(code) after it had filled \(places.joined(separator: " and "))\(size)",
             detail: detail,
-            remedy: "raise `limits.scratch` of policy `\(policy.name)`, or write large files to /project-dir or /data")
+            remedy: scratchRemedy(policy))
+    }
+
+    /// Places whose content is kept, and takes no room of what is thrown away.
+    private func roomyPlaces(_ policy: SandboxPolicy) -> [String] {
+        (throwsProjectAway ? [] : ["/project-dir"]) + (policy.data == .readWrite ? ["/data"] : [])
+    }
+
+    private func scratchRemedy(_ policy: SandboxPolicy) -> String {
+        let places = roomyPlaces(policy).joined(separator: " or ")
+        return "raise `limits.scratch` of policy `\(policy.name)`"
+            + (places.isEmpty ? "" : ", or write large files to \(places)")
     }
 
     /// The kernel tells nobody of refused or missing files, so this is what the command itself says of them.
@@ -116,15 +129,26 @@ extension SandboxReport {
         case .readOnly:
             return "write to /project-dir, /tmp, the home directory or /data; what is read-only in a sandbox is the "
                 + "kernel's, or was shown read-only"
+        case .permission where ["/project-dir", "/data"].contains(where: { Self.names($0, in: line) }):
+            return "the mode of what is named, or of a directory above it, forbids it: `ls -l` shows it, and `chmod` "
+                + "changes it"
         case .permission:
-            return "files of the environment that belong to root can be changed in its setup script only; write to "
-                + "/project-dir, /tmp, the home directory or /data"
+            return "files of the environment that belong to root can be changed in its setup script only: write to "
+                + "/project-dir, /tmp, the home directory or /data; if it is a file of the project, see its mode"
         case .missingModule:
             return "install what is missing in the setup script of the environment; if it is a file of the project, "
                 + ignored
         case .missingFile: return "if the file is one of the project, \(ignored); other files can be kept in /data"
         // Both have been told of, or are no matter of the sandbox.
         case .noSpace, .unreachable: return nil
+        }
+    }
+
+    /// Whether a line names something below a directory, and not below one whose path only ends so.
+    private static func names(_ directory: String, in line: String) -> Bool {
+        line.ranges(of: directory + "/").contains { range in
+            guard let before = line[..<range.lowerBound].last else { return true }
+            return !before.isLetter && !before.isNumber && !"/._-".contains(before)
         }
     }
 
@@ -214,7 +238,7 @@ extension SandboxReport {
             .diskFull, "\(what) was ended at the limit of \(size) \(place): there were \(found)", detail: detail,
             remedy: name == .project
                 ? projectRemedy(policy)
-                : "raise `limits.scratch` of policy `\(policy.name)`, or write large files to /data")
+                : scratchRemedy(policy))
     }
 
     private func projectRemedy(_ policy: SandboxPolicy) -> String {

@@ -79,6 +79,8 @@ package struct SandboxReport: Sendable {
     /// Places for throw-away changes that were full at the end.
     package var fullPlaces: [String] = []
     package var complaint: Complaint?
+    /// Whether what it wrote to the project is thrown away with the sandbox.
+    package var throwsProjectAway = false
     /// What had been written where it took more room than it may.
     package var written: WrittenRoom?
     /// What it read from disks and wrote to them.

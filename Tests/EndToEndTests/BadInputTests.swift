@@ -77,6 +77,20 @@ extension EndToEndBeside {
             #expect(refused.errors.contains("error: ") && refused.errors.contains("\nhint: "), "\(refused.errors)")
         }
 
+        @Test("a step's file that is a link out of the project is refused with its place, and nothing runs")
+        func linkOut() throws {
+            let project = try TestProject([.init(file: "a.sh", text: "true\n")])
+            try FileManager.default.removeItem(atPath: project.path + "/a.sh")
+            try FileManager.default.createSymbolicLink(
+                atPath: project.path + "/a.sh", withDestinationPath: "/etc/hostname")
+            for words in [["pipeline", "validate"], ["run"]] {
+                let refused = try Cloche.start(words + ["main.orchest"], in: project.path).wait(timeout: 30)
+                #expect(refused.status == 65, "\(refused.errors)")
+                #expect(refused.errors.contains("leads out of the project by the link to `/etc/hostname`"))
+                #expect(refused.errors.firstMatch(of: /main\.orchest:\d+:\d+:/) != nil, "\(refused.errors)")
+            }
+        }
+
         @Test("a draft that is to be retried is to be started first") func draft() throws {
             let project = try TestProject([.init(file: "a.sh", text: "true\n")])
             #expect(try project.cloche("job", "create", "main.orchest", "--name", project.name, "--draft").status == 0)
@@ -179,6 +193,13 @@ extension EndToEndBeside {
             #expect(built.status == 78, "\(built)")
             let lines = built.errors.split(separator: "\n").filter { $0.hasPrefix("error: ") }
             #expect(lines.count == 2 && lines.allSatisfy { $0.contains("environment.yaml:") }, "\(built.errors)")
+        }
+
+        @Test("the variable that names recipes is named where there are none") func missingRecipes() throws {
+            let place = try TemporaryDirectory()
+            let list = try Cloche.start(["env", "ls"], environment: ["CLOCHE_ENVIRONMENTS": place.path + "/none"])
+                .wait(timeout: 30)
+            #expect(list.status == 78 && list.errors.contains("CLOCHE_ENVIRONMENTS names: open "), "\(list.errors)")
         }
 
         @Test("an environment whose properties are wrong is told with the place, and not as if there were none")

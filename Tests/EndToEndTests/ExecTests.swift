@@ -170,13 +170,49 @@ extension EndToEnd {
             #expect(result.status != 0)
             #expect(try directory.read("file") == "shown")
             let wrong: [(String, Int)] = [
-                ("/no-such-file", 5), ("\(file):/proc/1", 125), ("\(file):relative", 64), ("\(file):/data/x", 125),
+                ("/no-such-file", 5), ("\(file):/proc/1", 64), ("\(file):relative", 64), ("\(file):/data/x", 64),
             ]
             for (bind, status) in wrong {
                 let refused = try Cloche.run("exec", "--bind-ro", bind, "--", "echo", "ran")
                 #expect(refused.status == Int32(status), "\(refused.errors)")
                 #expect(refused.output == "")
             }
+        }
+
+        @Test("what no sandbox could be is a mistake in the command line, and told with what to do")
+        func mistakes() throws {
+            let directory = try TemporaryDirectory()
+            try directory.write("shown", to: "file")
+            let file = directory.path + "/file"
+            let pipe = directory.path + "/pipe"
+            #expect(mkfifo(pipe, 0o600) == 0)
+            let wrong: [([String], Int32, String)] = [
+                (["--", ""], 64, "hint: name a program"),
+                (
+                    ["--bind-ro", "\(directory.path):/", "--", "true"], 64,
+                    "the root is the environment's\nhint: choose"
+                ),
+                (["--bind-ro", "\(file):/../etc/x", "--", "true"], 64, "without `..`"),
+                (["--bind-ro", "\(file):file", "--", "true"], 64, "`--bind-ro \(file):/mnt/file`"),
+                (["--bind-ro", "/dev/null:/mnt/null", "--", "true"], 64, "neither a file nor a directory"),
+                (["--bind-ro", "\(pipe):/mnt/pipe", "--", "true"], 64, "neither a file nor a directory"),
+                (["--environment", "/usr", "--", "true"], 5, "`cloche env import NAME PATH`"),
+                (["--env-var", "A B=1", "--", "true"], 64, "not `A B=1`"),
+            ]
+            for (words, status, text) in wrong {
+                let refused = try Cloche.start(["exec"] + words).wait(timeout: 30)
+                #expect(refused.status == status && refused.errors.contains(text), "\(words): \(refused.errors)")
+            }
+        }
+
+        @Test("where a full place is thrown away anyway, it is not named as a way out")
+        func fullScratch() throws {
+            let policy = try PolicyFile("limits: {scratch: 8MiB}\ndata: none\n")
+            let full = try Cloche.run(
+                "exec", "--policy", policy.name, "--", "sh", "-c",
+                "mkdir -p /tmp/a && head -c 30000000 /dev/zero > /tmp/a/x")
+            #expect(full.status == 1 && full.errors.contains("hint: raise `limits.scratch`"), "\(full.errors)")
+            #expect(!full.errors.contains("/project-dir") && !full.errors.contains("/data"), "\(full.errors)")
         }
 
         @Test("a refused call is explained with what would allow it")

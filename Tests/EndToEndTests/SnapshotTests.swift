@@ -189,6 +189,30 @@ extension EndToEndBeside {
             #expect(FileManager.default.fileExists(atPath: "\(store.path)/snapshots/\(identity)/snapshot.json"))
         }
 
+        @Test("a changed file is told by all its names, and links that are broken only with the times")
+        func hardLinks() throws {
+            let store = try TemporaryDirectory()
+            let project = try TemporaryDirectory()
+            func snapshot(after script: String) throws -> String {
+                let result = try StartedCommand(
+                    "/bin/sh", ["-c", "\(script); exec \"$0\" snapshot create .", try Cloche.program()],
+                    environment: ["CLOCHE_HOME": store.path], directory: project.path
+                ).wait(timeout: 60)
+                return try #require(result.output.split(separator: "\n").last.map(String.init), "\(result.errors)")
+            }
+            func difference(_ arguments: String...) throws -> String {
+                try StartedCommand(
+                    Cloche.program(), ["snapshot", "diff"] + arguments, environment: ["CLOCHE_HOME": store.path]
+                ).wait(timeout: 60).output
+            }
+            let first = try snapshot(after: "echo a > f1; ln f1 f2; ln f1 f3; touch -d @7 f1")
+            let written = try snapshot(after: "echo bbbb > f1; touch -d @7 f1")
+            #expect(try difference(first, written) == "~ f1  (size)\n~ f2  (size)\n~ f3  (size)\n")
+            let broken = try snapshot(after: "echo ccccc > n; touch -d @7 n; mv n f1")
+            #expect(try difference(written, broken) == "~ f1  (size)\n")
+            #expect(try difference(written, broken, "--times").contains("~ f2  (links)\n~ f3  (links)\n"))
+        }
+
         @Test(
             "prune works on a full disk, next to a job that is being made", .timeLimit(.minutes(1)),
             .enabled(if: Cloche.isRoot, "mounting needs root"))

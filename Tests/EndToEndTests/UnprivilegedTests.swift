@@ -102,6 +102,8 @@ extension EndToEnd {
             let build = try user.run("env", "build", "python", timeout: 100)
             #expect(build.status == 78 && build.errors.contains("chmod 0666 /dev/net/tun"), "\(build.errors)")
             #expect(!build.errors.contains("[1/"), "\(build.errors)")
+            #expect(build.errors.contains("build the environment `python`: "), "\(build.errors)")
+            #expect(build.errors.contains("through a tun device: open `/dev/net/tun`"), "\(build.errors)")
         }
 
         @Test("a user with a range of ids builds, executes and runs jobs", .timeLimit(.minutes(4)))

@@ -312,6 +312,8 @@ func unpackBytes(
                 try builder.build(base, isCancelled: { false }, report: { _ in })
             }
             #expect(error.description.hasSuffix(": open `/dev/net/tun`: Permission denied"))
+            #expect(error.description.hasPrefix("build the environment `a`: "), "\(error)")
+            #expect(error.hint?.contains("`cloche env import`") == true)
             #expect(executor.commands.withLock { $0.filter { $0.first == "mmdebstrap" } }.isEmpty)
             #expect(try entries(builder.store.directory.appending("staging")).isEmpty)
         }

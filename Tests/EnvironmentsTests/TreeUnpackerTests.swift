@@ -237,6 +237,7 @@ import Testing
             [("GNU.sparse.map", "5,9223372036854775807"), ("GNU.sparse.size", "10")],
             [("GNU.sparse.map", "1"), ("GNU.sparse.size", "10")], [("GNU.sparse.major", "9")],
             [("path", String(repeating: "x/", count: 4000))], [("path", String(repeating: "x", count: 256))],
+            [("path", String(repeating: "x/", count: 1000))],
         ]
         for pax in paxes {
             let error = try refusal(archive { $0.add("f", content: [1, 2], pax: pax) })

@@ -88,9 +88,25 @@ struct PipelineCheckTests {
         #expect(found.allSatisfy { $0.file == "sub/main.orchest" && $0.line != nil && $0.column != nil })
     }
 
-    @Test func `a symbolic link is left to the sandbox`() throws {
+    @Test func `a link into the data directory is left to the sandbox`() throws {
         let project = ProjectListing(environments: [Samples.environment: "P"]) { _ in .symlink }
         #expect(try check([Samples.step(1, title: "A", file: "a.py")], project) == [])
+    }
+
+    @Test(
+        "a file that a step would not find, or not be able to read, is told where it is named",
+        arguments: [
+            (.outside(link: "/etc/hostname"), .error, "leads out of the project by the link to `/etc/hostname`"),
+            (.dangling(link: "b.py"), .error, "is a link to `b.py`, which does not exist"),
+            (.unreadable, .warning, "may not be read by its owner"),
+        ] as [(ProjectListing.Kind, Diagnostic.Severity, String)])
+    func unusableFiles(kind: ProjectListing.Kind, severity: Diagnostic.Severity, message: String) throws {
+        let project = ProjectListing(environments: [Samples.environment: "P"]) { _ in kind }
+        let found = try check([Samples.step(1, title: "A", file: "a.py")], project)
+        #expect(found.map(\.severity) == [severity])
+        #expect(found.first?.message.contains(message) == true, "\(found)")
+        #expect(found.first?.message.hasSuffix(": `sub/a.py`") == true)
+        #expect(found.first?.line != nil && found.first?.hint != nil)
     }
 
     @Test func `two steps may share a script but not a notebook`() throws {

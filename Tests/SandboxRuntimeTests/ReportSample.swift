@@ -151,7 +151,7 @@ extension ReportSample {
         },
         Self(
             "a place that is not full any more", .ended(.exited(1)), .diskFull, ["want of space", "`cp: no room`"],
-            remedy: "/project-dir and /data", exitCode: 1, detail: ["output": .text("cp: no room")]
+            remedy: "where /project-dir is kept", exitCode: 1, detail: ["output": .text("cp: no room")]
         ) { $0.complaint = .init(kind: .noSpace, line: "cp: no room") },
         Self(
             "a read-only place", .ended(.exited(1)), .denied, ["after a refusal", "`sh: /usr/a: read-only`"],

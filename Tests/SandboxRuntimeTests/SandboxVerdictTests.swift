@@ -161,6 +161,45 @@ struct SandboxVerdictTests {
         #expect(verdict.detail["limit"] == .text("project"))
     }
 
+    @Test(
+        "large files are sent where they are kept only",
+        arguments: [
+            (false, .readWrite, ", or write large files to /project-dir or /data"),
+            (false, .readOnly, ", or write large files to /project-dir"),
+            (true, .readWrite, ", or write large files to /data"),
+            (true, .none, "policy `lab`"),
+        ] as [(Bool, SandboxPolicy.DataAccess, String)])
+    func fullScratch(throwsProjectAway: Bool, data: SandboxPolicy.DataAccess, end: String) {
+        var policy = ReportSample.policy
+        policy.data = data
+        let full = report(.ended(.exited(1))) {
+            $0.fullPlaces = ["/"]
+            $0.throwsProjectAway = throwsProjectAway
+        }
+        let stopped = report(.ended(.signalled(9))) {
+            $0.intervention = .scratchLimit
+            $0.throwsProjectAway = throwsProjectAway
+        }
+        for ended in [full, stopped] {
+            let remedy = ReportSample.verdict(ended, under: policy).remedy ?? ""
+            #expect(remedy.hasPrefix("raise `limits.scratch`") && remedy.hasSuffix(end), "\(remedy)")
+        }
+    }
+
+    @Test(
+        "a refused file of the project, or of the data, is a matter of its mode",
+        arguments: [
+            ("python: can't open file '/project-dir/b.py': [Errno 13] Permission denied", true),
+            ("cat: /data/x: Permission denied", true), ("/project-dir/a.sh: Permission denied", true),
+            ("cat: /etc/shadow: Permission denied", false), ("cat: /usr/share/data/x: Permission denied", false),
+            ("cat: b.py: Permission denied", false),
+        ])
+    func permission(line: String, isMode: Bool) {
+        let refused = report(.ended(.exited(1))) { $0.complaint = .init(kind: .permission, line: line) }
+        let remedy = ReportSample.verdict(refused).remedy ?? ""
+        #expect(remedy.contains("chmod") == isMode && remedy.contains("setup script") != isMode, "\(remedy)")
+    }
+
     @Test func `a quota is the project's, also when there is room again at the end`() {
         var policy = ReportSample.policy
         policy.limits.project = .mebibytes(8)

@@ -241,6 +241,19 @@ import Testing
         }
     }
 
+    @Test func `holes are not counted where the question is what will be stored`() throws {
+        try Scratch.with { scratch in
+            try scratch.write("project/full", String(repeating: "x", count: 100_000))
+            try scratch.write("project/hole", "x")
+            let file = try Syscall.open(scratch.at("project/hole"), O_WRONLY)
+            try Syscall.truncate(file.number, to: 16 << 20)
+            let report = try scratch.capture(
+                { $0.confirmAbove = 1 << 20 }, confirm: { Issue.record("it asks") })
+            #expect((100_000..<200_000).contains(report.size.bytes), "\(report.size)")
+            #expect(report.size.largest.first?.path == Array("full".utf8))
+        }
+    }
+
     @Test func `stopping leaves the store as it was`() throws {
         try Scratch.with { scratch in
             for number in 0..<100 { try scratch.write("project/f\(number)", "x") }

@@ -107,7 +107,7 @@ import Testing
         case .emptyDirectory: "new: not in the manifest"
         case .linkTarget: "link: target, modified changed"
         case .type: "one: type changed"
-        case .brokenHardLink: "pair2: type changed"
+        case .brokenHardLink: "pair2: links changed"
         case .pipe: "pipe: not in the manifest"
         case .wholeTree: ".: missing"
         }

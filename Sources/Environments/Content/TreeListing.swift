@@ -28,7 +28,7 @@ struct TreeListing {
     static let header = "cloche-environment 1\n"
 
     /// Directories within each other that are entered: each is a descriptor.
-    private static let depthLimit = 500
+    static let depthLimit = 500
     private static let partSize = 64 << 10
 
     private let write: ([UInt8]) throws(SyscallError) -> Void

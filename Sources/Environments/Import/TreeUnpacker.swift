@@ -105,6 +105,12 @@ struct TreeUnpacker {
             }
             parts.append(Array(part))
         }
+        // What is deeper could be made, and not be taken stock of.
+        guard parts.count < TreeListing.depthLimit else {
+            throw ArchiveError(
+                .refused,
+                "a name of \(parts.count) parts, of which there may be \(TreeListing.depthLimit - 1): `\(shown(name))`")
+        }
         return parts
     }
 

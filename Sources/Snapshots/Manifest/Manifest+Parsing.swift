@@ -26,7 +26,8 @@ extension Manifest {
         self.init(canonical: bytes)
     }
 
-    private static func forEachLine<Failure>(
+    /// Passes every line behind the header, without its end.
+    static func forEachLine<Failure>(
         _ bytes: [UInt8], _ body: (ArraySlice<UInt8>) throws(Failure) -> Void
     ) throws(Failure) {
         var start = ManifestText.header.count

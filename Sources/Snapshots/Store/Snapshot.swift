@@ -50,7 +50,7 @@ package enum Durability: Sendable, Hashable {
 
 /// How large a capture would be, found before anything is copied.
 package struct CaptureSize: Sendable, Hashable {
-    /// Sum of the sizes of all files in bytes, holes included.
+    /// Sum of the sizes of all files in bytes, without holes.
     package let bytes: Int64
     /// Files, links and directories.
     package let entries: Int

@@ -22,8 +22,8 @@ extension SnapshotStore {
         let staging = try openStaging()
         let work = try CaptureWork(request, staging: staging, monitor: monitor)
         let size = CaptureSize(
-            bytes: work.survey.bytes, entries: work.survey.entryCount, largest: work.survey.largest.items)
-        if let bound = request.confirmAbove, work.survey.bytes > bound, case .stop = confirm(size) {
+            bytes: work.survey.storedBytes, entries: work.survey.entryCount, largest: work.survey.largest.items)
+        if let bound = request.confirmAbove, size.bytes > bound, case .stop = confirm(size) {
             throw SnapshotError([], .stopped)
         }
         // Twice only if a removal takes away what was just found or published.

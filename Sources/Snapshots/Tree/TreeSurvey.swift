@@ -90,7 +90,9 @@ struct TreeSurvey: Sendable {
     var whiteouts: [(directory: Int32, nameStart: Int32)] = []
     /// Sum of the sizes of all files; several names of one file count once.
     var bytes: Int64 = 0
-    /// The largest files, in descending order.
+    /// The same without their holes: what a copy takes at most.
+    var storedBytes: Int64 = 0
+    /// The largest files without their holes, in descending order.
     var largest = LargestItems()
     var notes = CaptureNotes()
 
@@ -161,11 +163,11 @@ struct TreeSurvey: Sendable {
 
 /// The largest of the files that were seen.
 package struct LargestItems: Sendable, Hashable {
-    /// A file and its size in bytes.
+    /// A file, and what it takes.
     package struct Item: Sendable, Hashable {
         /// Relative to the project.
         package let path: [UInt8]
-        /// In bytes.
+        /// In bytes, without holes.
         package let size: Int64
     }
 

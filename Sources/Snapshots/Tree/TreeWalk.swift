@@ -202,7 +202,10 @@ final class TreeWalk: Sendable {
         }
         if group < 0 || state.survey.groups[Int(group)].files.count == 1 {
             state.survey.bytes = state.survey.bytes.addingReportingOverflow(status.size).partialValue
-            state.survey.largest.add(size: status.size, path: path)
+            // Small files have whole blocks, and compressed ones fewer than a copy elsewhere would have.
+            let stored = min(status.size, status.allocated)
+            state.survey.storedBytes = state.survey.storedBytes.addingReportingOverflow(stored).partialValue
+            state.survey.largest.add(size: stored, path: path)
         }
         state.survey.files.append(
             TreeSurvey.File(
