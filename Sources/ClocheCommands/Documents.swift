@@ -24,7 +24,7 @@ enum Documents {
                 ("uuid", .string(job.uuid.description)), ("name", .string(job.name.description)),
                 ("owner", owner(of: job, in: store)), ("state", .string(job.state.rawValue)),
                 ("driven", .bool(store.isDriven(job))),
-                ("counts", value(job.counts)),
+                ("counts", value(job.counts)), ("batch_size", value(job.batchSize)),
                 ("pipeline", .string(job.pipelinePath)), ("project", .string(job.project.path)),
                 ("policy", .string(job.policyName)), ("created", value(job.created)), ("started", value(job.started)),
                 ("finished", value(job.finished)), ("timed_out", value(job.timedOut)),
@@ -49,7 +49,8 @@ enum Documents {
         return object([
             ("job", .string(job.uuid.description)), ("index", value(run.address.number)),
             ("batch", value(job.place(ofRun: run.address.number).batch)),
-            ("batch_index", value(job.place(ofRun: run.address.number).index)), ("not_before", value(run.notBefore)),
+            ("batch_index", value(job.place(ofRun: run.address.number).index)),
+            ("scheduled", value(run.scheduled)), ("not_before", value(run.notBefore)),
             ("uuid", .string(run.uuid.description)), ("state", .string(run.state.rawValue)),
             ("verdict", value(run.verdict)), ("parameters", (try? JSONValue(parsing: run.parameters.json)) ?? .null),
             ("attempt", value(run.attempt)), ("started", value(run.started)), ("finished", value(run.finished)),

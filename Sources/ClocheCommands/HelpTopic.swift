@@ -42,9 +42,10 @@ enum HelpTopic: String, CaseIterable {
         UTC, durations in seconds, sizes in bytes.
 
         --json prints one document, with names in snake_case: {"jobs": […]} from `ls`, {"runs": […]} from `ls JOB`, each
-        run with "state" and "verdict"; times RFC 3339 in UTC, durations in seconds, sizes in bytes. `logs --json` prints
-        one document a line. Keys are added over time, and none is removed. A failure is
-        {"error": {"code": …, "message": …, "hint": …}}, and the exit code tells as well (`cloche help exit-codes`).
+        run with "state" and "verdict"; times RFC 3339 in UTC, durations in seconds, sizes in bytes. "total" beside a list
+        tells how many there are: --limit 0 has all of them in it. `logs --json` prints one document a line. Keys are added
+        over time, and none is removed. A failure is {"error": {"code": …, "message": …, "hint": …}}, and the exit code
+        tells as well (`cloche help exit-codes`).
 
         `compare --csv` prints RFC 4180, with an apostrophe before what a spreadsheet would take for a formula.
 
@@ -94,6 +95,9 @@ enum HelpTopic: String, CaseIterable {
         In a step, beside the variables of its environment and of the job (--env-var):
         CLOCHE_JOB, CLOCHE_RUN, CLOCHE_STEP
                              the job's name, the run's number, the step's title
+        CLOCHE_SCHEDULED_TIME
+                             of runs that a schedule made: the time that they are for, RFC 3339 in UTC, however late it
+                             was; not set for those of `cloche job trigger`
         ORCHEST_STEP_UUID, ORCHEST_PIPELINE_UUID, ORCHEST_PIPELINE_PATH, ORCHEST_PROJECT_UUID, ORCHEST_SESSION_UUID,
         ORCHEST_SESSION_TYPE
                              as in Orchest; ORCHEST_SESSION_UUID is the run

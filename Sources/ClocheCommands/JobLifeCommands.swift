@@ -142,8 +142,8 @@ struct JobEditCommand: ParsableCommand {
         var edit = JobEdit()
         edit.name = try name.map { try JobName($0) }
         edit.parametersFile = parameters.map { FilePath($0) }
-        edit.skip = try skip.map { try RunSelection($0) }
-        edit.only = try only.map { try RunSelection($0) }
+        edit.skip = try RunSelection.read(skip, of: "--skip")
+        edit.only = try RunSelection.read(only, of: "--only")
         edit.variables = try JobSettings.parsed(variables)
         edit.policy = try policy.map { try CommandContext.policy($0) }
         edit.timeoutSeconds = try timeout.map { try JobSettings.seconds($0) }
@@ -164,6 +164,10 @@ struct JobEditCommand: ParsableCommand {
                 times?(&options)
             }
         }
+        var options = JobOptions()
+        edit.limits?(&options)
+        options.timeoutSeconds = edit.timeoutSeconds
+        if let problem = options.problemOfOption { throw ValidationError(problem) }
         guard !noSchedule || schedule.isEmpty else { throw ValidationError("--no-schedule excludes other times") }
         if noSchedule { edit.schedule = { _ in nil } }
         if !schedule.isEmpty {

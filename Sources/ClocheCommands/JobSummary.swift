@@ -23,9 +23,13 @@ struct JobSummary {
         history = try store.database.history(of: job.uuid)
     }
 
-    /// `37 of 100 ended: 35 succeeded, 2 failed; 4 running, 59 pending`.
+    /// `37 of 100 ended: 35 succeeded, 2 failed; 4 running, 59 pending`; of a job without runs, how many it will have.
     var counts: String {
         let counts = job.counts
+        if counts.total == 0, !job.state.isFinal, let size = job.batchSize {
+            let time = job.schedule.map { $0.isRecurring ? "each time" : "at its time" } ?? "when it is started"
+            return "none yet, \(size) \(time)"
+        }
         func named(_ states: [RunState]) -> String {
             states.filter { counts[$0] > 0 }.map { "\(counts[$0]) \($0.rawValue)" }.joined(separator: ", ")
         }

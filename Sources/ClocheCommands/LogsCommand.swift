@@ -28,7 +28,8 @@ struct LogsCommand: ParsableCommand {
         help: "JOB/7 or JOB/7/train; JOB means its first run, or the last that has begun where it has a schedule.",
         completion: Completion.references) var reference: String
     @Flag(name: .shortAndLong, help: "Go on until the run has ended.") var follow = false
-    @Option(help: "Only this step.", completion: Completion.stepsOfReference) var step: String?
+    @Option(name: .customLong("step"), help: "Only this step, or these.", completion: Completion.stepsOfReference)
+    var names: [String] = []
     @Option(help: "Of this attempt alone, from 1 on; by default of the last one and, for steps kept in it, of theirs.")
     var attempt: Int?
     @Option(help: "Begin with the last lines of each step, so many.") var tail: Int?
@@ -49,8 +50,8 @@ struct LogsCommand: ParsableCommand {
         while true {
             let record = try store.database.run(run.address)
             let steps = try store.database.steps(of: run.address)
-            let wanted =
-                try step.map { [try Target.step($0, of: run.address, in: store)] } ?? target.step.map { [$0] } ?? steps
+            let named = Set(try names.map { try Target.step($0, of: run.address, in: store).uuid })
+            let wanted = named.isEmpty ? target.step.map { [$0] } ?? steps : steps.filter { named.contains($0.uuid) }
             let isDriven = store.isDriven(try store.database.job(run.address.job))
             guard let attempt = try attempt(of: run.address, in: store) else {
                 if follow, !record.state.isFinal, isDriven {

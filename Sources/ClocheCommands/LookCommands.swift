@@ -58,9 +58,11 @@ struct ListCommand: ParsableCommand {
             rows = Array(rows.prefix(most))
         }
         let jobs = rows.map { $0.job }
+        let count = try stores.reduce(0) { try $0 + $1.database.jobCount(states: states) }
         if output.json {
             let documents = rows.map { Documents.job($0.job, in: $0.store) }
-            return try context.print(Documents.object([("jobs", .array(documents))]))
+            try context.print(Documents.object([("jobs", .array(documents)), ("total", Documents.value(count))]))
+            return context.say(shown: jobs.count, of: count, "job")
         }
         if jobs.isEmpty {
             return context.say("no jobs yet; make one with `cloche run PIPELINE` or `cloche job create PIPELINE`")
@@ -79,8 +81,10 @@ struct ListCommand: ParsableCommand {
             let age = Duration.seconds(max(0, Syscall.wallClockSeconds() - job.created.seconds))
             let next = ScheduleDescription(job).next()
             let note = next == nil && store.isStopped(job) ? " (stopped)" : ""
+            // One without runs will have those of a batch.
+            let total = job.counts.total == 0 && !job.state.isFinal ? job.batchSize ?? 0 : job.counts.total
             let progress =
-                "\(job.counts.ended)/\(job.counts.total)"
+                "\(job.counts.ended)/\(total)"
                 + (job.counts.failed > 0 ? " \(job.counts.failed) failed" : "")
             var cells: [Table.Cell] = [
                 Table.Cell(job.name.description), .state(job.state.rawValue),
@@ -94,6 +98,7 @@ struct ListCommand: ParsableCommand {
             table.append(cells)
         }
         try context.print(table)
+        context.say(shown: jobs.count, of: count, "job")
         if rows.contains(where: { $0.store.isStopped($0.job) }) {
             context.say("go on with a stopped job by `cloche job start JOB`")
         }
@@ -114,7 +119,7 @@ struct ListCommand: ParsableCommand {
         if choice.conditions.isEmpty, sort == nil {
             let states = try choice.states(RunState.self)
             runs = try store.database.runs(of: job.uuid, states: states, limit: most)
-            count = states.isEmpty ? job.counts.total - job.removed : states.reduce(0) { $0 + job.counts[$1] }
+            count = runs.count < most ? runs.count : try store.database.runCount(of: job.uuid, states: states)
         } else {
             var sheet = try choice.sheet(of: job, in: store)
             if let sort { try sheet.sort(by: try RunOrder.list(sort)) }
@@ -123,15 +128,21 @@ struct ListCommand: ParsableCommand {
         }
         if output.json {
             let documents = runs.map { Documents.run($0, job, metrics: RunTable.metrics(store, $0)) }
-            return try context.print(Documents.object([("runs", .array(documents))]))
+            try context.print(Documents.object([("runs", .array(documents)), ("total", Documents.value(count))]))
+            return context.say(shown: runs.count, of: count, "run")
         }
         if runs.isEmpty, !choice.isEmpty {
             return context.say(
                 "no run of job `\(job.name)` is meant by that; it has \(counted(job.counts.total, "run"))")
         }
         try context.print(RunTable(store, job).table(runs))
-        if runs.count == most, most < count {
-            context.say("\(runs.count) of \(counted(count, "run")); --limit 0 shows all")
-        }
+        context.say(shown: runs.count, of: count, "run")
+    }
+}
+
+extension CommandContext {
+    /// Tells that a list is not complete.
+    func say(shown: Int, of count: Int, _ noun: String) {
+        if shown < count { say("\(shown) of \(counted(count, noun)); --limit 0 shows all, --limit N so many") }
     }
 }

@@ -114,9 +114,8 @@ struct NotifyAddCommand: ParsableCommand {
         }
         let text = url == "-" ? try Self.addressFromInput(context) : url ?? ""
         guard let message = WebMessage(address: text) else {
-            throw CommandFailure(
-                .usage, "add the notifier `\(name)`: its address is none of HTTP or HTTPS",
-                hint: "write https://HOST/PATH, without the name of a user and without spaces")
+            let (problem, hint) = Self.problem(ofAddress: text)
+            throw CommandFailure(.usage, "add the notifier `\(name)`: \(problem)", hint: hint)
         }
         try WebMessage.check()
         if let secret { try store.secrets.require([secret: secret]) }
@@ -132,6 +131,26 @@ struct NotifyAddCommand: ParsableCommand {
         }
         return .webhook(
             .init(url: text, secret: secret, isPlainAllowed: insecure, reaches: reaches.sorted()))
+    }
+
+    /// What is wrong with an address, and what to do; nothing of it is told, as it may hold a key.
+    private static func problem(ofAddress text: String) -> (problem: String, hint: String) {
+        guard let scheme = ["https://", "http://"].first(where: { text.hasPrefix($0) }) else {
+            return ("its address is none of HTTP or HTTPS", "write https://HOST/PATH")
+        }
+        if text.unicodeScalars.contains(where: { $0.properties.isWhitespace }) {
+            return ("there is a space in its address", "write %20 for it, or leave it out")
+        }
+        if text.dropFirst(scheme.count).prefix(while: { !"/?#".contains($0) }).contains("@") {
+            return (
+                "there is the name of a user, or a password, in its address, and none is ever sent",
+                "leave it out: what is told is signed by --secret, so that the other side knows who sent it"
+            )
+        }
+        return (
+            "its address has no host or port that can be read, or characters that no address has",
+            "write https://HOST:PORT/PATH, with %22 and the like for other characters, and at most 8192 in all"
+        )
     }
 
     private static func addressFromInput(_ context: CommandContext) throws -> String {

@@ -42,6 +42,7 @@ struct JobSettings: ParsableArguments {
     func apply(to request: inout JobRequest) throws {
         request.variables = try Self.parsed(variables)
         try SecretOption.apply(secrets, to: &request)
+        for variable in request.secrets.keys.sorted() { try Self.refuseOwn(variable, "--secret") }
         if let metrics {
             guard MetricsFile.isPath(metrics) else {
                 throw ValidationError(
@@ -64,18 +65,57 @@ struct JobSettings: ParsableArguments {
                 throw ValidationError(
                     "--env-var needs NAME=VALUE with a name of letters, digits, `_` and `-`, not `\(printable(text))`")
             }
-            values[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            let name = String(text[..<equals])
+            try refuseOwn(name, "--env-var")
+            guard values[name] == nil else {
+                throw ValidationError("the variable `\(printable(name))` is given twice by --env-var: leave one out")
+            }
+            values[name] = String(text[text.index(after: equals)...])
         }
         return values
     }
 
+    /// Refuses a variable that every step has from elsewhere: the value that is given would be lost without a word.
+    private static func refuseOwn(_ name: String, _ option: String) throws {
+        guard StepCommand.ownVariables.contains(name) else { return }
+        throw ValidationError("\(option) cannot set `\(name)`: every step has its own value of it; take another name")
+    }
+
+    /// No time is longer: the greatest that is kept with a job.
+    private static let longestTime = 1e9
+
     static func seconds(_ text: String) throws -> Double {
         let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86400]
         let scale = text.last.flatMap { units[$0] }
-        guard let value = Double(scale == nil ? text : String(text.dropLast())), value > 0, value < 1e8 else {
+        // `inf` and `nan` are words of numbers as well.
+        guard let value = Double(scale == nil ? text : String(text.dropLast())), value.isFinite else {
             throw ValidationError("`\(printable(text))` is no time; write 90s, 15m or 2h")
         }
-        return value * (scale ?? 1)
+        let seconds = value * (scale ?? 1)
+        guard seconds > 0 else {
+            throw ValidationError(
+                "`\(printable(text))` is \(seconds == 0 ? "zero" : "below zero"): write a time such as 90s, 15m or 2h")
+        }
+        guard seconds <= longestTime else {
+            throw ValidationError("`\(printable(text))` is too long: a time has at most 1,000,000,000 seconds, 11574d")
+        }
+        return seconds
+    }
+}
+
+/// What an option says: where that cannot be read, the usage is wrong, and no data.
+func reading<Value>(_ option: String, _ value: @autoclosure () throws -> Value) throws -> Value {
+    do {
+        return try value()
+    } catch let error as ParameterError {
+        throw CommandFailure(.usage, "\(option): \(error.message)", hint: error.hint)
+    }
+}
+
+extension RunSelection {
+    /// The runs that an option such as --skip names.
+    static func read(_ text: String?, of option: String) throws -> RunSelection? {
+        try text.map { try reading(option, try RunSelection($0)) }
     }
 }
 
@@ -107,10 +147,7 @@ struct RunCommand: ParsableCommand {
         request.isSingle = true
         try settings.apply(to: &request)
         let plan = try JobCreation.plan(request)
-        for text in parameter { request.overrides.append(try ParameterOverride(pipelineArgument: text)) }
-        for text in stepParameter {
-            request.overrides.append(try ParameterOverride(stepArgument: text, in: plan.pipeline))
-        }
+        request.overrides = try overrides(in: plan.pipeline)
         for override in request.overrides {
             guard let (message, hint) = override.remark(in: plan.pipeline) else { continue }
             context.say("warning: \(message)" + (hint.map { "; \($0)" } ?? ""))
@@ -119,6 +156,26 @@ struct RunCommand: ParsableCommand {
         let job = try JobMaking(context, store).make(request)
         if detaching.detach { return try detaching.handOver(job, context, store, json: output.json) }
         try JobEnding(context, store, json: output.json).drive(job, limit: 1, showsOutput: true)
+    }
+
+    /// The values of -p and --step-param, one for each parameter.
+    private func overrides(in pipeline: Pipeline) throws -> [ParameterOverride] {
+        var overrides: [ParameterOverride] = []
+        func add(_ override: ParameterOverride, _ option: String, _ text: String) throws {
+            guard !overrides.contains(where: { $0.step == override.step && $0.name == override.name }) else {
+                throw ValidationError(
+                    "\(option) gives the parameter of `\(printable(text, limit: 120))` twice: leave one out")
+            }
+            overrides.append(override)
+        }
+        for text in parameter {
+            try add(try reading("-p", try ParameterOverride(pipelineArgument: text)), "-p", text)
+        }
+        for text in stepParameter {
+            let override = try reading("--step-param", try ParameterOverride(stepArgument: text, in: pipeline))
+            try add(override, "--step-param", text)
+        }
+        return overrides
     }
 }
 
@@ -204,8 +261,8 @@ struct GridOptions: ParsableArguments {
         var request = JobRequest(pipeline: FilePath(pipeline), policy: try CommandContext.policy(policy))
         request.parametersFile = parameters.map { FilePath($0) }
         request.serve()
-        request.skip = try skip.map { try RunSelection($0) }
-        request.only = try only.map { try RunSelection($0) }
+        request.skip = try RunSelection.read(skip, of: "--skip")
+        request.only = try RunSelection.read(only, of: "--only")
         return request
     }
 }

@@ -76,9 +76,14 @@ struct ScheduleDescription {
             return Self.minutes(time) + " UTC"
         }
         let offset = rules.period(at: seconds).offset
-        let local = Timestamp(milliseconds: (seconds + offset) * 1000)
-        return "\(Self.minutes(local)) \(schedule.zone)" + (briefly ? "" : " (\(Self.minutes(time).dropFirst(11)) UTC)")
+        let local = Self.minutes(Timestamp(milliseconds: (seconds + offset) * 1000)), universal = Self.minutes(time)
+        if briefly { return "\(local) \(schedule.zone)" }
+        let isSameDay = local.prefix(10) == universal.prefix(10)
+        return "\(local) \(schedule.zone) (\(isSameDay ? universal.dropFirst(11) : universal[...]) UTC)"
     }
+
+    /// A time of its schedule, in the zone of that.
+    func text(of time: Timestamp) -> String { job.schedule.map { shown(time, in: $0) } ?? time.description }
 
     private static func minutes(_ time: Timestamp) -> String {
         let text = time.description

@@ -106,6 +106,7 @@ struct ScheduleOptions: ParsableArguments {
         either suffices. Where clocks are changed, single times of the day (30 2 * * *) happen once: at the first of two \
         such instants, or at the end of the hour that is skipped; `*`, ranges and steps in minute or hour go on in real \
         time. A time is missed when nothing ran its schedule within a minute; of missed times at most the newest 1000 are \
-        made up for. `cloche cancel JOB` ends a schedule, `cloche job pause JOB` stops it for a while.
+        made up for. Steps see the time that their run is for as CLOCHE_SCHEDULED_TIME. `cloche cancel JOB` ends a \
+        schedule, `cloche job pause JOB` stops it for a while.
         """
 }

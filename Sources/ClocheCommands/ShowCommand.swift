@@ -39,8 +39,9 @@ struct ShowCommand: ParsableCommand {
     private func show(_ context: CommandContext, _ store: Store, _ job: JobRecord) throws {
         let runs = try store.database.runs(of: job.uuid, limit: limit <= 0 ? .max : limit)
         let document = try store.document(job.uuid)
+        let all = job.counts.total - job.removed
         if output.json {
-            return try context.print(
+            try context.print(
                 Documents.object([
                     ("job", Documents.job(job, in: store)), ("snapshot", .string(document.snapshot)),
                     ("pinned_policy", Documents.value(PinnedPolicy(of: document))),
@@ -48,7 +49,9 @@ struct ShowCommand: ParsableCommand {
                     ("variables", Documents.value(document.variables.keys.sorted())),
                     ("secrets", Documents.value(document.secrets)),
                     ("runs", .array(runs.map { Documents.run($0, job, metrics: RunTable.metrics(store, $0)) })),
+                    ("total", Documents.value(all)),
                 ]))
+            return context.say(shown: runs.count, of: all, "run")
         }
         let styling = context.streams.output.styling
         let summary = try JobSummary(store, job)
@@ -92,7 +95,6 @@ struct ShowCommand: ParsableCommand {
         let failures = try summary.failures(styling: styling)
         if !failures.isEmpty { try context.print(failures) }
         try context.print(RunTable(store, job).table(runs))
-        let all = job.counts.total - job.removed
         if runs.count < all {
             context.say(
                 "\(runs.count) of \(counted(all, "run")); --limit 0 shows all, `cloche ls \(shellWord(job.name.description)) --where` chooses"
@@ -134,6 +136,7 @@ struct ShowCommand: ParsableCommand {
         if !run.state.isFinal { facts += stopped(job, in: store) }
         let place = job.place(ofRun: run.address.number)
         if job.schedule != nil { facts.append(("batch", "\(place.batch), run \(place.index) of it")) }
+        if let time = run.scheduled { facts.append(("scheduled", ScheduleDescription(job).text(of: time))) }
         if let time = run.notBefore { facts.append(("next attempt", time.description)) }
         if let verdict = run.verdict { facts.append(("verdict", printable(verdict.summary))) }
         if let remedy = run.verdict?.remedy { facts.append(("remedy", printable(remedy))) }

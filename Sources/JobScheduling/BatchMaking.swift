@@ -17,9 +17,11 @@ package struct BatchMaking {
     }
 
     /// Makes the next batch of a job, which gets `next` as the time of the one after it, and gives the numbers of its runs.
+    ///
+    /// `scheduled` is the time of the schedule for which it is made; nil where somebody asks for it.
     @discardableResult
     package func makeBatch(
-        _ document: inout JobDocument, next: Timestamp?, event: JobEvent? = nil
+        _ document: inout JobDocument, for scheduled: Timestamp? = nil, next: Timestamp?, event: JobEvent? = nil
     ) throws -> Range<Int> {
         try complete(document)
         let batch = document.batches.made
@@ -27,7 +29,8 @@ package struct BatchMaking {
         try check(document, event)
         try store.quota?.check(adding: document.batchSize, to: store)
         let old = document
-        document.batches = JobBatches(made: batch + 1, next: next, decided: decided(next, document))
+        document.batches = JobBatches(
+            made: batch + 1, next: next, decided: decided(next, document), times: try times(document, with: scheduled))
         try store.write(document)
         do {
             try store.database.take(
@@ -76,6 +79,16 @@ package struct BatchMaking {
         } catch {
             throw JobStorageError.refused(document.name.description, error)
         }
+    }
+
+    /// The times of the batches of which runs wait, and that of the next one.
+    private func times(_ document: JobDocument, with scheduled: Timestamp?) throws -> [Int: Timestamp]? {
+        let batch = document.batches.made
+        let waiting = try store.database.nextPendingRun(of: document.uuid)?.address.number
+        let first = waiting.map { $0 / max(1, document.batchSize) } ?? batch
+        var times = (document.batches.times ?? [:]).filter { $0.key >= first }
+        times[batch] = scheduled
+        return times.isEmpty ? nil : times
     }
 
     private func decided(_ next: Timestamp?, _ document: JobDocument) -> Timestamp? {

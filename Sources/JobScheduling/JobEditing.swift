@@ -3,6 +3,7 @@ import JobStorage
 package import Jobs
 import LinuxSystem
 package import Pipelines
+import PlainText
 import Runs
 import Snapshots
 package import SystemPackage
@@ -80,8 +81,9 @@ extension Store {
 
     private func changeTimes(_ document: inout JobDocument, at now: Timestamp) throws {
         guard let schedule = document.schedule else {
-            throw ParameterError(
-                "take the schedule away: the job was started", hint: "end it by `cloche cancel`")
+            throw JobRefusal(
+                message: "take the schedule of the job `\(shellWord(document.name.description))` away: it was started",
+                hint: "end it by `cloche cancel \(shellWord(document.name.description))`, or change its times")
         }
         document.batches.next = try schedule.first(after: now)
         document.batches.decided = schedule.isRecurring ? now : nil

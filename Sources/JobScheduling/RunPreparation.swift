@@ -106,6 +106,7 @@ struct RunPreparation {
         spec.runTimeoutSeconds = document.options.runTimeoutSeconds
         spec.jobTimeoutSeconds = document.options.jobTimeoutSeconds
         spec.isRecorded = document.options.isRecorded
+        spec.scheduled = run.scheduled
         return spec
     }
 }

@@ -62,7 +62,7 @@ package struct ScheduleKeeper {
         for index in due.batches.indices {
             if schedule.overlap == .skip, try isBusy(document.uuid) { break }
             let following = index + 1 < due.batches.count ? due.batches[index + 1] : due.next
-            try batches.makeBatch(&document, next: following)
+            try batches.makeBatch(&document, for: due.batches[index], next: following)
         }
         if document.batches.next != due.next { try batches.move(&document, next: due.next) }
     }

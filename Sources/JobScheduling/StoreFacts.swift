@@ -83,6 +83,7 @@ final class StoreFacts {
                     finished: verdict == nil ? nil : events.last?.time))
         }
         var facts = RunFacts(number: number, attempts: attempts, steps: steps)
+        facts.scheduled = spec?.scheduled
         facts.filesRemoved = directory.filesRemoved()
         if let last = attempts.last { facts.metrics = directory.attempt(last.number).metricsText() }
         return facts

@@ -4,7 +4,7 @@ enum DatabaseSchema {
     static let applicationID = 0x436C_6F63
 
     /// The texts that lead from each format to the next; the format of a database is how many were executed.
-    static let migrations = [first, schedules, metrics, limits, NotificationTriggers.migration, builds]
+    static let migrations = [first, schedules, metrics, limits, NotificationTriggers.migration, builds, times]
 
     /// The newest format.
     static var format: Int { migrations.count }
@@ -31,6 +31,12 @@ enum DatabaseSchema {
 
     /// The builds of environments that jobs pinned, so that nobody reads a document a job to tell who needs one.
     private static let builds = "ALTER TABLE jobs ADD COLUMN builds TEXT;"
+
+    /// The time of a schedule for which a run was made; and runs that wait have no start any more.
+    private static let times = """
+        ALTER TABLE runs ADD COLUMN scheduled_ms INTEGER;
+        UPDATE runs SET started_ms = NULL WHERE state = 'pending';
+        """
 
     /// Limits of time of runs and jobs, and runs of which only what tells of them is kept.
     private static let limits = """

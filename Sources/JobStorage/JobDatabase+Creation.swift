@@ -29,15 +29,18 @@ extension JobDatabase {
         }
     }
 
-    /// Adds pending runs with these numbers to the job of a row.
+    /// Adds pending runs with these numbers to the job of a row, made for a time of its schedule or for none.
     static func insertRuns(
-        _ numbers: Range<Int>, of job: Int64, parameters: (Int) -> RunParameters, in database: Database
+        _ numbers: Range<Int>, of job: Int64, scheduled: Timestamp? = nil, parameters: (Int) -> RunParameters,
+        in database: Database
     ) throws {
         let insertion = try database.cachedStatement(
-            sql: "INSERT INTO runs (job, number, label, parameters) VALUES (?, ?, ?, ?)")
+            sql: "INSERT INTO runs (job, number, label, parameters, scheduled_ms) VALUES (?, ?, ?, ?, ?)")
         for number in numbers {
             let parameters = parameters(number)
-            let values: [(any DatabaseValueConvertible)?] = [job, number, parameters.label, parameters.json]
+            let values: [(any DatabaseValueConvertible)?] = [
+                job, number, parameters.label, parameters.json, scheduled?.milliseconds,
+            ]
             try insertion.execute(arguments: StatementArguments(values))
         }
     }

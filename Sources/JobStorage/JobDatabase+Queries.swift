@@ -27,6 +27,14 @@ extension JobDatabase {
         }
     }
 
+    /// How many jobs are in one of these states; empty is all.
+    package func jobCount(states: Set<JobState> = []) throws(JobStorageError) -> Int {
+        try reading { database in
+            let condition = Self.condition(on: "state", states.map(\.rawValue))
+            return try Int.fetchOne(database, sql: "SELECT count(*) FROM jobs WHERE TRUE \(condition)") ?? 0
+        }
+    }
+
     /// The job with that identity.
     package func job(_ job: JobID) throws(JobStorageError) -> JobRecord {
         try reading { database in try Self.record(of: job, in: database) }
@@ -53,6 +61,16 @@ extension JobDatabase {
                 """
             let values: StatementArguments = [sequence, number, max(limit, 0)]
             return try Row.fetchAll(database, sql: sql, arguments: values).map(RunRecord.init(row:))
+        }
+    }
+
+    /// How many runs of a job are in one of these states; empty is all.
+    package func runCount(of job: JobID, states: Set<RunState> = []) throws(JobStorageError) -> Int {
+        try reading { database in
+            let sequence = try Self.record(of: job, in: database).sequence
+            let condition = Self.condition(on: "state", states.map(\.rawValue))
+            let sql = "SELECT count(*) FROM runs WHERE job = ? \(condition)"
+            return try Int.fetchOne(database, sql: sql, arguments: [sequence]) ?? 0
         }
     }
 

@@ -93,6 +93,7 @@ extension JobDatabase {
                 var run = RunRecord(address: address, parameters: parameters(document, number))
                 run.lifecycle = life
                 run.apply(directories[number], unknown: document.will.cancelled ?? document.created)
+                if run.scheduled == nil { run.scheduled = document.batches.times?[job.place(ofRun: number).batch] }
                 if document.will.timedOut != nil, life.state == .cancelled, run.attempt == 0,
                     !document.will.cancelledRuns.contains(number)
                 {
@@ -132,15 +133,16 @@ extension JobDatabase {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO runs (job, number, label, parameters, state, is_cancelled, attempt, failures, losses,
-                    verdict, metrics, started_ms, finished_ms, not_before_ms, files_removed_ms)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    verdict, metrics, started_ms, finished_ms, not_before_ms, scheduled_ms, files_removed_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         )
         let life = run.lifecycle
         try statement.execute(arguments: [
             job, run.address.number, run.parameters.label, run.parameters.json, life.state.rawValue, life.isCancelled,
             run.attempt, life.failures, life.losses, try jsonText(run.verdict), run.metrics, run.started?.milliseconds,
-            run.finished?.milliseconds, run.notBefore?.milliseconds, run.filesRemoved?.milliseconds,
+            run.finished?.milliseconds, run.notBefore?.milliseconds, run.scheduled?.milliseconds,
+            run.filesRemoved?.milliseconds,
         ])
         let row = database.lastInsertedRowID
         for step in steps { try write(step, ofRow: row, in: database) }
@@ -164,12 +166,14 @@ extension RunRecord {
     /// Takes over what the directory of the run tells; `unknown` is the time of an end that nothing tells of.
     fileprivate mutating func apply(_ facts: RunFacts?, unknown: Timestamp) {
         attempt = facts?.attempts.last?.number ?? 0
-        started = facts?.attempts.last?.started
-        if state == .running, started == nil { started = unknown }
+        if state == .running { started = facts?.attempts.last?.started ?? unknown }
+        scheduled = facts?.scheduled
         filesRemoved = facts?.filesRemoved
         guard state.isFinal else { return }
         metrics = facts?.metrics
         verdict = Verdict.ofRun(facts?.decisive?.verdict, endedAs: state)
+        // One that was ended as it waited has no start.
+        if let decisive = facts?.decisive, decisive.verdict == verdict { started = decisive.started }
         finished = facts?.decisive?.finished ?? facts?.attempts.last?.finished ?? unknown
     }
 }

@@ -60,7 +60,8 @@ struct JobTransaction {
         var pending: [Int] = [], running: [Int] = []
         let end = try database.cachedStatement(
             sql: """
-                UPDATE runs SET state = 'cancelled', is_cancelled = 1, verdict = ?, finished_ms = ?, not_before_ms = NULL
+                UPDATE runs SET state = 'cancelled', is_cancelled = 1, verdict = ?, started_ms = NULL, finished_ms = ?,
+                    not_before_ms = NULL
                 WHERE job = ? AND number BETWEEN ? AND ? AND state = 'pending' RETURNING number
                 """)
         let ask = try database.cachedStatement(
@@ -92,6 +93,9 @@ struct JobTransaction {
             changed.lifecycle = runLife
             changed.verdict = runLife.state.isFinal ? Verdict.ofRun(verdict, endedAs: runLife.state) : nil
             changed.finished = runLife.state.isFinal ? time : nil
+            // What waits has not started, and what is ended for another reason than its attempt is ended as it waits.
+            let endedByAttempt = run.state == .running && changed.verdict != nil && changed.verdict == verdict
+            if runLife.state != .running, !endedByAttempt { changed.started = nil }
             let isRetry = runLife.state == .pending && runLife.failures > run.lifecycle.failures
             changed.notBefore = isRetry ? record.options.retryTime(failures: runLife.failures, at: time) : nil
             // The run first: what follows for the others must not meet it as it was.
@@ -118,7 +122,8 @@ struct JobTransaction {
             guard numbers.upperBound <= RunNumbers.largest + 1 else {
                 throw JobStorageError.runCount(numbers.upperBound)
             }
-            try JobDatabase.insertRuns(numbers, of: sequence, parameters: parameters, in: database)
+            try JobDatabase.insertRuns(
+                numbers, of: sequence, scheduled: step.batches.times?[batch], parameters: parameters, in: database)
         }
         record.next = step.batches.next
         try write()
@@ -150,7 +155,10 @@ struct JobTransaction {
 
     private func endPendingRuns(as state: RunState, _ verdict: Verdict) throws {
         try database.execute(
-            sql: "UPDATE runs SET state = ?, verdict = ?, finished_ms = ? WHERE job = ? AND state = 'pending'",
+            sql: """
+                UPDATE runs SET state = ?, verdict = ?, started_ms = NULL, finished_ms = ?
+                WHERE job = ? AND state = 'pending'
+                """,
             arguments: [state.rawValue, try jsonText(verdict), time.milliseconds, sequence]
         )
     }
@@ -158,15 +166,16 @@ struct JobTransaction {
     private func write(_ run: RunRecord) throws {
         let statement = try database.cachedStatement(
             sql: """
-                UPDATE runs SET state = ?, is_cancelled = ?, failures = ?, losses = ?, verdict = ?, finished_ms = ?,
-                    not_before_ms = ?
+                UPDATE runs SET state = ?, is_cancelled = ?, failures = ?, losses = ?, verdict = ?, started_ms = ?,
+                    finished_ms = ?, not_before_ms = ?
                 WHERE job = ? AND number = ?
                 """
         )
         let life = run.lifecycle
         try statement.execute(arguments: [
             life.state.rawValue, life.isCancelled, life.failures, life.losses, try jsonText(run.verdict),
-            run.finished?.milliseconds, run.notBefore?.milliseconds, sequence, run.address.number,
+            run.started?.milliseconds, run.finished?.milliseconds, run.notBefore?.milliseconds, sequence,
+            run.address.number,
         ])
     }
 

@@ -10,7 +10,7 @@ extension RunRecord {
         runs.losses AS losses, runs.label AS label, runs.parameters AS parameters, runs.verdict AS verdict,
         runs.metrics AS metrics,
         runs.started_ms AS started_ms, runs.finished_ms AS finished_ms, runs.not_before_ms AS not_before_ms,
-        runs.files_removed_ms AS files_removed_ms
+        runs.scheduled_ms AS scheduled_ms, runs.files_removed_ms AS files_removed_ms
         """
 
     /// The record in a row of these columns.
@@ -31,6 +31,7 @@ extension RunRecord {
         started = try row.timestamp("started_ms")
         finished = try row.timestamp("finished_ms")
         notBefore = try row.timestamp("not_before_ms")
+        scheduled = try row.timestamp("scheduled_ms")
         filesRemoved = try row.timestamp("files_removed_ms")
     }
 }

@@ -80,6 +80,8 @@ package struct RunFacts: Sendable {
     package var steps: [StepRecord]
     /// JSON text of what the newest attempt measured; nil where that was not read.
     package var metrics: String?
+    /// The time of the job's schedule for which it was made; nil where that is not told.
+    package var scheduled: Timestamp?
     /// When its files were removed; nil where all are there.
     package var filesRemoved: Timestamp?
 

@@ -152,11 +152,16 @@ package struct JobBatches: Sendable, Hashable, Codable {
     package var next: Timestamp?
     /// When `next` was worked out: a clock that is behind this by hours was set back.
     package var decided: Timestamp?
+    /// The times of the schedule for which batches were made, by their numbers; nil for none.
+    ///
+    /// Kept until all runs of a batch have begun: from then on their directories tell it.
+    package var times: [Int: Timestamp]?
 
     /// So many batches, and none to come.
-    package init(made: Int, next: Timestamp? = nil, decided: Timestamp? = nil) {
+    package init(made: Int, next: Timestamp? = nil, decided: Timestamp? = nil, times: [Int: Timestamp]? = nil) {
         self.made = made
         self.next = next
         self.decided = decided
+        self.times = times
     }
 }

@@ -81,8 +81,8 @@ package struct RunCondition: Sendable, Hashable {
     }
 
     private func isEqual(_ found: JSONValue) -> Bool {
-        guard case .number(let left) = found, case .number(let right) = value else { return found == value }
-        return left == right || left.doubleValue == right.doubleValue
+        guard case .number = found, case .number = value else { return found == value }
+        return order(found) == 0
     }
 
     private func order(_ found: JSONValue) -> Int? { RunOrder.comparison(found, value) }
@@ -164,13 +164,18 @@ package struct RunOrder: Sendable, Hashable {
     static func comparison(_ left: JSONValue, _ right: JSONValue) -> Int? {
         switch (left, right) {
         case (.number(let left), .number(let right)):
-            let (left, right) = (left.doubleValue, right.doubleValue)
-            return left < right ? -1 : left > right ? 1 : 0
+            // Integers by all of their digits: a double has 53 bits.
+            if let left = Int128(left.literal), let right = Int128(right.literal) { return comparison(left, right) }
+            return left == right ? 0 : comparison(left.doubleValue, right.doubleValue)
         case (.string(let left), .string(let right)):
             if left.utf8.elementsEqual(right.utf8) { return 0 }
             return left.utf8.lexicographicallyPrecedes(right.utf8) ? -1 : 1
         default: return nil
         }
+    }
+
+    private static func comparison<Value: Comparable>(_ left: Value, _ right: Value) -> Int {
+        left < right ? -1 : left > right ? 1 : 0
     }
 
     /// What runs are compared by: made once a run, for sorting compares each many times.

@@ -14,7 +14,7 @@ package struct RunOutline: Sendable, Hashable {
     package var metrics: String?
     /// The cause of its verdict.
     package var cause: String?
-    /// When its newest attempt began.
+    /// When the attempt began that goes on, or with which the run ended; nil while it waits.
     package var started: Timestamp?
     /// When it ended.
     package var finished: Timestamp?
@@ -34,7 +34,7 @@ package struct RunOutline: Sendable, Hashable {
         self.finished = finished
     }
 
-    /// From the start of its newest attempt to its end, or to `now`, in seconds; nil before the start.
+    /// From the start of its newest attempt to its end, or to `now`, in seconds; nil while it waits.
     package func seconds(until now: Timestamp) -> Double? {
         guard let started, attempt > 0 else { return nil }
         return Double(max(0, (finished ?? now).milliseconds - started.milliseconds)) / 1000

@@ -28,12 +28,16 @@ package struct RunRecord: Sendable, Hashable {
     package var verdict: Verdict?
     /// JSON text of the metrics that it ended with; nil where they are only in its directory.
     package var metrics: String?
-    /// When its newest attempt began.
+    /// When the attempt began that goes on, or with which the run ended.
+    ///
+    /// Nil while it waits, and where it was ended as it waited: when earlier attempts began is in their directories.
     package var started: Timestamp?
     /// When it ended; set exactly in the end states.
     package var finished: Timestamp?
     /// The next attempt does not begin before this; nil is at any time.
     package var notBefore: Timestamp?
+    /// The time of the job's schedule for which it was made; nil where it was made for none.
+    package var scheduled: Timestamp?
     /// When its files were removed, and only logs, verdicts, metrics and usage were left; nil where all are there.
     package var filesRemoved: Timestamp?
 

@@ -15,7 +15,7 @@ package struct StepRecord: Sendable, Hashable {
     package var state = RunState.pending
     /// With what it ended; nil before its end.
     package var verdict: Verdict?
-    /// When its command was started.
+    /// When its command was started; nil while it is to be started again.
     package var started: Timestamp?
     /// When it ended.
     package var finished: Timestamp?
@@ -41,6 +41,8 @@ package struct StepRecord: Sendable, Hashable {
         case .stepEnded(uuid, let verdict, let usage):
             state = RunState(after: verdict.cause)
             finished = state.isFinal ? event.time : nil
+            // What is to be started again has not started.
+            if state == .pending { started = nil }
             self.verdict = verdict
             self.usage = usage
         case .keeping(.kept(let kept)) where kept.step == uuid:
@@ -61,6 +63,7 @@ package struct StepRecord: Sendable, Hashable {
         case (.running, .failed), (.running, .cancelled), (.running, .pending):
             state = next
             finished = next.isFinal ? time : nil
+            if next == .pending { started = nil }
             self.verdict = Verdict(
                 verdict.cause, "step `\(printable(title))` ended with its run: \(verdict.summary)",
                 remedy: verdict.remedy)

@@ -89,6 +89,8 @@ package struct RunSpec: Sendable, Hashable, Codable {
     package var jobTimeoutSeconds: Double?
     /// Whether what the steps do is recorded, for a policy to be learnt from it; nil is not.
     package var isRecorded: Bool?
+    /// The time of the job's schedule for which the run was made; nil where it was made for none.
+    package var scheduled: Timestamp?
     package var steps: [Step]
     /// How many steps may run at once; 0 is any number.
     package var parallelSteps: Int
@@ -134,6 +136,7 @@ package struct RunSpec: Sendable, Hashable, Codable {
         case runTimeoutSeconds = "run_timeout_seconds"
         case jobTimeoutSeconds = "job_timeout_seconds"
         case isRecorded = "recorded"
+        case scheduled
         case parallelSteps = "parallel_steps"
     }
 }

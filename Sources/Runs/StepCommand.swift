@@ -62,8 +62,18 @@ package enum StepCommand {
             "ORCHEST_METRICS_PATH": "\(exchangeDirectory)/metrics.jsonl", "CLOCHE_JOB": spec.jobName,
             "CLOCHE_RUN": String(spec.index), "CLOCHE_STEP": step.name,
         ]) { $1 }
+        if let time = spec.scheduled { variables[scheduledTime] = time.description }
         return variables
     }
+
+    private static let scheduledTime = "CLOCHE_SCHEDULED_TIME"
+
+    /// The variables that steps have from here, whatever else is asked for.
+    package static let ownVariables: Set<String> = [
+        "ORCHEST_STEP_UUID", "ORCHEST_SESSION_UUID", "ORCHEST_SESSION_TYPE", "ORCHEST_PIPELINE_UUID",
+        "ORCHEST_PIPELINE_PATH", "ORCHEST_PROJECT_UUID", "ORCHEST_METRICS_PATH", "CLOCHE_JOB", "CLOCHE_RUN",
+        "CLOCHE_STEP", scheduledTime,
+    ]
 
     /// Has Python find what lies in `pythonDirectory`, before everything else.
     package static func addPython(to variables: inout [String: String]) {

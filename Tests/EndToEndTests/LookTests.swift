@@ -115,6 +115,74 @@ extension EndToEndBeside {
             #expect(try Cloche.run("rm", name, "--yes").status == 0)
         }
 
+        @Test("a run that waits again has no time, and none when it is cancelled as it waits") func waiting() throws {
+            let text = """
+                import orchest, sys, time
+                if orchest.get_pipeline_param("x") == 0: sys.exit(3)
+                print("begun", flush=True)
+                time.sleep(60)
+                """
+            let project = try TestProject(
+                [.init(file: "one.py", text: text)], parameters: ["x": 0], grid: ["pipeline": ["x": [0, 1]]])
+            let name = project.name
+            let driver = try Cloche.start(
+                ["job", "create", "main.orchest", "--name", name, "--max-parallel", "1"], in: project.path)
+            defer { driver.signal(SIGKILL) }
+            try #require(
+                eventually(within: 30) { (try? Cloche.run("logs", "\(name)/1").output.contains("begun")) == true })
+            #expect(try Cloche.run("ls", name).output.contains("\n0\t0\tfailed\t"))
+            let retried = try Cloche.run("retry", "\(name)/0")
+            #expect(retried.status == 0, "\(retried.errors)")
+            for state in ["pending", "cancelled"] {
+                if state == "cancelled" { #expect(try Cloche.run("cancel", "\(name)/0").status == 0) }
+                let table = try Cloche.run("ls", name).output
+                #expect(table.contains("\n0\t0\t\(state)\t-\n"), "\(table)")
+                let run = try Cloche.run("show", "\(name)/0", "--json")
+                #expect(try run.value("run", "state") as? String == state && run.value("run", "started") is NSNull)
+                #expect(try Self.numbers(name, "--where", "time>=0") == [1])
+                #expect(try Self.numbers(name, "--sort", "time") == [1, 0])
+                #expect(try Cloche.run("compare", name, "--csv").output.contains("\(name),0,\(state),,0"))
+            }
+            #expect(try Cloche.run("cancel", name).status == 0)
+            #expect(driver.wait(timeout: 60).status == 2)
+            #expect(try Cloche.run("rm", name, "--yes").status == 0)
+        }
+
+        @Test("a list that is not complete says so, and how many there are; drafts tell how many runs they will have")
+        func incompleteLists() throws {
+            let project = try TestProject(
+                [.init(file: "one.sh", text: "true\n")], parameters: ["x": 1], grid: ["pipeline": ["x": [1, 2, 3]]])
+            let (name, draft) = (project.name, project.name + "-draft")
+            #expect(try project.cloche("job", "create", "main.orchest", "--name", name).status == 0)
+            #expect(try project.cloche("job", "create", "main.orchest", "--name", draft, "--draft").status == 0)
+            let table = try Cloche.run("ls", "--limit", "1")
+            #expect(table.errors.contains("1 of ") && table.errors.contains(" jobs; --limit 0"), "\(table.errors)")
+            #expect(table.output.contains("\n\(draft)\tdraft\t0/3\t"), "\(table.output)")
+            let document = try Cloche.run("ls", "--limit", "1", "--json")
+            let total = try #require(try document.value("total") as? Int)
+            #expect(total > 1 && document.errors.contains("1 of \(total) jobs; --limit 0"), "\(document.errors)")
+            let all = try Cloche.run("ls", "--limit", "0", "--json")
+            #expect(try (all.value("jobs") as? [Any])?.count == total && all.errors == "", "\(all.errors)")
+            for command in ["ls", "show"] {
+                let runs = try Cloche.run(command, name, "--limit", "2", "--json")
+                #expect(try runs.value("total") as? Int == 3 && runs.errors.contains("2 of 3 runs"), "\(runs)")
+            }
+            #expect(try Cloche.run("show", draft).output.contains("none yet, 3 when it is started"))
+            for job in [name, draft] { #expect(try Cloche.run("rm", job, "--yes").status == 0) }
+        }
+
+        @Test("logs of several steps are asked for by a --step for each") func severalSteps() throws {
+            let project = try TestProject(
+                ["a", "b", "c"].map { TestProject.Step(file: "\($0).sh", text: "echo from $CLOCHE_STEP\n") })
+            #expect(try project.cloche("run", "main.orchest", "--name", project.name).status == 0)
+            let logs = try Cloche.run("logs", project.name, "--step", "a", "--step", "c.sh")
+            #expect(logs.status == 0 && logs.output.contains("from a\n") && logs.output.contains("from c\n"), "\(logs)")
+            #expect(!logs.output.contains("from b"), "\(logs.output)")
+            #expect(try Cloche.run("logs", project.name, "--step", "b").output == "from b\n")
+            #expect(try Cloche.run("logs", project.name, "--step", "a", "--step", "x").status == 5)
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+
         @Test("a job tells what failed, and what the failures have in common") func summary() throws {
             let project = try Self.job()
             let shown = try Cloche.run("show", project.name)

@@ -105,6 +105,23 @@ extension EndToEndBeside {
             #expect(try Cloche.run("rm", project.name, "--yes").status == 0)
         }
 
+        @Test("a time is told with its date in UTC where that is another day, and a schedule that began stays")
+        func nextTime() throws {
+            let project = try Self.project()
+            let made = try project.cloche(
+                "job", "create", "main.orchest", "--name", project.name, "--at", "2100-12-01 08:00", "--time-zone",
+                "Asia/Tokyo")
+            let time = "2100-12-01 08:00 Asia/Tokyo (2100-11-30 23:00 UTC)"
+            #expect(made.status == 0 && made.errors.contains(time), "\(made.errors)")
+            let shown = try Cloche.run("show", project.name).output
+            #expect(shown.contains(time) && shown.contains("none yet, 3 at its time"), "\(shown)")
+            #expect(try Cloche.run("job", "edit", project.name, "--at", "2100-12-01 12:00").status == 0)
+            #expect(try Cloche.run("show", project.name).output.contains("2100-12-01 12:00 Asia/Tokyo (03:00 UTC)"))
+            let refused = try Cloche.run("job", "edit", project.name, "--no-schedule")
+            #expect(refused.status == 6 && refused.errors.contains("cloche cancel"), "\(refused.errors)")
+            #expect(try Cloche.run("rm", project.name, "--yes").status == 0)
+        }
+
         @Test("a draft runs nothing, can be changed wholly, and is started or copied with what it was frozen with")
         func drafts() throws {
             let project = try Self.project()

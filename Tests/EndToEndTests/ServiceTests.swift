@@ -62,6 +62,33 @@ extension EndToEnd {
             #expect(try Cloche.run("rm", project.name + "-one", "--yes").status == 0)
         }
 
+        @Test("a step knows the time that its run was scheduled for, and views tell it")
+        func scheduledTime() throws {
+            let service = try TestService()
+            let project = try TestProject([
+                .init(file: "say.sh", text: "echo for ${CLOCHE_SCHEDULED_TIME:-nothing}\n")
+            ])
+            let time = ISO8601DateFormatter().string(from: Date(timeIntervalSinceNow: 3))
+            let created = try project.cloche("job", "create", "main.orchest", "--name", project.name, "--at", time)
+            #expect(created.status == 0, "\(created.errors)")
+            #expect(try eventually(within: 30) { try project.jobState() == "succeeded" })
+            let exact = time.replacingOccurrences(of: "Z", with: ".000Z")
+            #expect(try Cloche.run("logs", "\(project.name)/0").output == "for \(exact)\n")
+            let run = try Cloche.run("show", "\(project.name)/0", "--json")
+            #expect(try run.value("run", "scheduled") as? String == exact)
+            #expect(try Cloche.run("show", "\(project.name)/0").output.contains("scheduled"))
+
+            let yearly = project.name + "-yearly"
+            let cron = try project.cloche("job", "create", "main.orchest", "--name", yearly, "--cron", "@yearly")
+            #expect(cron.status == 0, "\(cron.errors)")
+            #expect(try Cloche.run("job", "trigger", yearly).status == 0)
+            #expect(try Cloche.run("logs", "\(yearly)/0").output == "for nothing\n")
+            #expect(try Cloche.run("show", "\(yearly)/0", "--json").value("run", "scheduled") is NSNull)
+            #expect(service.end().status == 0)
+            try project.remove()
+            #expect(try Cloche.run("rm", yearly, "--yes").status == 0)
+        }
+
         @Test("the service starts jobs at their time, and makes batches that are triggered")
         func schedules() throws {
             let service = try TestService()

@@ -42,6 +42,36 @@ import Testing
         #expect(listing.kind("replaced/file") == .missing)
     }
 
+    @Test func `links are followed as a step would follow them, and to nothing of the host`() throws {
+        let root = FileManager.default.temporaryDirectory.path + "/project-files-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        for layer in ["top", "low"] {
+            try FileManager.default.createDirectory(
+                atPath: "\(root)/\(layer)/dir", withIntermediateDirectories: true)
+        }
+        try Data().write(to: URL(filePath: root + "/low/dir/real.py"))
+        let links: [(name: String, target: String, kind: ProjectListing.Kind)] = [
+            ("own.py", "dir/real.py", .file), ("dir/up.py", "../dir/./real.py", .file),
+            ("named.py", "/project-dir/dir/real.py", .file), ("data.py", "/data/x.py", .symlink),
+            ("host.py", "/etc/hostname", .outside(link: "/etc/hostname")),
+            ("above.py", "../low/dir/real.py", .outside(link: "../low/dir/real.py")),
+            ("chain.py", "host.py", .outside(link: "/etc/hostname")),
+            ("none.py", "dir/none.py", .dangling(link: "dir/none.py")),
+            ("circle.py", "circle.py", .dangling(link: "circle.py")), ("folder", "dir", .directory),
+            ("out", "/etc", .outside(link: "/etc")),
+        ]
+        for link in links {
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(root)/top/\(link.name)", withDestinationPath: link.target)
+        }
+        let listing = ProjectFiles(layers: [FilePath(root + "/top"), FilePath(root + "/low")]).listing()
+        for link in links { #expect(listing.kind(link.name) == link.kind, "\(link.name)") }
+        #expect(listing.kind("folder/real.py") == .file && listing.kind("folder/none.py") == .missing)
+        #expect(listing.kind("out/hostname") == .outside(link: "/etc"))
+        try FileManager.default.setAttributes([.posixPermissions: 0], ofItemAtPath: root + "/low/dir/real.py")
+        #expect(listing.kind("own.py") == .unreadable)
+    }
+
     @Test func `an environment that is there and cannot be used is told, with the place of what is wrong`() throws {
         let root = FileManager.default.temporaryDirectory.path + "/project-files-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: root) }

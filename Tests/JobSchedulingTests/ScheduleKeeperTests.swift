@@ -129,6 +129,22 @@ func time(_ text: String) throws -> Timestamp { try #require(Timestamp(text)) }
         #expect(try jobs.map { try trial.store.database.job($0).batches } == [0, 1, 5])
     }
 
+    @Test func `runs are for the times of their batches, and those of a trigger for none`() throws {
+        let trial = try TrialStore()
+        let job = try trial.add(cron("0 * * * *", .all), from: "2026-01-01T00:30:00Z")
+        let keeper = ScheduleKeeper(trial.store)
+        _ = try keeper.advance(at: time("2026-01-01T03:10:00Z"))
+        _ = try trial.store.trigger(job, at: time("2026-01-01T03:20:00Z"))
+        let hours = try (1...3).map { try time("2026-01-01T0\($0):00:00Z") }
+        let times = hours.flatMap { [$0, $0] as [Timestamp?] } + [nil, nil]
+        #expect(try trial.store.database.runs(of: job).map(\.scheduled) == times)
+        #expect(try trial.store.document(job).batches.times == [0: hours[0], 1: hours[1], 2: hours[2]])
+        // What all runs of a batch have begun with is in their directories.
+        try trial.work(at: time("2026-01-01T03:30:00Z"))
+        _ = try keeper.advance(at: time("2026-01-01T04:00:00Z"))
+        #expect(try trial.store.document(job).batches.times == [4: time("2026-01-01T04:00:00Z")])
+    }
+
     @Test func `a time is skipped while runs go on, where that was asked for`() throws {
         let trial = try TrialStore()
         let skip = try trial.add(cron("0 * * * *", .one, .skip), from: "2026-01-01T00:30:00Z")
@@ -168,12 +184,13 @@ func time(_ text: String) throws -> Timestamp { try #require(Timestamp(text)) }
         let trial = try TrialStore()
         let job = try trial.add(cron("0 * * * *"), from: "2026-01-01T00:30:00Z")
         var document = try trial.store.document(job)
+        let first = try time("2026-01-01T01:00:00Z")
         document.batches = JobBatches(
-            made: 1, next: try time("2026-01-01T02:00:00Z"), decided: try time("2026-01-01T01:00:00Z"))
+            made: 1, next: try time("2026-01-01T02:00:00Z"), decided: first, times: [0: first])
         try trial.store.write(document)
         let keeper = ScheduleKeeper(trial.store)
         #expect(try keeper.advance(at: time("2026-01-01T01:00:01Z")) == time("2026-01-01T02:00:00Z"))
-        #expect(try trial.store.database.runs(of: job).count == 2)
+        #expect(try trial.store.database.runs(of: job).map(\.scheduled) == [first, first])
         #expect(try keeper.advance(at: time("2026-01-01T02:00:00Z")) == time("2026-01-01T03:00:00Z"))
         #expect(try trial.store.database.job(job).batches == 2 && trial.store.document(job).batches.made == 2)
     }

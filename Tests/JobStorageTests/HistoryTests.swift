@@ -90,6 +90,7 @@ import Testing
         for run in runs {
             #expect(run.state.isFinal == (run.finished != nil) && run.state.isFinal == (run.verdict != nil))
             if run.state == .running { #expect(run.attempt > 0 && run.started != nil) }
+            if run.state == .pending { #expect(run.started == nil) }
         }
         #expect(try database.runningRuns() == runs.filter { $0.state == .running })
     }

@@ -45,6 +45,19 @@ import Testing
         }
     }
 
+    @Test func `jobs and runs are counted by their states`() throws {
+        try withDatabase { database in
+            try database.add(document(), runs: 4)
+            try database.add(document(2, isDraft: true), runs: 1)
+            try database.end(try #require(try database.claim()), .exit)
+            #expect(try database.jobCount() == 2 && database.jobCount(states: [.draft]) == 1)
+            #expect(try database.jobCount(states: [.failed]) == 0)
+            #expect(try database.runCount(of: id(1)) == 4 && database.runCount(of: id(1), states: [.failed]) == 1)
+            try database.delete(RunAddress(job: id(1), number: 0))
+            #expect(try database.runCount(of: id(1)) == 3 && database.runCount(of: id(1), states: [.failed]) == 0)
+        }
+    }
+
     @Test func `the history tells how long runs took, and groups failures by their reason`() throws {
         try withDatabase { database in
             try database.add(document(), runs: 5)
@@ -75,12 +88,14 @@ import Testing
                         VALUES ('\(id(1))', 0, 'old', 'pending', '/p', 'p', 'a', 'a', 'default', 0, 0, 1);
                         INSERT INTO runs (job, number, label, parameters)
                         VALUES (1, 0, '', '{}'), (1, 1, '', '{}'), (1, 2, '', '{}');
+                        UPDATE runs SET attempt = 1, started_ms = 5 WHERE number = 0;
                         """)
             }
             try old.close()
             let database = try JobDatabase(path: scratch.path, check: .everyPage)
             #expect(try database.states(id(1)) == [.pending, .pending, .pending])
             #expect(try database.outlines(of: id(1)).map(\.metrics) == [nil, nil, nil])
+            #expect(try database.runs(of: id(1)).map(\.started) == [nil, nil, nil], "what waits has not started")
             let copies = try scratch.names.filter { $0.contains(".before-") }
             #expect(copies.count == 1)
             let copy = try #require(copies.first)

@@ -123,6 +123,25 @@ import Testing
         }
     }
 
+    @Test func `runs know the time for which they were made, after a rebuild as well`() throws {
+        try Scratch.with { scratch in
+            var document = try recurring(next: 400)
+            document.batches.made = 3
+            document.batches.times = [1: time(200), 2: time(300)]
+            var begun = RunFacts(number: 0, attempts: [])
+            begun.scheduled = time(100)
+            let facts = JobFacts(document: document, runCount: document.runCount, runs: [begun])
+            _ = try JobDatabase.rebuild(path: scratch.path, from: [facts]) { _, number in parameters(number) }
+            let database = try JobDatabase(path: scratch.path)
+            var step = batch(3, next: 500)
+            step.batches.times = [3: time(400)]
+            try database.take(step, of: id(1), at: time(400), parameters: parameters)
+            let times = [100, nil, 200, 200, 300, 300, 400, 400] as [Double?]
+            #expect(try database.runs(of: id(1)).map(\.scheduled) == times.map { $0.map { time($0) } })
+            #expect(try database.claim(at: 401)?.scheduled == time(100))
+        }
+    }
+
     @Test func `a rebuilt database has schedules and batches as they were`() throws {
         try Scratch.with { scratch in
             var document = try recurring(next: 400)

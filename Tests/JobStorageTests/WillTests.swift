@@ -79,6 +79,36 @@ import Testing
         }
     }
 
+    @Test func `a run that waits again has no start, and none when it is ended as it waits`() throws {
+        try withDatabase { database in
+            let job = try database.add(document { ($0.retries, $0.retryDelaySeconds) = (1, 30) }, runs: 4)
+            let runs = try (0..<3).map { _ in try #require(try database.claim(at: 50)) }
+            #expect(try database.end(runs[0], .interrupted, at: 60).started == nil)
+            #expect(try database.end(runs[1], .exit, at: 60).started == nil)
+            #expect(try database.end(runs[2], .cancelled, at: 60).started == time(50))
+            #expect(try database.retry(address(2), at: time(70)).started == nil)
+            #expect(try database.outlines(of: job).map { $0.seconds(until: time(999)) } == [nil, nil, nil, nil])
+            #expect(try database.cancel(address(0), at: time(80)).started == nil)
+            try database.cancel(RunNumbers([1]), of: job, at: time(80))
+            try database.apply(.cancel, to: job, at: time(80))
+            #expect(try database.states(job) == [.cancelled, .cancelled, .cancelled, .cancelled])
+            #expect(try database.runs(of: job).map(\.started) == [nil, nil, nil, nil])
+            #expect(try database.outlines(of: job).map { $0.seconds(until: time(999)) } == [nil, nil, nil, nil])
+        }
+    }
+
+    @Test func `a run that is asked to end keeps the start of its attempt, unless that was only interrupted`() throws {
+        try withDatabase { database in
+            try database.add(document(), runs: 2)
+            let runs = try (0..<2).map { _ in try #require(try database.claim(at: 50)) }
+            for run in runs { #expect(try database.cancel(run.address, at: time(55)).started == time(50)) }
+            let cancelled = try database.end(runs[0], .cancelled, at: 60)
+            #expect(cancelled.started == time(50) && cancelled.finished == time(60))
+            let interrupted = try database.end(runs[1], .interrupted, at: 60)
+            #expect(interrupted.state == .cancelled && interrupted.started == nil)
+        }
+    }
+
     @Test func `of several runs all are retried, or none`() throws {
         try withDatabase { database in
             let job = try database.add(document(), runs: 3)

@@ -19,6 +19,9 @@ import Testing
         var draft = document
         (draft.will, draft.options, draft.parameters.singleRun) = (JobWill(confirmed: nil), JobOptions(), nil)
         #expect(try JobDocument(bytes: draft.bytes()) == draft)
+        var waiting = document
+        waiting.batches = JobBatches(made: 12, times: [2: Samples.time(1), 11: Samples.time(2)])
+        #expect(try JobDocument(bytes: waiting.bytes()) == waiting)
     }
 
     @Test func `equal jobs have equal bytes, which end with a newline`() throws {

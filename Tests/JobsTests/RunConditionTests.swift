@@ -51,6 +51,19 @@ import Testing
         #expect(try holds("x=[1,2]", [1, 2]) && !holds("x=[1,2]", [2, 1]) && holds("x=null", nil))
     }
 
+    @Test func `integers are compared by all of their digits`() throws {
+        func holds(_ text: String, _ number: String) throws -> Bool {
+            try RunCondition(text).holds(for: .number(try #require(JSONNumber(number))))
+        }
+        for (less, more) in [
+            ("9007199254740992", "9007199254740993"), ("18446744073709551614", "18446744073709551615"),
+        ] {
+            #expect(try !holds("x=\(less)", more) && holds("x!=\(less)", more) && holds("x=\(more)", more))
+            #expect(try holds("x>\(less)", more) && !holds("x<=\(less)", more) && holds("x<\(more)", less))
+        }
+        #expect(try holds("x=1", "1e0") && holds("x=0", "-0") && holds("x=1.50", "1.5") && holds("x>1", "1.5"))
+    }
+
     @Test func `an order has names, each in its direction`() throws {
         #expect(try RunOrder.list("lr") == [RunOrder(name: "lr", isDescending: false)])
         #expect(

@@ -25,7 +25,10 @@ import Testing
         sandbox.directory = "/project-dir"
         sandbox.umask = 0o002
         var stage = StageSpec(environments: [.init(layers: ["/a", "/b"])])
-        stage.binds = [.init(source: "/data", readOnly: false), .init(source: "/p", readOnly: true, owner: .author(user: 7, group: 8))]
+        stage.binds = [
+            .init(source: "/data", readOnly: false),
+            .init(source: "/p", readOnly: true, owner: .author(user: 7, group: 8)),
+        ]
         return OneSandbox(
             identity: .ownerRange(base: 1_900_544_000), stage: stage, sandbox: sandbox, name: "name", scratch: nil)
     }

@@ -4,10 +4,12 @@ import Testing
 
 @Suite struct HumanTextTests {
     private static let durations: [(Duration, String)] = [
-        (.zero, "0ms"), (.milliseconds(350), "350ms"), (.milliseconds(999), "999ms"), (.milliseconds(4290), "4.2s"),
-        (.milliseconds(9999), "9.9s"), (.seconds(10), "10s"), (.seconds(59), "59s"), (.seconds(72), "1m 12s"),
-        (.seconds(3600), "1h 0m"), (.seconds(7500), "2h 5m"), (.seconds(86_400 * 3 + 4 * 3600), "3d 4h"),
-        (.seconds(-72), "-1m 12s"), (.seconds(Int64.max), "106751991167300d 15h"),
+        (.zero, "0ms"), (.milliseconds(350), "350ms"), (.milliseconds(999), "999ms"), (.seconds(0.285), "285ms"),
+        (.microseconds(999_600), "1.0s"), (.milliseconds(4290), "4.3s"), (.milliseconds(9949), "9.9s"),
+        (.milliseconds(9950), "10s"), (.seconds(10), "10s"), (.seconds(59), "59s"), (.milliseconds(59_600), "1m 0s"),
+        (.seconds(72), "1m 12s"), (.seconds(3600), "1h 0m"), (.seconds(7500), "2h 5m"),
+        (.seconds(86_400 * 3 + 4 * 3600), "3d 4h"), (.seconds(-72), "-1m 12s"),
+        (.seconds(Int64.max), "106751991167300d 15h"),
     ]
 
     @Test(arguments: durations)
