@@ -112,7 +112,11 @@ final class RunSupervisor {
         try supervisor.layProject()
         record(.runStarted(attempt: beginning.attempt))
         if beginning.attempt > 1 { tellBeginning() }
-        watchDisk()
+        let reserve = DiskReserve(of: directory.number, loop: supervisor.loop) { [weak self] in
+            guard let self else { return }
+            for sandbox in running.values { sandbox.end(.diskReserve, grace: 0) }
+        }
+        reserve.watch()
         if let seconds = spec.runTimeoutSeconds {
             supervisor.loop.after(seconds) { [weak self] in self?.stop(.runTimeLimit, grace: 5) }
         }
@@ -149,23 +153,6 @@ final class RunSupervisor {
                         layers: kept.layers, reasons: kept.reasons, metricsBytes: Int64(beginning.metrics.count)))))
         for step in kept.steps { record(.keeping(.kept(step))) }
     }
-
-    /// Nothing limits what steps write to shared data, and limits of the project can be wide, so steps end before there is
-    /// no room for the verdict on them, and for other runs.
-    private func watchDisk() {
-        var wait = 1.0
-        // A disk that cannot be asked is not known to be full; a step that fills it fails by itself.
-        if let room = try? Syscall.fileSystem(of: directory.number), room.bytes > 0 {
-            if room.freeBytes < min(Self.diskReserve, room.bytes / 4) {
-                for sandbox in running.values { sandbox.end(.diskReserve, grace: 0) }
-            }
-            // Fast disks take some hundred megabytes between two looks.
-            if room.freeBytes < 8 << 30 { wait = 0.05 }
-        }
-        supervisor.loop.after(wait) { [weak self] in self?.watchDisk() }
-    }
-
-    private static let diskReserve: Int64 = 128 << 20
 
     /// Ends every step: the run was cancelled, is interrupted, or is at a limit; `excess` is what is above that of the disk.
     func stop(_ reason: SandboxReport.Intervention, grace: Double, excess: DiskExcess? = nil) {
