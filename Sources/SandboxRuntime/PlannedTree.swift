@@ -49,6 +49,8 @@ struct PlannedTree {
         var title: String
         /// The owner of the topmost directory, where it is the mount's own and not one of the host's.
         var ownTop: Node?
+        /// Whose ids files have that are shown as the sandbox's; nil where they have those already.
+        var owner: IdentityMap?
 
         var isDevices: Bool {
             switch content {
@@ -79,11 +81,13 @@ struct PlannedTree {
         devices = request.stage.devices?.nodes ?? []
         self.skeleton = skeleton
         viewFiles = Set(view.processFiles.keys)
-        let layers =
+        let environment =
             request.stage.environments.indices.contains(request.sandbox.environment)
-            ? request.stage.environments[request.sandbox.environment].layers : []
+            ? request.stage.environments[request.sandbox.environment] : StageSpec.Environment(layers: [])
         var places = [
-            Place(target: [], content: .layers(layers), title: "the environment, with throw-away changes"),
+            Place(
+                target: [], content: .layers(environment.layers), title: "the environment, with throw-away changes",
+                owner: environment.owner),
             Place(target: ["proc"], content: .kernel, title: "/proc"),
             Place(target: ["dev"], content: .devices, isReadOnly: true, title: "/dev"),
             Place(target: ["dev", "pts"], content: .terminals, isReadOnly: true, title: "/dev/pts"),
@@ -98,14 +102,15 @@ struct PlannedTree {
                 places.append(
                     Place(
                         target: target, content: isFile ? .file(bind.source) : .layers([bind.source]),
-                        isReadOnly: bind.readOnly, title: mount.target + ", of the host"))
+                        isReadOnly: bind.readOnly, title: mount.target + ", of the host", owner: bind.owner))
             case .scratchOver(let index):
                 let own = identity.hasRange ? IdentityMap.user : maker
+                let bind = request.stage.binds[index]
                 places.append(
                     Place(
-                        target: target, content: .layers([request.stage.binds[index].source]),
+                        target: target, content: .layers([bind.source]),
                         title: mount.target + ", with throw-away changes",
-                        ownTop: Node(kind: S_IFDIR, permissions: 0o755, user: own, group: own)))
+                        ownTop: Node(kind: S_IFDIR, permissions: 0o755, user: own, group: own), owner: bind.owner))
             case .project, .writable: break
             }
         }
@@ -142,12 +147,12 @@ struct PlannedTree {
             guard rest.isEmpty else { throw .notDirectory }
             return try host { () throws(SyscallError) in
                 let location = try Syscall.openLocation(FilePath(file))
-                return self.node(try Syscall.fstat(location.number), link: nil)
+                return self.node(try Syscall.fstat(location.number), of: place.owner, link: nil)
             }
         case .layers(let layers):
             if rest.isEmpty, let top = place.ownTop { return top }
             if place.target.isEmpty, let node = skeletonNode("/" + rest.joined(separator: "/")) { return node }
-            return try node(rest, in: layers)
+            return try node(rest, in: layers, of: place.owner)
         }
     }
 
@@ -159,7 +164,8 @@ struct PlannedTree {
         guard let name = rest.first else { return own(S_IFDIR, 0o755) }
         let path = rest.joined(separator: "/")
         if devices.contains(path) {
-            return node(try host { () throws(SyscallError) in try Syscall.lstat(FilePath("/dev/" + path)) }, link: nil)
+            let status = try host { () throws(SyscallError) in try Syscall.lstat(FilePath("/dev/" + path)) }
+            return node(status, of: nil, link: nil)
         }
         if devices.contains(where: { $0.hasPrefix(path + "/") }) { return own(S_IFDIR, 0o755) }
         guard rest.count == 1 else { return nil }
@@ -187,9 +193,9 @@ struct PlannedTree {
     }
 
     /// Looks a path up in directories that overlayfs lays over each other.
-    private func node(_ path: [String], in layers: [String]) throws(Obstacle) -> Node? {
+    private func node(_ path: [String], in layers: [String], of owner: IdentityMap?) throws(Obstacle) -> Node? {
         for layer in layers {
-            switch try host({ () throws(SyscallError) in try look(for: path, in: FilePath(layer)) }) {
+            switch try host({ () throws(SyscallError) in try look(for: path, in: FilePath(layer), of: owner) }) {
             case .found(let node): return node
             case .hidden: return nil
             case .missing: continue
@@ -205,7 +211,9 @@ struct PlannedTree {
         case missing
     }
 
-    private func look(for path: [String], in layer: FilePath) throws(SyscallError) -> Found {
+    private func look(
+        for path: [String], in layer: FilePath, of owner: IdentityMap?
+    ) throws(SyscallError) -> Found {
         var directory = try Syscall.openLocation(layer)
         var status = try Syscall.fstat(directory.number)
         var isOpaque = false
@@ -222,14 +230,14 @@ struct PlannedTree {
                 let link =
                     status.isSymbolicLink
                     ? String(decoding: try Syscall.readLink(FilePath(part), at: directory.number), as: UTF8.self) : nil
-                return .found(node(status, link: link))
+                return .found(node(status, of: owner, link: link))
             }
             // What is no directory here is not laid over one below.
             guard status.isDirectory else { return .hidden }
             directory = try Syscall.openLocation(
                 FilePath(part), at: directory.number, resolve: [.beneath, .noSymlinks])
         }
-        return .found(node(status, link: nil))
+        return .found(node(status, of: owner, link: nil))
     }
 
     /// Whether a directory hides those of lower layers; one that cannot be looked at is taken for one that does not.
@@ -238,8 +246,10 @@ struct PlannedTree {
         return (try? Syscall.attribute(TerminatedName("user.overlay.opaque".utf8), of: readable.number)) == [0x79]
     }
 
-    private func node(_ status: FileStatus, link: String?) -> Node {
-        let (user, group) = (inside(status.user, identity.users), inside(status.group, identity.groups))
+    /// A file of the host whose ids are shown as the sandbox's, those of `owner`, or are the sandbox's already.
+    private func node(_ status: FileStatus, of owner: IdentityMap?, link: String?) -> Node {
+        let map = owner ?? identity
+        let (user, group) = (inside(status.user, map.users), inside(status.group, map.groups))
         return Node(
             kind: status.mode & S_IFMT, permissions: status.permissions, user: user ?? 65534, group: group ?? 65534,
             link: link, isMapped: user != nil && group != nil)

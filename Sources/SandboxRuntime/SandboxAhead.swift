@@ -14,6 +14,8 @@ final class SandboxAhead {
     /// Of its directories on the stage.
     let number: Int
     private let spec: SandboxSpec
+    /// Whether init has been told what is settled.
+    private var isSettled = false
     private var begun: BegunSandbox?
     private var launched: LaunchedSandbox?
 
@@ -41,8 +43,8 @@ final class SandboxAhead {
             let sandbox = try launcher.begin(
                 planner.launchPlan(bare, number: number), initProgram: initProgram, streams: streams,
                 extra: network.map { [$0] } ?? [])
-            // Of a set-up that has failed already `finish` tells.
-            try? order.send(to: sandbox.control.number)
+            // A set-up that has failed already takes no orders.
+            isSettled = (try? order.send(to: sandbox.control.number)) != nil
             begun = consume sandbox
         } catch {
             // Who launches what needs one is told why it cannot be made.
@@ -70,6 +72,10 @@ final class SandboxAhead {
     func start(_ command: CommandPlan, _ launcher: borrowing Launcher) -> LaunchedSandbox? {
         finish(launcher)
         guard let sandbox = launched.take() else { return nil }
+        guard isSettled else {
+            Self.end(sandbox)
+            return nil
+        }
         do throws(LaunchError) {
             var command = command
             // It has these already.

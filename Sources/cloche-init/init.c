@@ -143,7 +143,8 @@ static int dropBounding(uint64_t keep) {
 
 // Takes over what is settled, and does what needs no command.
 static void settle(const struct CSandboxLaunch_command *from) {
-    if (from->filterOffset + (uint64_t)from->filterInstructions * 8 > from->size ||
+    if (from->filterInstructions == 0 || from->initFilterInstructions == 0 ||
+        from->filterOffset + (uint64_t)from->filterInstructions * 8 > from->size ||
         from->initFilterOffset + (uint64_t)from->initFilterInstructions * 8 > from->size ||
         from->attachment >= from->size || from->socketlessCount > CSandboxLaunch_maximumSocketless ||
         !words(from, from->socketlessCount, from->socketless, socketless))

@@ -155,7 +155,7 @@ extension EndToEnd {
             #expect(lines[4].hasPrefix("full: 6 ") && lines[4].contains("make room on the disk"), "\(lines[4])")
             // Removing a job makes the room that it takes.
             #expect(lines[5].hasPrefix("full: 0 removed job cut"), "\(lines[5])")
-            #expect(lines[6] == #"{"jobs":[]}"#, "\(lines[6])")
+            #expect(lines[6] == #"{"jobs":[],"total":0}"#, "\(lines[6])")
         }
 
         /// Commands that only look.
@@ -199,7 +199,7 @@ extension EndToEnd {
             try #require(lines.count == Self.looks.count + 3, "\(result.output) \(result.errors)")
             for (look, line) in zip(Self.looks, lines) { #expect(line.hasPrefix("\(look): 0 "), "\(line)") }
             #expect(lines[0].contains("one") && lines[3].contains("so it was"), "\(lines[0]) \(lines[3])")
-            #expect(lines.suffix(3) == ["create: 6", "rm: 0", #"{"jobs":[]}"#], "\(lines.suffix(3))")
+            #expect(lines.suffix(3) == ["create: 6", "rm: 0", #"{"jobs":[],"total":0}"#], "\(lines.suffix(3))")
         }
 
         @Test("a dry run tells to the byte what prune frees, on a full disk too, and what a job refers to stays")

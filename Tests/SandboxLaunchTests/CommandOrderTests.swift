@@ -86,6 +86,24 @@ struct CommandOrderTests {
         }
     }
 
+    @Test(.timeLimit(.minutes(1)), arguments: [true, false])
+    func `without filters that were settled a command has to bring its own`(hasOne: Bool) throws {
+        try withSandbox { sandbox, output in
+            var command = Self.command("echo executed")
+            if hasOne { command.initFilter = [] } else { command.filter = [] }
+            try CommandOrder(command).send(to: sandbox.control.number)
+            guard
+                case .failed("read the command", _, .badMessage, execution: false) =
+                    try InitMessage.receive(sandbox.control.number)
+            else {
+                Issue.record("it was carried out")
+                return
+            }
+            let told = try Syscall.read(output, upTo: 100)
+            #expect(told == [])
+        }
+    }
+
     @Test(.timeLimit(.minutes(1)))
     func `what has been settled holds, whatever the command says`() throws {
         // Allows everything but getppid(2), which is 110 on x86-64, and ends who calls that.
