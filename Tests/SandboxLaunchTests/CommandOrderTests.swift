@@ -55,15 +55,7 @@ struct CommandOrderTests {
             var command = Self.command("echo executed")
             command.attachment = "/mnt"
             try CommandOrder(command).send(to: sandbox.control.number, with: tree.number)
-            guard
-                case .failed("attach the project", "move_mount", _, execution: false) =
-                    try InitMessage.receive(sandbox.control.number)
-            else {
-                Issue.record("it was attached")
-                return
-            }
-            let told = try Syscall.read(output, upTo: 100)
-            #expect(told == [])
+            try Self.expectFailure(of: "attach the project", sandbox, output)
         }
     }
 
@@ -74,15 +66,7 @@ struct CommandOrderTests {
             var command = Self.command("echo executed")
             if hasPlace { command.attachment = "/mnt" }
             try CommandOrder(command).send(to: sandbox.control.number, with: hasPlace ? nil : overlay.number)
-            guard
-                case .failed("read the command", _, .badMessage, execution: false) =
-                    try InitMessage.receive(sandbox.control.number)
-            else {
-                Issue.record("it was carried out")
-                return
-            }
-            let told = try Syscall.read(output, upTo: 100)
-            #expect(told == [])
+            try Self.expectFailure(of: "read the command", sandbox, output)
         }
     }
 
@@ -92,15 +76,7 @@ struct CommandOrderTests {
             var command = Self.command("echo executed")
             if hasOne { command.initFilter = [] } else { command.filter = [] }
             try CommandOrder(command).send(to: sandbox.control.number)
-            guard
-                case .failed("read the command", _, .badMessage, execution: false) =
-                    try InitMessage.receive(sandbox.control.number)
-            else {
-                Issue.record("it was carried out")
-                return
-            }
-            let told = try Syscall.read(output, upTo: 100)
-            #expect(told == [])
+            try Self.expectFailure(of: "read the command", sandbox, output)
         }
     }
 
@@ -151,6 +127,18 @@ struct CommandOrderTests {
             let told = try Syscall.read(output, upTo: 100)
             #expect(told == Array("/run\n\(place.map { $0 + "\n" } ?? "")".utf8))
         }
+    }
+
+    /// Expects that init refuses its order, and that nothing of the command happens.
+    private static func expectFailure(
+        of step: String, _ sandbox: borrowing LaunchedSandbox, _ output: CInt
+    ) throws {
+        guard case .failed(step, _, _, execution: false) = try InitMessage.receive(sandbox.control.number) else {
+            Issue.record("it was carried out")
+            return
+        }
+        let told = try Syscall.read(output, upTo: 100)
+        #expect(told == [])
     }
 
     private static func command(_ script: String) -> CommandPlan {
