@@ -46,11 +46,15 @@ enum Completion {
     /// Jobs alone.
     static let jobs = CompletionKind.custom { _, _, word in references(String(word.prefix { $0 != "/" })) }
     /// Policies.
-    static let policies = CompletionKind.custom { _, _, _ in
-        (try? CommandContext.policies().names) ?? []
-    }
+    static let policies = CompletionKind.custom { _, _, _ in policyNames }
+    /// Policies, jobs, their runs and steps.
+    static let policiesAndReferences = CompletionKind.custom { _, _, word in policyNames + references(word) }
+    /// Documents of policies, and directories on the way to them.
+    static let documents = CompletionKind.file(extensions: ["yaml"])
     /// Environments that have been built.
     static let environments = CompletionKind.custom { _, _, _ in builtEnvironments }
+    /// Bases that can be built.
+    static let bases = CompletionKind.custom { _, _, _ in baseNames }
     /// Names of secrets.
     static let secrets = CompletionKind.custom { _, _, _ in names(in: "secrets") }
     /// Names of notifiers.
@@ -59,8 +63,10 @@ enum Completion {
     static let states = CompletionKind.list(
         JobState.allCases.map(\.rawValue) + [RunState.skipped.rawValue])
     /// Snapshots, by the beginnings of their identities.
-    static let snapshots = CompletionKind.custom { _, _, _ in
-        names(in: "snapshots").filter { $0.utf8.count == 64 }.map { String($0.prefix(16)) }
+    static let snapshots = CompletionKind.custom { _, _, _ in identities }
+    /// Snapshots, and jobs.
+    static let snapshotsAndJobs = CompletionKind.custom { _, _, word in
+        identities + references(String(word.prefix { $0 != "/" }))
     }
     /// Steps of the run that an earlier word names.
     static let stepsOfReference = CompletionKind.custom { words, _, _ in
@@ -97,6 +103,17 @@ enum Completion {
             let steps = try? database.steps(of: run.address)
         else { return [] }
         return steps.map { "\(parts[0])/\(parts[1])/\($0.title)" }.filter { $0.hasPrefix(word) && isPlain($0) }
+    }
+
+    private static var policyNames: [String] { (try? CommandContext.policies().names) ?? [] }
+
+    private static var identities: [String] {
+        names(in: "snapshots").filter { $0.utf8.count == 64 }.map { String($0.prefix(16)) }
+    }
+
+    /// Names of the recipes of bases.
+    static var baseNames: [String] {
+        EnvironmentProvider.baseNames(recipes: environmentVariable("CLOCHE_ENVIRONMENTS").map { FilePath($0) })
     }
 
     /// Names of environments that have a build in force.

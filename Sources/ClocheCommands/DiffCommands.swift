@@ -74,8 +74,12 @@ struct SnapshotDiffCommand: ParsableCommand {
               cloche snapshot diff 3f2a 91bc
               cloche snapshot diff grid ./project
             """)
-    @Argument(help: "The beginning of an identity, a job, or a directory.") var first: String
-    @Argument(help: "Another; by default the directory of the first job's project.") var second: String?
+    @Argument(help: "The beginning of an identity, a job, or a directory.", completion: Completion.snapshotsAndJobs)
+    var first: String
+    @Argument(
+        help: "Another; by default the directory of the first job's project.",
+        completion: Completion.snapshotsAndJobs)
+    var second: String?
     @OptionGroup var options: DifferenceOptions
 
     func run() throws {
@@ -108,8 +112,8 @@ struct DiffCommand: ParsableCommand {
               cloche diff grid/7 grid/8       what differs between two results
               cloche diff grid/7 --project    against the project as it is now
             """)
-    @Argument(help: ArgumentHelp("JOB/7.", valueName: "run")) var run_: String
-    @Argument(help: "JOB/8, to compare with its result.") var other: String?
+    @Argument(help: ArgumentHelp("JOB/7.", valueName: "run"), completion: Completion.references) var run_: String
+    @Argument(help: "JOB/8, to compare with its result.", completion: Completion.references) var other: String?
     @Flag(help: "Compare with the project's directory as it is now.") var project = false
     @Flag(help: "Tell also of the data that steps pass on.") var all = false
     @OptionGroup var options: DifferenceOptions

@@ -87,7 +87,7 @@ struct EnvironmentBuildCommand: ParsableCommand {
               cloche env build python
               cloche env build .             every environment of this project
             """)
-    @Argument(help: "The name of a base, or a project's directory.") var what: String
+    @Argument(help: "The name of a base, or a project's directory.", completion: Completion.bases) var what: String
     @Flag(help: "Build even where nothing has changed.") var refresh = false
     @Flag(help: "Build nothing: tell what is out of date and why; ends with 1 where something is.") var check = false
     @OptionGroup var output: OutputOptions

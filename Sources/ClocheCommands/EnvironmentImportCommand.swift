@@ -25,8 +25,8 @@ struct EnvironmentImportCommand: ParsableCommand {
               docker save mine:latest -o mine.tar
               cloche env import mine mine.tar --replaces mine
             """)
-    @Argument(help: "The name of the environment.") var name: String
-    @Argument(help: "What is imported.") var source: String
+    @Argument(help: "The name of the environment.", completion: Completion.environments) var name: String
+    @Argument(help: "What is imported.", completion: .file()) var source: String
     @Option(help: ArgumentHelp("Projects mean it by this `base_image` too; any number.", valueName: "image"))
     var replaces: [String] = []
     @Option(help: "Which image of several.") var tag: String?

@@ -15,8 +15,7 @@ enum MeantNames {
 
     /// What to do about an environment that has not been built.
     static func environment(_ name: String) -> String {
-        let bases = EnvironmentProvider.baseNames(
-            recipes: environmentVariable("CLOCHE_ENVIRONMENTS").map { FilePath($0) })
+        let bases = Completion.baseNames
         if bases.contains(name) { return "`cloche env build \(name)` builds it" }
         return didYouMean(name, among: Completion.builtEnvironments + bases)
             ?? "`cloche env ls` lists them; `cloche env build NAME` builds a base"

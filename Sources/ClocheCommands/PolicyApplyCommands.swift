@@ -29,7 +29,7 @@ struct PolicyApplyCommand: ParsableCommand {
               cloche policy apply lab.yaml --dry-run
               cloche policy apply ./drafts/new.yaml --name lab --system
             """)
-    @Argument(help: "The document.") var file: String
+    @Argument(help: "The document.", completion: Completion.documents) var file: String
     @Option(help: "The policy's name; by default that of the file.") var name: String?
     @Flag(name: .customLong("dry-run"), help: "Only tell what would change.") var dryRun = false
     @OptionGroup var place: PolicyPlaceOptions
@@ -69,7 +69,7 @@ struct PolicyRollbackCommand: ParsableCommand {
               cloche policy rollback lab --dry-run
               cloche policy rollback lab
             """)
-    @Argument(help: "The policy's name.") var name: String
+    @Argument(help: "The policy's name.", completion: Completion.policies) var name: String
     @Option(help: "The document with this digest, or the beginning of one: see `policy log`.") var to: String?
     @Flag(name: .customLong("dry-run"), help: "Only tell what would change.") var dryRun = false
     @OptionGroup var place: PolicyPlaceOptions
@@ -125,7 +125,7 @@ struct PolicyRemoveCommand: ParsableCommand {
               cloche policy rm lab --dry-run
               cloche policy rm lab
             """, aliases: ["remove"])
-    @Argument(help: "The policy's name.") var name: String
+    @Argument(help: "The policy's name.", completion: Completion.policies) var name: String
     @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
     @Flag(name: .customLong("dry-run"), help: "Only tell whom it concerns.") var dryRun = false
     @OptionGroup var place: PolicyPlaceOptions
@@ -178,7 +178,7 @@ struct PolicyLogCommand: ParsableCommand {
               cloche policy log
               cloche policy log lab
             """)
-    @Argument(help: "Only this policy.") var name: String?
+    @Argument(help: "Only this policy.", completion: Completion.policies) var name: String?
     @OptionGroup var place: PolicyPlaceOptions
     @OptionGroup var output: OutputOptions
 

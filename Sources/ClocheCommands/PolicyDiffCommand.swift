@@ -22,10 +22,10 @@ struct PolicyDiffCommand: ParsableCommand {
             """)
     @Argument(
         help:
-            "A policy's name, or a document: a path with a `/` or with `.yaml` at its end; with --live, a document or a job."
-    )
+            "A policy's name, or a document: a path with a `/` or with `.yaml` at its end; with --live, a document or a job.",
+        completion: Completion.policies)
     var before: String
-    @Argument(help: "The one that is compared with it.") var after: String?
+    @Argument(help: "The one that is compared with it.", completion: Completion.policies) var after: String?
     @Flag(help: "Compare with the policy that is in force under the document's name, or that of the job's policy.")
     var live = false
     @OptionGroup var output: OutputOptions

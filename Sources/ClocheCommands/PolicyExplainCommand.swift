@@ -21,7 +21,8 @@ struct PolicyExplainCommand: ParsableCommand {
               cloche policy explain sweep/7
               cloche policy explain sweep/7/train --json
             """)
-    @Argument(help: "A policy's name, JOB/7 or JOB/7/STEP.") var name: String
+    @Argument(help: "A policy's name, JOB/7 or JOB/7/STEP.", completion: Completion.policiesAndReferences) var name:
+        String
     @OptionGroup var output: OutputOptions
 
     func run() throws {

@@ -11,7 +11,7 @@ struct PolicyKeysCommand: ParsableCommand {
             Examples:
               cloche policy keys
             """)
-    @Argument(help: "Only this key, and those below it.") var key: String?
+    @Argument(help: "Only this key, and those below it.", completion: .list(PolicyKey.all.map(\.path))) var key: String?
     @OptionGroup var output: OutputOptions
 
     func run() throws {

@@ -17,7 +17,9 @@ struct PolicyScoreCommand: ParsableCommand {
             Example:
               cloche policy score lab --threshold 3
             """)
-    @Argument(help: "A policy's name, or a document: a path with a `/` or with `.yaml` at its end.") var policy: String
+    @Argument(
+        help: "A policy's name, or a document: a path with a `/` or with `.yaml` at its end.",
+        completion: Completion.policies) var policy: String
     @Option(help: "The highest score that is good enough.") var threshold: Double?
     @OptionGroup var output: OutputOptions
 

@@ -24,7 +24,9 @@ struct PolicyTestCommand: ParsableCommand {
               cloche policy test strict --can 'syscall socket 40 1 0' --prove
               cloche policy test ./lab.yaml -- python3 train.py
             """)
-    @Argument(help: "A policy's name, or a document: a path with a `/` or with `.yaml` at its end.") var policy: String
+    @Argument(
+        help: "A policy's name, or a document: a path with a `/` or with `.yaml` at its end.",
+        completion: Completion.policies) var policy: String
     @Option(name: .customLong("can"), help: "A question; may be given several times.") var questions: [String] = []
     @Flag(help: "Also do what is asked for, in a sandbox.") var prove = false
     @Option(help: "The environment: a base, or the uuid of one of a project's.") var environment = "python"

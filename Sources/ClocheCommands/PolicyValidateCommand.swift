@@ -16,7 +16,9 @@ struct PolicyValidateCommand: ParsableCommand {
               cloche policy validate lab.yaml
               cloche policy validate policies/*.yaml
             """)
-    @Argument(help: "Files; what they extend is looked for among the policies that there are.") var files: [String]
+    @Argument(
+        help: "Files; what they extend is looked for among the policies that there are.",
+        completion: Completion.documents) var files: [String]
     @OptionGroup var output: OutputOptions
 
     private struct Result: Encodable {

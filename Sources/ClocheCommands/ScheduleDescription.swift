@@ -5,6 +5,7 @@ import Jobs
 import LinuxSystem
 import Pipelines
 import PlainText
+import TerminalOutput
 
 /// The schedule of a job, in words and as JSON.
 struct ScheduleDescription {
@@ -16,6 +17,13 @@ struct ScheduleDescription {
     func facts() -> [(String, String)] {
         guard let schedule = job.schedule else { return [] }
         var facts = [("schedule", Self.text(schedule)), ("batches", "\(job.batches) made")]
+        if let skipped = job.skipped {
+            facts.append(
+                (
+                    "skipped",
+                    "\(counted(skipped.count, "time")) while runs went on, last \(shown(skipped.last, in: schedule))"
+                ))
+        }
         let times = nextTimes()
         for (index, time) in times.enumerated() {
             facts.append((index == 0 ? "next" : "", shown(time, in: schedule)))
@@ -51,7 +59,9 @@ struct ScheduleDescription {
         guard let schedule = job.schedule else { return [] }
         return [
             ("schedule", Documents.value(schedule)), ("batches", Documents.value(job.batches)),
-            ("next", Documents.value(job.next)), ("next_times", .array(nextTimes().map { Documents.value($0) })),
+            ("skipped_times", Documents.value(job.skipped?.count ?? 0)),
+            ("last_skipped", Documents.value(job.skipped?.last)), ("next", Documents.value(job.next)),
+            ("next_times", .array(nextTimes().map { Documents.value($0) })),
         ]
     }
 

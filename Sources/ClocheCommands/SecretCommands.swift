@@ -44,7 +44,7 @@ struct SecretSetCommand: ParsableCommand {
               pass show db | cloche secret set DB_PASSWORD
             """)
 
-    @Argument(help: "Its name: letters, digits, `_` and `-`.") var name: String
+    @Argument(help: "Its name: letters, digits, `_` and `-`.", completion: Completion.secrets) var name: String
     @Flag(help: "Set it to nothing, on purpose; no value is read.") var empty = false
 
     func run() throws {

@@ -22,7 +22,8 @@ struct SnapshotVerifyCommand: ParsableCommand {
               cloche snapshot verify
               cloche snapshot verify sweep
             """)
-    @Argument(help: "Beginnings of identities, or jobs.") var references: [String] = []
+    @Argument(help: "Beginnings of identities, or jobs.", completion: Completion.snapshotsAndJobs) var references:
+        [String] = []
     @OptionGroup var output: OutputOptions
 
     func run() throws {
@@ -84,8 +85,9 @@ struct SnapshotExportCommand: ParsableCommand {
               cloche snapshot export grid grid.tar
               cloche snapshot export grid - | tar --extract --xattrs --directory restored
             """)
-    @Argument(help: "The beginning of its identity, or a job.") var reference: String
-    @Argument(help: "The archive's file, or - for standard output.") var file: String
+    @Argument(help: "The beginning of its identity, or a job.", completion: Completion.snapshotsAndJobs) var reference:
+        String
+    @Argument(help: "The archive's file, or - for standard output.", completion: .file()) var file: String
 
     func run() throws {
         let context = CommandContext()

@@ -37,7 +37,7 @@ struct SnapshotCreateCommand: ParsableCommand {
               cloche snapshot create .
               cloche snapshot create . --explain data/big.csv   which rule decides
             """)
-    @Argument(help: "The project's directory.") var directory = "."
+    @Argument(help: "The project's directory.", completion: .directory) var directory = "."
     @Option(help: "Say which rule decides about this path of the project, and take no snapshot.")
     var explain: [String] = []
     @Flag(help: "Leave .git out.") var noGit = false

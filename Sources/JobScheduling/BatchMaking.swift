@@ -29,8 +29,10 @@ package struct BatchMaking {
         try check(document, event)
         try store.quota?.check(adding: document.batchSize, to: store)
         let old = document
-        document.batches = JobBatches(
-            made: batch + 1, next: next, decided: decided(next, document), times: try times(document, with: scheduled))
+        document.batches.times = try times(document, with: scheduled)
+        document.batches.made = batch + 1
+        document.batches.next = next
+        document.batches.decided = decided(next, document)
         try store.write(document)
         do {
             try store.database.take(

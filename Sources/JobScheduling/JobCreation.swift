@@ -159,7 +159,9 @@ package struct JobCreation {
                 hint: "leave values out, or make several jobs with a part of the values each, by --parameters; at most "
                     + "\(mostRuns) runs are made")
         }
-        let brought = try files.read(ProjectVariables.path).map { try ProjectVariables(contentsOf: $0) }
+        let brought = try files.read(ProjectVariables.path).map {
+            try ProjectVariables(contentsOf: $0, own: StepCommand.ownVariables)
+        }
         // What is a secret is not also shown in clear.
         let variables = (brought ?? ProjectVariables()).variables(ofPipeline: pipeline.uuid, under: request.variables)
             .filter { request.secrets[$0.key] == nil }

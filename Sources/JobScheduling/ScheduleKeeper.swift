@@ -51,6 +51,7 @@ package struct ScheduleKeeper {
         document.will.confirmed = document.will.confirmed ?? now
         document.will.paused = nil
         document.batches.next = next
+        document.batches.skipped = record.skipped
         let rules = try zones.rules(schedule.zone)
         if schedule.isRecurring, let decided = record.nextDecided,
             decided.milliseconds > now.milliseconds + Self.setBack
@@ -60,7 +61,10 @@ package struct ScheduleKeeper {
         guard next <= now else { return }
         let due = schedule.due(from: next, at: now, in: rules)
         for index in due.batches.indices {
-            if schedule.overlap == .skip, try isBusy(document.uuid) { break }
+            if schedule.overlap == .skip, try isBusy(document.uuid) {
+                document.batches.skip(due.batches[index...])
+                break
+            }
             let following = index + 1 < due.batches.count ? due.batches[index + 1] : due.next
             try batches.makeBatch(&document, for: due.batches[index], next: following)
         }

@@ -4,7 +4,7 @@ enum DatabaseSchema {
     static let applicationID = 0x436C_6F63
 
     /// The texts that lead from each format to the next; the format of a database is how many were executed.
-    static let migrations = [first, schedules, metrics, limits, NotificationTriggers.migration, builds, times]
+    static let migrations = [first, schedules, metrics, limits, NotificationTriggers.migration, builds, times, skipped]
 
     /// The newest format.
     static var format: Int { migrations.count }
@@ -36,6 +36,12 @@ enum DatabaseSchema {
     private static let times = """
         ALTER TABLE runs ADD COLUMN scheduled_ms INTEGER;
         UPDATE runs SET started_ms = NULL WHERE state = 'pending';
+        """
+
+    /// Times of a schedule for which nothing was made, because runs went on.
+    private static let skipped = """
+        ALTER TABLE jobs ADD COLUMN skipped_times INTEGER NOT NULL DEFAULT 0 CHECK (skipped_times >= 0);
+        ALTER TABLE jobs ADD COLUMN skipped_ms INTEGER;
         """
 
     /// Limits of time of runs and jobs, and runs of which only what tells of them is kept.

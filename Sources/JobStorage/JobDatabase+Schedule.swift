@@ -165,7 +165,8 @@ extension JobDatabase {
         [
             "schedule": try jsonText(job.schedule), "batches": job.batches, "batch_size": job.batchSize,
             "batches_queue": job.schedule?.overlap == .queue, "next_ms": job.next?.milliseconds,
-            "next_decided_ms": job.nextDecided?.milliseconds,
+            "next_decided_ms": job.nextDecided?.milliseconds, "skipped_times": job.skipped?.count ?? 0,
+            "skipped_ms": job.skipped?.last.milliseconds,
         ]
     }
 }

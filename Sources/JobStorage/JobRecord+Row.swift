@@ -41,6 +41,9 @@ extension JobRecord {
         batchSize = try row.optional("batch_size")
         next = try row.timestamp("next_ms")
         nextDecided = try row.timestamp("next_decided_ms")
+        skipped = try row.timestamp("skipped_ms").map {
+            JobBatches.Skipped(count: try row.value("skipped_times"), last: $0)
+        }
         started = try row.timestamp("started_ms")
         finished = try row.timestamp("finished_ms")
         cancelled = try row.timestamp("cancelled_ms")

@@ -128,8 +128,13 @@ struct JobTransaction {
         record.next = step.batches.next
         try write()
         try database.execute(
-            sql: "UPDATE jobs SET batches = ?, next_decided_ms = ? WHERE id = ?",
-            arguments: [step.batches.made, step.batches.decided?.milliseconds, sequence])
+            sql: """
+                UPDATE jobs SET batches = ?, next_decided_ms = ?, skipped_times = ?, skipped_ms = ? WHERE id = ?
+                """,
+            arguments: [
+                step.batches.made, step.batches.decided?.milliseconds, step.batches.skipped?.count ?? 0,
+                step.batches.skipped?.last.milliseconds, sequence,
+            ])
     }
 
     private func carryOut(_ consequence: JobConsequence?, after failed: Int?) throws {

@@ -36,6 +36,8 @@ package struct JobRecord: Sendable, Hashable {
     package var next: Timestamp?
     /// When that was worked out.
     package var nextDecided: Timestamp?
+    /// The times of its schedule for which no batch was made because runs went on; nil for none.
+    package var skipped: JobBatches.Skipped?
     /// When it was made.
     package var created: Timestamp
     /// When its first run started.
@@ -67,6 +69,7 @@ package struct JobRecord: Sendable, Hashable {
         batches = document.batches.made
         batchSize = document.batchSize > 0 ? document.batchSize : nil
         nextDecided = document.batches.decided
+        skipped = document.batches.skipped
         next = document.will.cancelled == nil ? document.batches.next : nil
         created = document.created
     }

@@ -156,6 +156,28 @@ package struct JobBatches: Sendable, Hashable, Codable {
     ///
     /// Kept until all runs of a batch have begun: from then on their directories tell it.
     package var times: [Int: Timestamp]?
+    /// The times for which no batch was made because runs went on; nil for none.
+    package var skipped: Skipped?
+
+    /// Times for which no batch was made.
+    package struct Skipped: Sendable, Hashable, Codable {
+        /// How many.
+        package var count: Int
+        /// The last of them.
+        package var last: Timestamp
+
+        /// So many times.
+        package init(count: Int, last: Timestamp) {
+            self.count = count
+            self.last = last
+        }
+    }
+
+    /// Makes no batch for these times, because runs go on.
+    package mutating func skip(_ times: some BidirectionalCollection<Timestamp>) {
+        guard let last = times.last else { return }
+        skipped = Skipped(count: (skipped?.count ?? 0) + times.count, last: last)
+    }
 
     /// So many batches, and none to come.
     package init(made: Int, next: Timestamp? = nil, decided: Timestamp? = nil, times: [Int: Timestamp]? = nil) {

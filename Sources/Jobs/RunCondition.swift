@@ -182,17 +182,26 @@ package struct RunOrder: Sendable, Hashable {
     package struct Key: Sendable {
         fileprivate let rank: Int
         fileprivate let number: Double
+        /// What an integer is more than `number`, which has 53 bits.
+        fileprivate let rest: Int128
         fileprivate let text: String
 
         /// The key of a run's value; nil is a run without one.
         package init(_ value: JSONValue?) {
+            var rest: Int128 = 0
             switch value {
-            case .number(let value)?: (rank, number, text) = (0, value.doubleValue, "")
+            case .number(let value)?:
+                (rank, number, text) = (0, value.doubleValue, "")
+                if number.magnitude >= 0x1p53, let exact = Int128(value.literal), let rounded = Int128(exactly: number)
+                {
+                    rest = exact - rounded
+                }
             case .string(let value)?: (rank, number, text) = (1, 0, value)
             case .bool(let value)?: (rank, number, text) = (2, value ? 1 : 0, "")
             case let value?: (rank, number, text) = (3, 0, value.text())
             case nil: (rank, number, text) = (Self.missing, 0, "")
             }
+            self.rest = rest
         }
 
         fileprivate static let missing = 4
@@ -203,18 +212,19 @@ package struct RunOrder: Sendable, Hashable {
     package func places(of keys: [Key]) -> [Int] {
         // Texts are counted references, and most keys are numbers.
         struct Number {
-            let isMissing: Bool, rank: Int, number: Double, place: Int
+            let isMissing: Bool, rank: Int, number: Double, rest: Int128, place: Int
         }
         guard !keys.contains(where: \.isText) else {
             return keys.indices.sorted { precedes(keys[$0], keys[$1]) ?? ($0 < $1) }
         }
         var numbers = keys.enumerated().map {
-            Number(isMissing: $1.rank == Key.missing, rank: $1.rank, number: $1.number, place: $0)
+            Number(isMissing: $1.rank == Key.missing, rank: $1.rank, number: $1.number, rest: $1.rest, place: $0)
         }
         numbers.sort { left, right in
             if left.isMissing != right.isMissing { return right.isMissing }
             if left.rank != right.rank { return (left.rank < right.rank) != isDescending }
             if left.number != right.number { return (left.number < right.number) != isDescending }
+            if left.rest != right.rest { return (left.rest < right.rest) != isDescending }
             return left.place < right.place
         }
         return numbers.map(\.place)
@@ -229,6 +239,7 @@ package struct RunOrder: Sendable, Hashable {
         }
         if left.rank != right.rank { return (left.rank < right.rank) != isDescending }
         if left.number != right.number { return (left.number < right.number) != isDescending }
+        if left.rest != right.rest { return (left.rest < right.rest) != isDescending }
         if left.text.utf8.elementsEqual(right.text.utf8) { return nil }
         return left.text.utf8.lexicographicallyPrecedes(right.text.utf8) != isDescending
     }

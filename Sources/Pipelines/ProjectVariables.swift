@@ -28,11 +28,13 @@ package struct ProjectVariables: Sendable, Hashable {
     /// A project without the file.
     package init() { file = Self.path }
 
-    /// Reads the file.
-    package init(contentsOf bytes: [UInt8], file: String = Self.path) throws(InvalidDocument) {
+    /// Reads the file, in which nothing can be said of the variables in `own`: steps have them from elsewhere.
+    package init(
+        contentsOf bytes: [UInt8], file: String = Self.path, own: Set<String> = []
+    ) throws(InvalidDocument) {
         self.file = file
         let document = try JSONDocument(bytes, file: file, limits: JSONLimits(bytes: 1 << 20))
-        var reader = Reader(problems: DiagnosticList(source: document.source))
+        var reader = Reader(own: own, problems: DiagnosticList(source: document.source))
         let root = document.root
         guard root.kind == .object else {
             reader.typeMismatch("the file of variables", "an object", root)
@@ -87,6 +89,7 @@ extension ProjectVariables {
     private struct Reader: DocumentReader {
         private static let most = 1000
 
+        let own: Set<String>
         var problems: DiagnosticList
 
         mutating func refuseUnknown(_ root: JSONNode) {
@@ -139,6 +142,11 @@ extension ProjectVariables {
         }
 
         private mutating func checkName(_ name: String, at offset: Int) {
+            if own.contains(name) {
+                problems.error(
+                    "the variable \(quoted(name)) cannot be set: every step has its own value of it", at: offset,
+                    hint: "take another name")
+            }
             if ProjectVariables.isName(name) { return }
             problems.error(
                 "\(quoted(name)) cannot be the name of a variable", at: offset,

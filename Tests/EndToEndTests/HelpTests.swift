@@ -96,6 +96,9 @@ extension EndToEndBeside {
             }
             #expect(try proposed(["env", "show"], "positional@0").contains("python"))
             #expect(try proposed(["env", "rm"], "positional@0").contains("python"))
+            #expect(try proposed(["env", "build"], "positional@0").contains("base-kernel-r"))
+            let subjects = try proposed(["policy", "explain"], "positional@0")
+            #expect(subjects.contains("strict") && subjects.contains(project.name), "\(subjects)")
             let words = ["logs", "\(project.name)/0", "--step"]
             #expect(
                 try Cloche.start(

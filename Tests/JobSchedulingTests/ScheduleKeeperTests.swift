@@ -145,15 +145,19 @@ func time(_ text: String) throws -> Timestamp { try #require(Timestamp(text)) }
         #expect(try trial.store.document(job).batches.times == [4: time("2026-01-01T04:00:00Z")])
     }
 
-    @Test func `a time is skipped while runs go on, where that was asked for`() throws {
+    @Test func `a time is skipped while runs go on, where that was asked for, and the job tells which`() throws {
         let trial = try TrialStore()
         let skip = try trial.add(cron("0 * * * *", .one, .skip), from: "2026-01-01T00:30:00Z")
         let keeper = ScheduleKeeper(trial.store)
         for hour in 1...3 { _ = try keeper.advance(at: time("2026-01-01T0\(hour):00:00Z")) }
+        let skipped = JobBatches.Skipped(count: 2, last: try time("2026-01-01T03:00:00Z"))
         #expect(try trial.store.database.job(skip).batches == 1)
+        #expect(try trial.store.database.job(skip).skipped == skipped)
         try trial.work(at: time("2026-01-01T03:30:00Z"))
         _ = try keeper.advance(at: time("2026-01-01T04:00:00Z"))
         #expect(try trial.store.database.job(skip).batches == 2)
+        #expect(try trial.store.database.job(skip).skipped == skipped)
+        #expect(try trial.store.document(skip).batches.skipped == skipped)
     }
 
     @Test func `a single time comes once, late if need be, and the job ends with its runs`() throws {

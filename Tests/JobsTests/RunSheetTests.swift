@@ -85,6 +85,16 @@ import Testing
         #expect(try chosen(sheet, "train.n=2", "acc=7", "metric:acc=1", "parameter:acc=7") == [0])
     }
 
+    @Test func `integers are sorted by all of their digits, also beside texts`() throws {
+        let values = ["9007199254740993", "9007199254740992", "-9007199254740993", "5", "9007199254740994"]
+        for more in [[], [#""x""#]] {
+            let sheet = sheet(
+                (values + more).enumerated().map { outline($0, pipeline: #"{"n":\#($1)}"#, step: "{}") })
+            #expect(try order(sheet, "n") == [2, 3, 1, 0, 4] + (more.isEmpty ? [] : [5]))
+            #expect(try order(sheet, "-n") == (more.isEmpty ? [] : [5]) + [4, 0, 1, 3, 2])
+        }
+    }
+
     @Test func `runs are sorted by value, those without come last, and equals stay in their order`() throws {
         #expect(try order(grid, "lr") == [1, 0, 3, 2] && order(grid, "-lr") == [2, 0, 3, 1])
         #expect(try order(grid, "acc") == [0, 2, 1, 3] && order(grid, "-acc") == [2, 0, 1, 3])

@@ -33,4 +33,13 @@ import Testing
     func `another form is refused`(_ text: String) {
         #expect(throws: InvalidDocument.self) { try Self.read(text) }
     }
+
+    @Test func `variables that every step has from elsewhere are refused, with their place`() throws {
+        for text in [#"{"project": {"OWN": "1"}}"#, #"{"required":["OWN"]}"#] {
+            let error = #expect(throws: InvalidDocument.self) {
+                try ProjectVariables(contentsOf: Array(text.utf8), own: ["OWN"])
+            }
+            #expect(error?.description.contains(":1:14: the variable `OWN` cannot be set") == true, "\(error as Any)")
+        }
+    }
 }
