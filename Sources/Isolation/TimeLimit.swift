@@ -24,10 +24,13 @@ package enum TimeLimit: String, Sendable, Hashable {
     package func isNamed(by verdict: Verdict) -> Bool { verdict.detail["limit"] == .text(rawValue) }
 
     /// The verdict of a run that was waiting when the time of its job, that many seconds, was over.
-    package static func verdict(ofWaitingFor seconds: Double?) -> Verdict {
+    ///
+    /// `wasBegun` is one of which an attempt was interrupted.
+    package static func verdict(ofWaitingFor seconds: Double?, wasBegun: Bool = false) -> Verdict {
         Verdict(
             .cancelled,
-            "the time limit\(seconds.map { " of \(text($0))" } ?? "") of the job was over before the run started",
+            "the time limit\(seconds.map { " of \(text($0))" } ?? "") of the job was over before the run "
+                + (wasBegun ? "went on" : "started"),
             detail: job.detail(seconds), remedy: job.remedy)
     }
 

@@ -141,6 +141,7 @@ package enum Recovery {
         let known = try store.database.identities()
         guard jobs.count != known.count || !known.isSuperset(of: jobs) else { return [] }
         var told: [String] = []
+        var missing: [JobDocument] = []
         // A job that is just being made is locked; looked at again once it is not, it may have its rows.
         for job in jobs where !known.contains(job) && !JobLock.isHeld(store, job) {
             guard (try? store.database.job(job)) == nil else { continue }
@@ -149,12 +150,26 @@ package enum Recovery {
                 continue
             }
             // A document that cannot be read, or is not there yet, is no reason to refuse every command.
-            guard let document = try? store.document(job) else { continue }
+            if let document = try? store.document(job) { missing.append(document) }
+        }
+        missing.sort { ($0.created, $0.uuid.description) < ($1.created, $1.uuid.description) }
+        var begun = 0
+        for document in missing {
             let facts = StoreFacts(store.path, store.snapshots)
-            let report = try store.database.take(facts.facts(document), parameters: facts.parameters)
+            let found = facts.facts(document)
+            let report = try store.database.take(found, parameters: facts.parameters)
             guard report.jobs > 0 else { continue }
+            // Nobody begins runs of a job before its rows are there: they were, and are gone.
+            if !found.runs.isEmpty || !document.will.removed.isEmpty {
+                begun += 1
+                continue
+            }
             let name = report.renamings.first?.to ?? document.name
             told.append("job `\(name)` was left half-made by a command that was killed, and is taken up again")
+        }
+        if begun > 0 {
+            let jobs = begun == 1 ? "1 job was" : "\(begun) jobs were"
+            told.append("\(jobs) not in the database, as if that had been removed: made anew from the run directories")
         }
         return told
     }

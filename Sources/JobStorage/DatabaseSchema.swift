@@ -4,7 +4,7 @@ enum DatabaseSchema {
     static let applicationID = 0x436C_6F63
 
     /// The texts that lead from each format to the next; the format of a database is how many were executed.
-    static let migrations = [first, schedules, metrics, limits, NotificationTriggers.migration, builds, times, skipped]
+    static let migrations = [first, schedules, metrics, limits, NotificationTriggers.migration, builds, times, truths]
 
     /// The newest format.
     static var format: Int { migrations.count }
@@ -38,8 +38,12 @@ enum DatabaseSchema {
         UPDATE runs SET started_ms = NULL WHERE state = 'pending';
         """
 
-    /// Times of a schedule for which nothing was made, because runs went on.
-    private static let skipped = """
+    /// Times of a schedule for which nothing was made, because runs went on; and how an attempt failed of a run that
+    /// waits for another.
+    private static let truths = """
+        ALTER TABLE runs ADD COLUMN failure TEXT;
+        ALTER TABLE runs ADD COLUMN failure_started_ms INTEGER;
+        ALTER TABLE runs ADD COLUMN failure_finished_ms INTEGER CHECK (failure IS NULL OR failure_finished_ms IS NOT NULL);
         ALTER TABLE jobs ADD COLUMN skipped_times INTEGER NOT NULL DEFAULT 0 CHECK (skipped_times >= 0);
         ALTER TABLE jobs ADD COLUMN skipped_ms INTEGER;
         """

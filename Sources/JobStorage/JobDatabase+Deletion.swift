@@ -49,13 +49,14 @@ extension JobDatabase {
 
     /// The ended runs that a job no longer keeps, ascending: all but the newest `keep` of them.
     ///
+    /// Runs that never began do not count, as there is nothing of them to be kept.
     /// Where logs are kept, runs without files do not count, as nothing is left to be removed of them.
     package func runsBeyondKeep(of job: JobID) throws(JobStorageError) -> [RunAddress] {
         try reading { database in
             let record = try Self.record(of: job, in: database)
             guard let keep = record.options.keep else { return [] }
             let sql = """
-                SELECT number FROM runs WHERE job = :job AND finished_ms IS NOT NULL
+                SELECT number FROM runs WHERE job = :job AND finished_ms IS NOT NULL AND attempt > 0
                     \(record.options.keepLogs == true ? "AND files_removed_ms IS NULL" : "")
                 ORDER BY number DESC LIMIT -1 OFFSET :keep
                 """

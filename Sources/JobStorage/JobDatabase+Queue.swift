@@ -114,7 +114,7 @@ extension JobDatabase {
     }
 
     /// No step outlives its run.
-    private static func endSteps(
+    static func endSteps(
         ofRow run: Int64, with verdict: Verdict, at time: Timestamp, in database: Database
     ) throws {
         let statement = try database.cachedStatement(

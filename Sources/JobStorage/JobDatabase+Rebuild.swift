@@ -99,10 +99,14 @@ extension JobDatabase {
                 {
                     run.verdict = TimeLimit.verdict(ofWaitingFor: document.options.jobTimeoutSeconds)
                 }
+                var steps = directories[number]?.steps ?? []
+                if let verdict = run.verdict, let finished = run.finished {
+                    for index in steps.indices { steps[index].end(withRun: verdict, at: finished) }
+                }
                 if life.state == .pending, let ended = directories[number]?.attempts.last?.finished {
                     run.notBefore = document.options.retryTime(failures: life.failures, at: ended)
                 }
-                try Self.insert(run, steps: directories[number]?.steps ?? [], job: job.sequence, in: database)
+                try Self.insert(run, steps: steps, job: job.sequence, in: database)
             }
             try Self.restoreCounts(of: job, count: facts.runCount, in: database)
             report.jobs += 1
@@ -133,8 +137,9 @@ extension JobDatabase {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO runs (job, number, label, parameters, state, is_cancelled, attempt, failures, losses,
-                    verdict, metrics, started_ms, finished_ms, not_before_ms, scheduled_ms, files_removed_ms)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    verdict, metrics, started_ms, finished_ms, not_before_ms, scheduled_ms, files_removed_ms, failure,
+                    failure_started_ms, failure_finished_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         )
         let life = run.lifecycle
@@ -142,7 +147,8 @@ extension JobDatabase {
             job, run.address.number, run.parameters.label, run.parameters.json, life.state.rawValue, life.isCancelled,
             run.attempt, life.failures, life.losses, try jsonText(run.verdict), run.metrics, run.started?.milliseconds,
             run.finished?.milliseconds, run.notBefore?.milliseconds, run.scheduled?.milliseconds,
-            run.filesRemoved?.milliseconds,
+            run.filesRemoved?.milliseconds, try jsonText(run.failure?.verdict), run.failure?.started?.milliseconds,
+            run.failure?.finished.milliseconds,
         ])
         let row = database.lastInsertedRowID
         for step in steps { try write(step, ofRow: row, in: database) }
@@ -169,7 +175,12 @@ extension RunRecord {
         if state == .running { started = facts?.attempts.last?.started ?? unknown }
         scheduled = facts?.scheduled
         filesRemoved = facts?.filesRemoved
-        guard state.isFinal else { return }
+        guard state.isFinal else {
+            if lifecycle.hasFailed, let decisive = facts?.decisive, let verdict = decisive.verdict {
+                failure = Failure(verdict, started: decisive.started, finished: decisive.finished ?? unknown)
+            }
+            return
+        }
         metrics = facts?.metrics
         verdict = Verdict.ofRun(facts?.decisive?.verdict, endedAs: state)
         // One that was ended as it waited has no start.

@@ -22,7 +22,7 @@ extension JobDatabase {
     @discardableResult
     package func cancel(_ run: RunAddress, at time: Timestamp) throws(JobStorageError) -> RunRecord {
         try writing(.synced) { database in
-            let verdict = Verdict(.cancelled, "the run was cancelled before it started")
+            let verdict = Verdict.cancelledAsItWaited(wasBegun: try Self.record(of: run, in: database).attempt > 0)
             return try Self.apply(.cancel, verdict: verdict, to: run, at: time, in: database)
         }
     }

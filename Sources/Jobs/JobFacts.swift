@@ -37,7 +37,7 @@ package struct JobFacts: Sendable {
             var life = lives[number] ?? RunLifecycle()
             if will.cancelled != nil || will.cancelledRuns.contains(number) { life.askForEnd() }
             if document.options.stopOnFailure, life.state == .pending, failed.contains(number / span) {
-                life = RunLifecycle(state: .skipped)
+                life.endWaiting(as: .skipped)
             }
             counts[life.state] += 1
             kept[number] = life
@@ -117,10 +117,7 @@ extension RunLifecycle {
     fileprivate mutating func askForEnd() {
         guard !state.isFinal else { return }
         self = RunLifecycle(
-            state: state == .pending ? .cancelled : state,
-            isCancelled: true,
-            failures: failures,
-            losses: losses
-        )
+            state: state, isCancelled: true, failures: failures, losses: losses, hasFailed: hasFailed)
+        if state == .pending { endWaiting(as: .cancelled) }
     }
 }

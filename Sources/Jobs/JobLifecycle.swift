@@ -93,13 +93,20 @@ package struct JobLifecycle: Sendable, Hashable {
         settle()
     }
 
-    /// So many of its pending runs, and of those that were running and stay so, were cancelled one by one.
+    /// So many of its pending runs were cancelled one by one, of which `failed` had failed and are that again.
     ///
-    /// The caller ends the pending ones together with the change.
-    package mutating func cancel(pending count: Int) -> JobConsequence? {
-        counts.cancelled += count
+    /// The caller ends them together with the change.
+    package mutating func cancel(pending count: Int, failed: Int = 0) -> JobConsequence? {
+        counts.cancelled += count - failed
+        counts.failed += failed
         counts.pending -= count
         return settleAfterEnd(hasFailed: counts.failed > 0 && !awaitsBatches)
+    }
+
+    /// So many of the pending runs that were just ended, as `end`, had failed and are that again.
+    package mutating func keepFailed(_ count: Int, insteadOf end: RunState) {
+        counts[end] -= count
+        counts.failed += count
     }
 
     /// So many further runs are pending; `awaitsMore` tells whether the schedule will make more by itself.
@@ -135,7 +142,10 @@ package struct JobLifecycle: Sendable, Hashable {
             // Of a job that goes on for ever, an old failure stops no new run.
             let hasFailed = awaitsBatches ? run.state == .failed : counts.failed > 0
             // One that was running when another failed may be pending again.
-            if options.stopOnFailure, hasFailed, run.state == .pending { run = RunLifecycle(state: .skipped) }
+            if options.stopOnFailure, hasFailed, run.state == .pending {
+                run.endWaiting(as: .skipped)
+                counts.move(from: .pending, to: run.state)
+            }
             consequence = settleAfterEnd(hasFailed: hasFailed)
         }
         return consequence

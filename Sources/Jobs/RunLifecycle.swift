@@ -8,6 +8,8 @@ package import Isolation
 ///    |   cancel          +- interrupted, or failed with retries left: pending again
 ///    +---- retry, from every end but `succeeded`
 /// ```
+///
+/// One that waits for another attempt, after one that failed, is `failed` again when it ends as it waits.
 package struct RunLifecycle: Sendable, Hashable {
     /// So many attempts that ended without a word from their supervisor are the last, whatever retries are left: the
     /// run may well be what ends its supervisors.
@@ -22,12 +24,19 @@ package struct RunLifecycle: Sendable, Hashable {
     /// How many of these were lost with their supervisor.
     package private(set) var losses: Int
 
+    /// Whether it waits for another attempt, or makes one, after one that failed.
+    package private(set) var hasFailed: Bool
+
     /// A run in that state.
-    package init(state: RunState = .pending, isCancelled: Bool = false, failures: Int = 0, losses: Int = 0) {
+    package init(
+        state: RunState = .pending, isCancelled: Bool = false, failures: Int = 0, losses: Int = 0,
+        hasFailed: Bool = false
+    ) {
         self.state = state
         self.isCancelled = isCancelled
         self.failures = failures
         self.losses = losses
+        self.hasFailed = hasFailed
     }
 
     /// Makes the change; `retries` is how many failed attempts are followed by another one.
@@ -41,11 +50,11 @@ package struct RunLifecycle: Sendable, Hashable {
             end(cause, retries: retries)
         case (.pending, .cancel):
             isCancelled = true
-            state = .cancelled
+            endWaiting(as: .cancelled)
         case (.running, .cancel):
             isCancelled = true
         case (.failed, .retry), (.cancelled, .retry), (.skipped, .retry):
-            self = RunLifecycle()
+            self = RunLifecycle(hasFailed: state == .failed)
         case (_, .start), (_, .end), (_, .cancel), (_, .retry):
             throw .run(state, change)
         }
@@ -58,24 +67,38 @@ package struct RunLifecycle: Sendable, Hashable {
         try apply(change, retries: retries)
     }
 
+    /// Ends a run as it waits, as `end` where no attempt has failed.
+    mutating func endWaiting(as end: RunState) {
+        state = hasFailed ? .failed : end
+        hasFailed = false
+    }
+
     private mutating func end(_ cause: Verdict.Cause, retries: Int) {
         let next = RunState(after: cause)
         switch next {
         case .pending:
+            state = .pending
             // An attempt that was interrupted after somebody asked for the run's end has done what was asked.
-            state = isCancelled ? .cancelled : .pending
+            if isCancelled { endWaiting(as: .cancelled) }
         case .failed:
             failures += 1
             if cause == .supervisorLost { losses += 1 }
             let isLast = failures > retries || losses >= Self.mostLosses || isCancelled
             state = isLast ? .failed : .pending
+            hasFailed = !isLast
         case .running, .succeeded, .cancelled, .skipped:
             state = next
+            hasFailed = false
         }
     }
 }
 
 extension Verdict {
+    /// The verdict of a run that was cancelled as it waited for its first attempt, or, where one was begun, for another.
+    package static func cancelledAsItWaited(wasBegun: Bool) -> Verdict {
+        Verdict(.cancelled, "the run was cancelled before it \(wasBegun ? "went on" : "started")")
+    }
+
     /// The verdict of a run that has ended in `state`: that of its last attempt, unless the run ended for another reason.
     package static func ofRun(_ attempt: Verdict?, endedAs state: RunState) -> Verdict? {
         if let attempt, RunState(after: attempt.cause) == state { return attempt }

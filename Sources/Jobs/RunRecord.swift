@@ -26,6 +26,8 @@ package struct RunRecord: Sendable, Hashable {
     package var attempt: Int
     /// With what it ended; nil before its end.
     package var verdict: Verdict?
+    /// How an attempt ended of a run that goes on: the newest that was not interrupted, where that failed.
+    package var failure: Failure?
     /// JSON text of the metrics that it ended with; nil where they are only in its directory.
     package var metrics: String?
     /// When the attempt began that goes on, or with which the run ended.
@@ -40,6 +42,21 @@ package struct RunRecord: Sendable, Hashable {
     package var scheduled: Timestamp?
     /// When its files were removed, and only logs, verdicts, metrics and usage were left; nil where all are there.
     package var filesRemoved: Timestamp?
+
+    /// The end of an attempt that failed.
+    package struct Failure: Sendable, Hashable {
+        /// With what it ended.
+        package var verdict: Verdict
+        /// When it began, and when it ended.
+        package var started: Timestamp?, finished: Timestamp
+
+        /// Makes one.
+        package init(_ verdict: Verdict, started: Timestamp?, finished: Timestamp) {
+            self.verdict = verdict
+            self.started = started
+            self.finished = finished
+        }
+    }
 
     /// The record of a run that has not started.
     package init(address: RunAddress, parameters: RunParameters) {

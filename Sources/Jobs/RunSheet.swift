@@ -145,7 +145,7 @@ package struct RunSheet: Sendable {
         try field(named: order.name, in: order.name, column: 1)
     }
 
-    /// The field of that name: a parameter, else a metric, else a fact; `parameter:` and `metric:` say which.
+    /// The field of that name: a parameter, else a metric, else a fact; `parameter:`, `metric:` and `fact:` say which.
     private func field(named name: String, in text: String, column: Int) throws(InvalidRunExpression) -> Field {
         let candidates = parameters + metrics + Fact.allCases.map(Field.fact)
         if let field = candidates.first(where: { isExactly(name, self.name($0)) }) { return field }
@@ -155,6 +155,7 @@ package struct RunSheet: Sendable {
             return field
         }
         if let rest = Self.rest(of: name, behind: "metric:"), metrics.contains(.metric(rest)) { return .metric(rest) }
+        if let fact = Self.rest(of: name, behind: "fact:").flatMap(Fact.init(rawValue:)) { return .fact(fact) }
         let byStep = parameters.filter { field in
             guard case .parameter(let step?, let own) = field else { return false }
             return isExactly(own, name) || isExactly("\(step).\(own)", name)

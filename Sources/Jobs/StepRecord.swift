@@ -71,7 +71,8 @@ package struct StepRecord: Sendable, Hashable {
             let cause: Verdict.Cause = next == .cancelled ? .cancelled : .dependencyFailed
             state = RunState(after: cause)
             finished = time
-            self.verdict = Verdict(cause, "step `\(printable(title))` was not started: \(verdict.summary)")
+            let story = self.verdict == nil ? "was not started" : "was interrupted, and not started again"
+            self.verdict = Verdict(cause, "step `\(printable(title))` \(story): \(verdict.summary)")
         default: break
         }
     }

@@ -83,8 +83,13 @@ import Testing
             try database.apply(.cancel, to: all, at: time(1))
             #expect(try database.runsBeyondKeep(of: all).isEmpty)
             let none = try database.add(document(3) { $0.keep = 0 }, runs: 3)
+            try database.end(try #require(try database.claim(of: none)))
             try database.apply(.cancel, to: none, at: time(1))
-            #expect(try database.runsBeyondKeep(of: none).map(\.number) == [0, 1, 2])
+            #expect(try database.runsBeyondKeep(of: none).map(\.number) == [0], "there is nothing of the others")
+            let newest = try database.add(document(4) { ($0.keep, $0.stopOnFailure) = (1, true) }, runs: 4)
+            try database.end(try #require(try database.claim(of: newest)), .exit)
+            #expect(try database.states(newest) == [.failed, .skipped, .skipped, .skipped])
+            #expect(try database.runsBeyondKeep(of: newest).isEmpty, "what never began is not kept in its place")
         }
     }
 }

@@ -91,9 +91,62 @@ import Testing
             #expect(try database.cancel(address(0), at: time(80)).started == nil)
             try database.cancel(RunNumbers([1]), of: job, at: time(80))
             try database.apply(.cancel, to: job, at: time(80))
-            #expect(try database.states(job) == [.cancelled, .cancelled, .cancelled, .cancelled])
-            #expect(try database.runs(of: job).map(\.started) == [nil, nil, nil, nil])
-            #expect(try database.outlines(of: job).map { $0.seconds(until: time(999)) } == [nil, nil, nil, nil])
+            #expect(try database.states(job) == [.cancelled, .failed, .cancelled, .cancelled])
+            #expect(try database.runs(of: job).map(\.started) == [nil, time(50), nil, nil])
+            #expect(try database.outlines(of: job).map { $0.seconds(until: time(999)) } == [nil, 10, nil, nil])
+        }
+    }
+
+    @Test(arguments: ["run", "runs", "job", "time", "failure", "retry"])
+    func `a run that failed is that again when it is ended as it waits for another attempt`(way: String) throws {
+        try withDatabase { database in
+            let options = { (options: inout JobOptions) in
+                (options.retries, options.retryDelaySeconds) = (way == "retry" ? 0 : 1, 30)
+                (options.stopOnFailure, options.retryOn) = (way == "failure", [.exit])
+                options.jobTimeoutSeconds = 5
+            }
+            let job = try database.add(document(options: options), runs: 3)
+            let runs = try (0..<2).map { _ in try #require(try database.claim(at: 50)) }
+            try database.end(runs[0], .exit, at: 60)
+            let failed = Verdict(.exit, "it ended")
+            if way == "retry" {
+                #expect(try database.run(address(0)).verdict == failed)
+                #expect(try database.retry(address(0), at: time(61)).verdict == nil)
+            }
+            #expect(try database.run(address(0)).state == .pending)
+            switch way {
+            case "runs": #expect(try database.cancel(RunNumbers([0, 2]), of: job, at: time(70)).count == 2)
+            case "job": try database.apply(.cancel, to: job, at: time(70))
+            case "time": #expect(try database.expire(job, at: time(70)).count == 3)
+            case "failure":
+                try database.end(runs[1], .timeout, at: 70)
+                #expect(try database.states(job) == [.failed, .failed, .skipped])
+            default: #expect(try database.cancel(address(0), at: time(70)).state == .failed)
+            }
+            let run = try database.run(address(0))
+            #expect(run.state == .failed && run.verdict == failed && run.failure == nil && run.notBefore == nil)
+            #expect(run.started == time(50) && run.finished == time(60))
+            #expect(try database.job(job).counts.failed == (way == "failure" ? 2 : 1))
+        }
+    }
+
+    @Test func `a run that was interrupted, and is ended as it waits, says so, and its steps wait no more`() throws {
+        try withDatabase { database in
+            let job = try database.add(document(), runs: 2)
+            let run = try #require(try database.claim(at: 50))
+            var step = StepRecord(uuid: "s", title: "load", position: 0, attempt: 1)
+            step.verdict = Verdict(.interrupted, "it was interrupted")
+            try database.record([step], of: run.address)
+            try database.end(run, .interrupted, at: 60)
+            try database.apply(.cancel, to: job, at: time(70))
+            let verdicts = try database.runs(of: job).map { $0.verdict?.summary }
+            #expect(
+                verdicts == [
+                    "the job was cancelled before the run went on", "the job was cancelled before the run started",
+                ])
+            let ended = try #require(try database.steps(of: run.address).first)
+            #expect(ended.state == .cancelled && ended.finished == time(70))
+            #expect(ended.verdict?.summary.contains("was interrupted, and not started again") == true)
         }
     }
 

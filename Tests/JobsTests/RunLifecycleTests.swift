@@ -82,7 +82,19 @@ import Testing
 
     @Test func `a retry that somebody asks for begins anew`() throws {
         let run = try after(.start, .end(.supervisorLost), .start, .cancel, .end(.supervisorLost), .retry, retries: 3)
-        #expect(run == RunLifecycle())
+        #expect(run == RunLifecycle(hasFailed: true))
+    }
+
+    @Test func `a run that is ended as it waits is what its last attempt made of it, if that failed`() throws {
+        #expect(try after(.cancel).state == .cancelled)
+        #expect(try after(.start, .end(.interrupted), .cancel).state == .cancelled)
+        let failed = try after(.start, .end(.exit), .cancel, retries: 3)
+        #expect(failed.state == .failed && failed.isCancelled)
+        #expect(try after(.start, .end(.exit), .start, .end(.interrupted), .cancel, retries: 3).state == .failed)
+        #expect(try after(.start, .end(.exit), .start, .cancel, .end(.interrupted), retries: 3).state == .failed)
+        #expect(try after(.start, .end(.exit), .start, .cancel, .end(.cancelled), retries: 3).state == .cancelled)
+        #expect(try after(.start, .end(.exit), .retry, .cancel).state == .failed)
+        #expect(try after(.start, .end(.cancelled), .retry, .cancel).state == .cancelled)
     }
 
     @Test func `final states are the ones that only a retry leaves`() {

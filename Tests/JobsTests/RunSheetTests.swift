@@ -83,6 +83,8 @@ import Testing
         let error = try #require(#expect(throws: InvalidRunExpression.self) { try chosen(sheet, "n=1") })
         #expect(error.problem.contains("2 steps") && error.hint?.contains("`train.n`") == true)
         #expect(try chosen(sheet, "train.n=2", "acc=7", "metric:acc=1", "parameter:acc=7") == [0])
+        let hidden = self.sheet([outline(3, pipeline: #"{"run":9,"state":"x"}"#)])
+        #expect(try chosen(hidden, "run=9", "fact:run=3", "state=x", "fact:state=succeeded") == [3])
     }
 
     @Test func `integers are sorted by all of their digits, also beside texts`() throws {
