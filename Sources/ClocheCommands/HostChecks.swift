@@ -79,6 +79,7 @@ struct HostChecks {
         let store = try? CommandContext.storePath()
         let identity = store.flatMap { try? HostIdentity.stored(in: $0) } ?? offered
         if let store, let check = changedIdentity(identity, offered, store) { return check }
+        if let check = sharedIdentity(identity) { return check }
         switch identity.kind {
         case .ownerRange:
             let detail = "runs get ids \(identity.users[0].outside) and up"
@@ -100,14 +101,17 @@ struct HostChecks {
                 name: "ids", state: "weaker",
                 detail: "only the own id: supervisor and steps share it, and bases cannot be built",
                 remedy:
-                    "install the package uidmap and give this user a range: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`"
+                    "install the package uidmap and give this user a range: "
+                    + SubordinateRange.command(for: HostIdentity.userName(geteuid()) ?? "USER")
             )
         }
     }
 
     /// What to tell of a store whose user had other ids when it was made; nil where it is as a new one would be.
     private static func changedIdentity(_ stored: IdentityMap, _ offered: IdentityMap, _ store: FilePath) -> Check? {
-        switch HostIdentity.standing(of: stored, offered: offered) {
+        switch HostIdentity.standing(
+            of: stored, offered: offered, isGranted: HostIdentity.isGranted(stored))
+        {
         case .fitting: nil
         case .narrow:
             Check(
@@ -117,9 +121,23 @@ struct HostChecks {
         case .lost:
             Check(
                 name: "ids", state: "failed",
-                detail: "this store was made with a range of ids, and this user has none any more",
-                remedy: "give the user the same range again, or set CLOCHE_HOME to another directory")
+                detail: "this store was made with a range of ids that this user has no longer",
+                remedy: HostIdentity.remedy(forLost: stored))
         }
+    }
+
+    /// What to tell where somebody else has ids of the runs, and could reach what gets out of them.
+    private static func sharedIdentity(_ identity: IdentityMap) -> Check? {
+        guard let other = HostIdentity.otherOwner(of: identity) else { return nil }
+        let remedy =
+            identity.kind == .ownerRange
+            ? "make the lines of /etc/subuid and /etc/subgid for `cloche` and `\(other)` such that none overlaps another"
+            : "take this user's line out of /etc/subuid and /etc/subgid, and give a range that nobody has: "
+                + SubordinateRange.command(for: HostIdentity.userName(geteuid()) ?? "USER")
+        return Check(
+            name: "ids", state: "weaker",
+            detail: "ids of runs are also those of `\(other)` by /etc/subuid, who reaches their files and processes",
+            remedy: remedy + "; then set CLOCHE_HOME to another directory")
     }
 
     /// Sets up a whole sandbox and runs a program in it: `cloche-init`, which is small and needs no library.

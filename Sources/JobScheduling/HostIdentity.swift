@@ -1,6 +1,7 @@
 package import Isolation
 import LinuxSystem
 import Runs
+import SandboxRuntime
 package import SystemPackage
 
 #if canImport(Glibc)
@@ -17,7 +18,7 @@ package enum HostIdentity {
     /// Up to 2^31.
     static let builtInCount: UInt32 = 3768 * 65536
     /// Ids of one user.
-    static let width: UInt32 = 65536
+    static let width = SubordinateRange.width
 
     /// How what a store was made with compares to what a new one would get.
     package enum Standing: Sendable, Equatable {
@@ -25,18 +26,62 @@ package enum HostIdentity {
         case fitting
         /// The store has a single id, and its user a range by now.
         case narrow
-        /// The store has a range, and its user none any more.
+        /// The store has a range, and its user none any more, or another one.
         case lost
     }
 
     /// How the identity of a store compares to the one that is offered to its user now.
-    package static func standing(of stored: IdentityMap, offered: IdentityMap) -> Standing {
+    ///
+    /// `isGranted` tells whether its user still has the range of the store.
+    package static func standing(of stored: IdentityMap, offered: IdentityMap, isGranted: Bool = true) -> Standing {
         switch (stored.kind, offered.kind) {
         case (.single, .userRange): .narrow
         case (.userRange, .single): .lost
+        case (.userRange, .userRange) where !isGranted: .lost
         default: .fitting
         }
     }
+
+    /// Whether the calling user has, by /etc/subuid and /etc/subgid, all the ids that a map takes from his range.
+    package static func isGranted(_ identity: IdentityMap) -> Bool {
+        guard identity.kind == .userRange else { return true }
+        let names = ownNames
+        return [("/etc/subuid", identity.users), ("/etc/subgid", identity.groups)].allSatisfy { file, map in
+            isGranted(map, by: SubordinateRange.all(FilePath(file)).filter { names.contains($0.name) })
+        }
+    }
+
+    /// The own id needs no line; it is the only one that stands alone.
+    static func isGranted(_ map: [IdentityMap.Range], by ranges: [SubordinateRange]) -> Bool {
+        map.allSatisfy { part in
+            (part.inside == IdentityMap.user && part.count == 1)
+                || ranges.contains { $0.contains(part.outside, part.count) }
+        }
+    }
+
+    /// What to do about a store whose range its user has no longer.
+    package static func remedy(forLost identity: IdentityMap) -> String {
+        let (users, groups) = (identity.users.first?.outside, identity.groups.first?.outside)
+        let command =
+            users == groups
+            ? " (\(SubordinateRange.command(for: userName(geteuid()) ?? "USER", from: users)))"
+            : users.flatMap { users in groups.map { " (\(users) in /etc/subuid, \($0) in /etc/subgid)" } } ?? ""
+        return "give the user the same range again\(command), or set CLOCHE_HOME to another directory"
+    }
+
+    /// The name in /etc/subuid of another one who has some of the ids of a map; nil where nobody has.
+    package static func otherOwner(of identity: IdentityMap) -> String? {
+        let own = identity.kind == .ownerRange ? ["cloche"] : ownNames
+        let others = SubordinateRange.all("/etc/subuid").filter { !own.contains($0.name) }
+        return otherOwner(of: identity.users, among: others)
+    }
+
+    static func otherOwner(of map: [IdentityMap.Range], among others: [SubordinateRange]) -> String? {
+        others.first { other in map.contains { $0.count > 1 && other.overlaps($0.outside, $0.count) } }?.name
+    }
+
+    /// What the calling user is in /etc/subuid.
+    private static var ownNames: [String] { [userName(geteuid()), String(geteuid())].compactMap { $0 } }
 
     /// What to do about a store that is narrow.
     package static func remedy(for store: FilePath) -> String {
@@ -121,7 +166,7 @@ package enum HostIdentity {
         let user = geteuid()
         let group = getegid()
         if user == 0 { return .ownerRange(base: ranges("/etc/subuid", of: ["cloche"]).first?.first ?? builtInBase) }
-        let names = [userName(user), String(user)].compactMap { $0 }
+        let names = ownNames
         if let users = ranges("/etc/subuid", of: names).first?.first,
             let groups = ranges("/etc/subgid", of: names).first?.first,
             Syscall.exists("/usr/bin/newuidmap"), Syscall.exists("/usr/bin/newgidmap")
@@ -131,23 +176,10 @@ package enum HostIdentity {
         return .single(user: user, group: group, inside: IdentityMap.user)
     }
 
-    /// Consecutive ids that somebody may use for others than himself: a line `name:first:count` (subuid(5)).
-    struct SubordinateRange: Equatable {
-        var name: String
-        var first: UInt32, count: UInt32
-    }
-
     /// The ranges of one of the names in which there are 65536 ids.
     static func ranges(_ path: FilePath, of names: [String]) -> [SubordinateRange] {
-        allRanges(path).filter { names.contains($0.name) && $0.count >= width && $0.first <= UInt32.max - $0.count }
-    }
-
-    static func allRanges(_ path: FilePath) -> [SubordinateRange] {
-        guard let bytes = try? Syscall.readFile(path, limit: 1 << 20) else { return [] }
-        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { line in
-            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
-            guard fields.count == 3, let first = UInt32(fields[1]), let count = UInt32(fields[2]) else { return nil }
-            return SubordinateRange(name: String(fields[0]), first: first, count: count)
+        SubordinateRange.all(path).filter {
+            names.contains($0.name) && $0.count >= width && $0.first <= UInt32.max - $0.count
         }
     }
 
@@ -201,11 +233,11 @@ package enum HostIdentity {
     /// Whether an id lies in a range of /etc/subuid, or in the one that is taken where that has none.
     static func isSubordinate(_ user: UInt32) -> Bool {
         if user >= builtInBase, user - builtInBase < builtInCount { return true }
-        return allRanges("/etc/subuid").contains { user >= $0.first && user - $0.first < $0.count }
+        return SubordinateRange.all("/etc/subuid").contains { user >= $0.first && user - $0.first < $0.count }
     }
 
     /// The name of a user in /etc/passwd itself: the program is linked statically, without name services.
-    static func userName(_ user: UInt32) -> String? {
+    package static func userName(_ user: UInt32) -> String? {
         guard let bytes = try? Syscall.readFile("/etc/passwd", limit: 16 << 20) else { return nil }
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
             let fields = line.split(separator: ":", omittingEmptySubsequences: false)

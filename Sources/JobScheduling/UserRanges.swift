@@ -23,11 +23,11 @@ package struct UserRanges {
     /// The ids of the service's own runs.
     private let service: IdentityMap
     /// The range that it may hand out.
-    private let range: HostIdentity.SubordinateRange?
+    private let range: SubordinateRange?
     /// First ids that somebody has.
     private let taken: Set<UInt32>
     /// Ranges of others.
-    private let foreign: [HostIdentity.SubordinateRange]
+    private let foreign: [SubordinateRange]
     private let mapsFiles: Bool
 
     /// Looks at the service of a store.
@@ -38,18 +38,18 @@ package struct UserRanges {
         let own = HostIdentity.ranges("/etc/subuid", of: ["cloche"]).first {
             first >= $0.first && first - $0.first < $0.count
         }
-        let builtIn = HostIdentity.SubordinateRange(
+        let builtIn = SubordinateRange(
             name: "", first: HostIdentity.builtInBase, count: HostIdentity.builtInCount)
         self.init(
             service: service, range: own ?? (first == builtIn.first ? builtIn : nil),
             taken: Set(owners.compactMap { $0.users.first?.outside }),
-            foreign: HostIdentity.allRanges("/etc/subuid").filter { $0 != own },
+            foreign: SubordinateRange.all("/etc/subuid").filter { $0 != own },
             mapsFiles: PrivilegedMounts.isPossible(in: store.appending("environments"), service))
     }
 
     init(
-        service: IdentityMap, range: HostIdentity.SubordinateRange?, taken: Set<UInt32>,
-        foreign: [HostIdentity.SubordinateRange], mapsFiles: Bool
+        service: IdentityMap, range: SubordinateRange?, taken: Set<UInt32>,
+        foreign: [SubordinateRange], mapsFiles: Bool
     ) {
         self.service = service
         self.range = range

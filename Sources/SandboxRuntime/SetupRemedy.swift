@@ -10,8 +10,10 @@ package enum SetupRemedy {
         /// Ubuntu's `kernel.apparmor_restrict_unprivileged_userns`, Debian's `kernel.unprivileged_userns_clone`.
         var isRestrictedByAppArmor: Bool
         var isForbiddenByDebian: Bool
+        /// Whether no program that this process starts gets rights by its owner (PR_SET_NO_NEW_PRIVS).
+        var hasNoNewPrivileges = false
 
-        /// Reads them from `/proc/sys/kernel`.
+        /// Reads them from `/proc`.
         package static func probe() -> Settings {
             func value(_ name: String) -> String? {
                 // Kernels without the setting have no such restriction.
@@ -19,9 +21,11 @@ package enum SetupRemedy {
                     String(decoding: $0, as: UTF8.self).filter { !$0.isWhitespace }
                 }
             }
+            let status = (try? Syscall.readFile("/proc/self/status", limit: 65536)) ?? []
             return Settings(
                 isRestrictedByAppArmor: value("apparmor_restrict_unprivileged_userns") == "1",
-                isForbiddenByDebian: value("unprivileged_userns_clone") == "0")
+                isForbiddenByDebian: value("unprivileged_userns_clone") == "0",
+                hasNoNewPrivileges: String(decoding: status, as: UTF8.self).contains("\nNoNewPrivs:\t1\n"))
         }
     }
 
@@ -44,9 +48,9 @@ package enum SetupRemedy {
             return namespaces(settings)
         // Ubuntu lets users make the namespace, and refuses what they do in it.
         case ("mount", .permissionDenied) where settings.isRestrictedByAppArmor: return namespaces(settings)
-        case ("newuidmap", _), ("newgidmap", _):
-            return "install the package `uidmap` and give this user a range: "
-                + "`sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`"
+        case ("newuidmap", _), ("newgidmap", _): return idMaps(error, settings)
+        case ("execute", .noSuchFileOrDirectory) where error.object?.hasSuffix("idmap") == true:
+            return "install the package `uidmap`"
         case ("mount", .notPermitted) where error.object?.hasSuffix("/proc") == true:
             return "let the container that this runs in show its whole /proc (Docker: "
                 + "`--security-opt systempaths=unconfined`): the kernel gives no new /proc where parts are covered"
@@ -59,6 +63,24 @@ package enum SetupRemedy {
             return "use Linux 6.1 or later, and in a container one whose filter allows mount calls"
         default: return doctor
         }
+    }
+
+    /// A store has a range only where its user had one when it was made.
+    private static func idMaps(_ error: LaunchError, _ settings: Settings) -> String {
+        if settings.hasNoNewPrivileges {
+            return
+                "start Cloche without `no_new_privs`, under which \(error.call ?? "newuidmap") gets no rights: without "
+                + "`setpriv --no-new-privs`, in a unit of systemd with `NoNewPrivileges=no`, in a container without "
+                + "`no-new-privileges`"
+        }
+        // The process, then inside, outside and count of each range.
+        let words = (error.object ?? "").split(separator: " ")
+        let line =
+            words.count > 3
+            ? " (in \(error.call == "newgidmap" ? "/etc/subgid" : "/etc/subuid") a line "
+                + "`USER:\(words[2]):\(SubordinateRange.width)`)" : ""
+        return "give the user the same range again that the store was made with\(line), or set CLOCHE_HOME to another "
+            + "directory; the programs of the package `uidmap` need their set-user-ID bit"
     }
 
     private static func namespaces(_ settings: Settings) -> String {

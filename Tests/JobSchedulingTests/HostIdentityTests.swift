@@ -1,5 +1,6 @@
 import Isolation
 import LinuxSystem
+import SandboxRuntime
 import SystemPackage
 import Testing
 
@@ -53,5 +54,33 @@ struct HostIdentityTests {
         #expect(HostIdentity.standing(of: range, offered: single) == .lost)
         #expect(HostIdentity.standing(of: single, offered: single) == .fitting)
         #expect(HostIdentity.standing(of: .ownerRange(base: 5), offered: .ownerRange(base: 6)) == .fitting)
+    }
+
+    @Test("a range that is another one by now is as lost as one that is gone")
+    func changed() {
+        #expect(HostIdentity.standing(of: range, offered: range) == .fitting)
+        #expect(HostIdentity.standing(of: range, offered: range, isGranted: false) == .lost)
+        #expect(HostIdentity.remedy(forLost: range).contains("--add-subuids 100000-165535"))
+        func isGranted(_ lines: (UInt32, UInt32)...) -> Bool {
+            HostIdentity.isGranted(
+                range.users, by: lines.map { SubordinateRange(name: "x", first: $0.0, count: $0.1) })
+        }
+        #expect(isGranted((100_000, 65536)))
+        #expect(isGranted((300_000, 65536), (90_000, 100_000)))
+        #expect(!isGranted())
+        #expect(!isGranted((165_536, 65536)))
+        #expect(!isGranted((100_000, 1000)))
+    }
+
+    @Test("ids that two have are found, and the own id is nobody else's matter")
+    func overlap() {
+        func other(_ first: UInt32, _ count: UInt32) -> String? {
+            HostIdentity.otherOwner(of: range.users, among: [SubordinateRange(name: "x", first: first, count: count)])
+        }
+        #expect(other(165_534, 5) == "x" && other(0, 100_001) == "x")
+        #expect(other(165_535, 65536) == nil && other(50_000, 50_000) == nil)
+        #expect(
+            HostIdentity.otherOwner(of: single.users, among: [SubordinateRange(name: "x", first: 0, count: .max)])
+                == nil)
     }
 }

@@ -1,4 +1,5 @@
 import Isolation
+import SandboxRuntime
 import Testing
 
 @testable import JobScheduling
@@ -6,7 +7,7 @@ import Testing
 @Suite("Ids for each user of a service")
 struct UserRangeTests {
     private func next(
-        _ count: UInt32 = 4 * 65536, taken: Set<UInt32> = [], foreign: [HostIdentity.SubordinateRange] = [],
+        _ count: UInt32 = 4 * 65536, taken: Set<UInt32> = [], foreign: [SubordinateRange] = [],
         service: IdentityMap = .ownerRange(base: 100_000), mapsFiles: Bool = true
     ) -> UserRanges.Next {
         UserRanges(

@@ -28,7 +28,7 @@ struct SetupRemedyTests {
             ("mkdir", .diskQuotaExceeded, "quota"), ("open", .tooManyOpenFiles, "ulimit -n"),
             ("open", .tooManyOpenFilesInSystem, "open files"), ("fork", .resourceTemporarilyUnavailable, "ulimit -u"),
             ("clone", .resourceTemporarilyUnavailable, "ulimit -u"), ("clone", .noMemory, "memory free"),
-            ("newuidmap", .notPermitted, "package `uidmap`"), ("newgidmap", .noSuchFileOrDirectory, "usermod"),
+            ("newuidmap", .notPermitted, "package `uidmap`"), ("newgidmap", .notPermitted, "same range again"),
             ("mount", .operationNotSupportedByDevice, "overlayfs"), ("mount", .notPermitted, "overlayfs"),
             ("mount", .invalidArgument, "Linux 6.1"), ("seccomp", .invalidArgument, "CONFIG_SECCOMP_FILTER"),
             ("seccomp", .noFunction, "Linux 5.5"), ("open_tree", .noFunction, "Linux 6.1"),
@@ -69,6 +69,42 @@ struct SetupRemedyTests {
         let map = LaunchError(
             step: "map user ids", SyscallError("newuidmap", "7 0 100000 1000", errno: .notPermitted))
         #expect(SetupRemedy.of(map, Self.free).contains("uidmap"))
+    }
+
+    @Test func `a range that is gone is to be given back, or the store left`() {
+        let text = remedy("newgidmap", .notPermitted, at: "7 0 200000 1000 1000 1002 1 1001 201000 64535")
+        #expect(text.contains("/etc/subgid a line `USER:200000:65536`") && text.contains("CLOCHE_HOME"), "\(text)")
+        #expect(!text.contains("usermod"))
+        #expect(remedy("execute", .noSuchFileOrDirectory, at: "/usr/bin/newuidmap") == "install the package `uidmap`")
+    }
+
+    @Test func `no_new_privs is named where it keeps the helpers from their rights`() {
+        let bound = SetupRemedy.Settings(
+            isRestrictedByAppArmor: false, isForbiddenByDebian: false, hasNoNewPrivileges: true)
+        for call in ["newuidmap", "newgidmap"] {
+            let text = remedy(call, .notPermitted, at: "7 0 200000 1000", bound)
+            #expect(text.contains("no_new_privs") && !text.contains("range"), "\(text)")
+        }
+    }
+
+    @Test(
+        "the range to give is the lowest that nobody has",
+        arguments: [
+            ([], 100_000), ([(100_000, 65536)], 165_536), ([(165_536, 65536), (100_000, 65536)], 231_072),
+            // Between two, and not where it is too narrow.
+            ([(100_000, 1), (165_537, 65536)], 100_001), ([(100_000, 1), (165_536, 65536)], 231_072),
+            ([(0, 50_000), (4_000_000_000, .max)], 100_000),
+        ] as [([(UInt32, UInt32)], UInt32)])
+    func freeRange(taken: [(UInt32, UInt32)], first: UInt32) {
+        let ranges = taken.map { SubordinateRange(name: "x", first: $0.0, count: $0.1) }
+        #expect(SubordinateRange.firstFree(beside: ranges) == first)
+    }
+
+    @Test func `the command to give a range names its ids twice`() {
+        let ids = "200000-265535"
+        #expect(
+            SubordinateRange.command(for: "alice", from: 200_000)
+                == "`sudo usermod --add-subuids \(ids) --add-subgids \(ids) alice`")
     }
 
     @Test func `who knows better is believed`() {
