@@ -24,17 +24,20 @@ package struct SandboxDemands {
                 reason: value > 0 ? "no host has as many" : "nothing could run",
                 errno: .invalidArgument, remedy: "correct `limits.\(name.rawValue)` of policy `\(policy.name)`")
         }
-        if identity.kind == .single {
-            if policy.needsRange {
-                throw refusal(
-                    "keep supervisor and steps apart, as policy `\(policy.name)` demands",
-                    "this user has no ids but its own")
-            }
-            if policy.network == .host {
-                throw refusal(
-                    "open the host's network",
-                    "without a range of ids the command would be this user to everything that listens there")
-            }
+        if identity.kind == .single, policy.needsRange {
+            throw LaunchError(
+                step: "keep supervisor and steps apart, as policy `\(policy.name)` demands",
+                reason: "this user has no ids but its own", remedy: "give it a range: \(SubordinateRange.command())")
+        }
+        // With a range as without one, the author inside is the user who starts it (`IdentityMap.user`).
+        if identity.kind != .ownerRange, policy.network == .host {
+            throw LaunchError(
+                step: "open the host's network, as policy `\(policy.name)` does",
+                reason: "the command would be this user to everything of the host that listens there, such as the "
+                    + "desktop and its session bus",
+                remedy:
+                    "use `network: outbound`, or `network: {mode: filtered, allow: [...]}` with what it has to reach; "
+                    + "only runs that root starts, or that a service of root does, have ids of nobody else")
         }
         for name in LimitName.allCases where policy.hardLimits.contains(name) {
             let report = reports.first { $0.name == name }
@@ -47,12 +50,6 @@ package struct SandboxDemands {
                     remedy: "run `cloche system doctor`, or use a policy that takes the limit as best it can")
             }
         }
-    }
-
-    private func refusal(_ step: String, _ reason: String) -> LaunchError {
-        LaunchError(
-            step: step, reason: reason,
-            remedy: "give it a range: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`")
     }
 }
 

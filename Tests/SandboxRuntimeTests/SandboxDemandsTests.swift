@@ -75,15 +75,23 @@ struct SandboxDemandsTests {
         #expect(refusal(demanding, .userRange(user: 1, group: 1, subordinateUsers: 9, subordinateGroups: 9)) == nil)
     }
 
-    @Test func `where there is a single id, the host's network stays closed`() throws {
-        let open = policy { $0.network = .host }
-        let error = try #require(refusal(open, Self.single))
-        #expect(error.step == "open the host's network")
-        #expect(error.remedy?.contains("usermod") == true)
-        #expect(refusal(open, Self.range) == nil)
-        for network in [SandboxPolicy.Network.none, .outbound] {
-            #expect(refusal(policy { $0.network = network }, Self.single) == nil)
+    @Test(
+        "the host's network stays closed to commands that would be its user there",
+        arguments: [single, .userRange(user: 1002, group: 1002, subordinateUsers: 165_536, subordinateGroups: 165_536)])
+    func hostNetwork(identity: IdentityMap) throws {
+        // The author inside is the user of the host himself, with a range as well.
+        #expect(identity.users.contains { $0.inside == IdentityMap.user && $0.count == 1 && $0.outside < 2000 })
+        let error = try #require(refusal(policy { $0.network = .host }, identity))
+        #expect(error.step == "open the host's network, as policy `lab` does")
+        #expect(error.reason.contains("would be this user"))
+        #expect(error.remedy?.contains("`network: outbound`") == true && error.remedy?.contains("usermod") == false)
+        for network in [SandboxPolicy.Network.none, .outbound, .filtered] {
+            #expect(refusal(policy { $0.network = network }, identity) == nil)
         }
+    }
+
+    @Test func `the ids of root's runs are nobody's, also on the host's network`() {
+        #expect(refusal(policy { $0.network = .host }, Self.range) == nil)
     }
 
     @Test(
