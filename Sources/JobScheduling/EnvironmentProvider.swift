@@ -246,7 +246,7 @@ package struct EnvironmentProvider {
                 identity: store.environmentsOwner ?? store.identity, authors: store.identity,
                 scratch: ScratchPlace.directory(of: store.path),
                 ceiling: try PolicyCatalogue.standard(store: store.path).ceiling,
-                python: try PythonSupport.install(in: store)), host: .live,
+                python: try PythonSupport.install(in: store), registeredIn: store.path), host: .live,
             settings: HostSettings(host: .live, variables: HostProcess.variables()),
             // Users of a service would see in them what others had installed.
             keepsPackagesOfScripts: store.owner == nil, digest: Digest.hexadecimal,

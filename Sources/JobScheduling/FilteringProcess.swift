@@ -6,7 +6,7 @@ import SystemPackage
     import Glibc
 #endif
 
-/// A process of `cloche-supervisor` that makes something of what it reads.
+/// A process of `cloche-supervisor` that makes something of what it reads, and ends with this process.
 final class FilteringProcess {
     /// The process reads no more.
     struct WantsNoMore: Error {}
@@ -40,7 +40,7 @@ final class FilteringProcess {
         ]
         if descriptor != 1 { descriptors.append((errors.writing.number, 1)) }
         let number = try HostProcess.spawn(
-            own.removingLastComponent().appending("cloche-supervisor"), ["cloche-supervisor", mode],
+            own.removingLastComponent().appending("cloche-supervisor"), ["cloche-supervisor", mode, String(getpid())],
             descriptors: descriptors)
         process = try ProcessHandle(opening: number)
         self.input = End(input.takeWriting())

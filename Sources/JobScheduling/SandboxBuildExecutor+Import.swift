@@ -34,14 +34,16 @@ extension SandboxBuildExecutor {
             }
         }
         ControlGroups.makeRoom()
-        let request = OneSandbox(
-            identity: stepIdentity, stage: stage, sandbox: sandbox, name: JobID.random().description, scratch: scratch)
-        guard let bytes = JSONFile.encode(request) else {
-            throw SyscallError("encode", "a sandbox", errno: .invalidArgument)
+        return try registered { name in
+            let request = OneSandbox(
+                identity: stepIdentity, stage: stage, sandbox: sandbox, name: name, scratch: scratch)
+            guard let bytes = JSONFile.encode(request) else {
+                throw SyscallError("encode", "a sandbox", errno: .invalidArgument)
+            }
+            let child = try FilteringProcess("command", request: bytes, resultAt: 1)
+            let status = try child.filter(from: read, isCancelled: isCancelled, output: output, into: write)
+            return CommandOutcome(status: status)
         }
-        let child = try FilteringProcess("command", request: bytes, resultAt: 1)
-        let status = try child.filter(from: read, isCancelled: isCancelled, output: output, into: write)
-        return CommandOutcome(status: status)
     }
 
     package func unpack(

@@ -20,14 +20,17 @@ package struct SandboxBuildExecutor: BuildExecutor {
     let scratch: String?
     let ceiling: PolicyCeiling?
     let python: FilePath?
+    /// The store in which sandboxes are registered; nil is nowhere.
+    private let store: FilePath?
 
     /// An executor for a store's identity, that of its authors where that is another one, its directory for throw-away
-    /// changes where they are on the disk, the administrator's ceiling, and the Python modules of steps, which set-up
-    /// scripts can use as well.
+    /// changes where they are on the disk, the administrator's ceiling, the Python modules of steps, which set-up
+    /// scripts can use as well, and the path of the store whose next command removes what killed sandboxes left.
     package init(
         identity: IdentityMap, authors: IdentityMap? = nil, scratch: String? = nil, ceiling: PolicyCeiling? = nil,
-        python: FilePath? = nil
+        python: FilePath? = nil, registeredIn store: FilePath? = nil
     ) {
+        self.store = store
         self.scratch = scratch
         self.ceiling = ceiling
         self.python = python
@@ -81,10 +84,21 @@ package struct SandboxBuildExecutor: BuildExecutor {
             StepCommand.addPython(to: &sandbox.variables)
         }
         ControlGroups.makeRoom()
-        let request = OneSandbox(
-            identity: identity, stage: stage, sandbox: sandbox, name: JobID.random().description,
-            scratch: scratch)
-        return try execute("command", request, limit: command.timeLimit + .seconds(30), isCancelled, output)
+        return try registered { name in
+            let request = OneSandbox(
+                identity: identity, stage: stage, sandbox: sandbox, name: name, scratch: scratch)
+            return try execute("command", request, limit: command.timeLimit + .seconds(30), isCancelled, output)
+        }
+    }
+
+    /// Gives `body` the name of a new sandbox, by which the next command finds what it left if it is killed.
+    func registered(_ body: (String) throws -> CommandOutcome) throws -> CommandOutcome {
+        let name = JobID.random().description
+        guard let register = store.map({ SandboxRegister($0) }) else { return try body(name) }
+        try register.clear()
+        try register.add(name)
+        defer { register.abandon(name) }
+        return try body(name)
     }
 
     package func obstacle(to command: SandboxCommand) -> String? {
@@ -146,7 +160,7 @@ package struct SandboxBuildExecutor: BuildExecutor {
         let pipe = try Syscall.pipe()
         let own = FilePath(bytes: try Syscall.readLink("/proc/self/exe"))
         let number = try HostProcess.spawn(
-            own.removingLastComponent().appending("cloche-supervisor"), ["cloche-supervisor", mode],
+            own.removingLastComponent().appending("cloche-supervisor"), ["cloche-supervisor", mode, String(getpid())],
             descriptors: [
                 (memory.number, SupervisorMain.requestDescriptor), (pipe.writing.number, 1), (pipe.writing.number, 2),
             ])

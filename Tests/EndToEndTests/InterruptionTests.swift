@@ -25,18 +25,52 @@ extension EndToEnd {
             }
         }
 
-        @Test("a build that is interrupted while packages are fetched ends at once, with what fetches them")
-        func build() throws {
+        @Test(
+            "a build that is interrupted or killed while packages are fetched ends at once, with what fetches them",
+            arguments: [SIGINT, SIGTERM, SIGKILL])
+        func build(_ signal: Int32) throws {
             let build = try Cloche.start(["env", "build", "base-kernel-py"])
             defer { build.signal(SIGKILL) }
             try #require(eventually(within: 60) { build.errors.contains("apt-get update") })
             let family = ProcessTable.descendants(of: build.pid)
             #expect(family.values.contains { $0.contains("mmdebstrap") })
-            build.signal(SIGINT)
+            build.signal(signal)
             let result = build.wait(timeout: 4)
-            #expect(result.status == 130 && result.errors.contains("cancelled"), "\(result.status) \(result.errors)")
-            #expect(eventually { family.keys.allSatisfy { kill($0, 0) != 0 } })
+            #expect(result.status == 128 + signal, "\(result.status) \(result.errors)")
+            #expect(result.errors.contains("cancelled") == (signal != SIGKILL), "\(result.errors)")
+            #expect(eventually { family.keys.allSatisfy { !ProcessTable.isAlive($0) } })
             #expect(try Cloche.run("env", "show", "base-kernel-py").status == 5)
+        }
+
+        @Test(
+            "when a build is killed, its script does not live on, and what it left is counted and removed",
+            .enabled(if: FileManager.default.fileExists(atPath: "/dev/net/tun"), "builds need /dev/net/tun"))
+        func buildKilled() throws {
+            let (groups, marker) = (try HostFootprint.controlGroups, "marker_\(UUID().uuidString.prefix(8))")
+            let project = try TestProject([.init(file: "one.sh", text: "exit 0\n")])
+            try project.bringEnvironment(
+                UUID().uuidString.lowercased(), "sh -c 'sleep 600; echo \(marker)' &\nsleep 600\n")
+            let build = try Cloche.start(["env", "build", "."], in: project.path)
+            defer { build.signal(SIGKILL) }
+            try #require(
+                eventually(within: 60) {
+                    ProcessTable.descendants(of: build.pid).values.contains {
+                        $0.contains("sh -c") && $0.contains(marker)
+                    }
+                })
+            let family = Array(ProcessTable.descendants(of: build.pid).keys)
+            build.signal(SIGKILL)
+            #expect(build.wait(timeout: 10).status == 137)
+            #expect(eventually(within: 5) { family.allSatisfy { !ProcessTable.isAlive($0) } })
+            ProcessTable.withMarker(marker).forEach { kill($0, SIGKILL) }
+            #expect(try Cloche.run("exec", "--", "true").status == 0)
+            #expect(
+                try eventually { try HostFootprint.controlGroups.subtracting(groups).isEmpty },
+                "control groups are left")
+
+            let announced = try Cloche.run("system", "prune", "--dry-run", "--json").value("remains") as? Int
+            #expect(try #require(announced) >= 1)
+            #expect(try Cloche.run("system", "prune", "--yes", "--json").value("remains") as? Int == announced)
         }
 
         @Test(
