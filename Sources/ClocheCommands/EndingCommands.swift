@@ -42,6 +42,7 @@ struct CancelCommand: ParsableCommand {
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(reference, in: store)
+        try target.requireNoStep("cancelled")
         guard choice.isEmpty, !dryRun else {
             guard target.run == nil else {
                 throw ValidationError("--state, --where and --dry-run choose among the runs of a job: name the job")
@@ -135,6 +136,7 @@ struct RemoveCommand: ParsableCommand {
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(reference, in: store)
+        try target.requireNoStep("removed")
         let confirmation = Confirmation.standard(isGranted: yes, streams: context.streams)
         if keepLogs { return try removeFiles(context, store, target, confirmation) }
         if let run = target.run {

@@ -20,6 +20,13 @@ struct LogSelection {
     /// Only lines with these bytes in them.
     var text: [UInt8]?
     var form: Form
+
+    /// The same of all lines.
+    var withoutTail: LogSelection {
+        var selection = self
+        selection.tail = nil
+        return selection
+    }
 }
 
 /// Reads one log from where it stopped.

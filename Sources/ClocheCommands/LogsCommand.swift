@@ -27,7 +27,7 @@ struct LogsCommand: ParsableCommand {
     @Argument(
         help: "JOB/7 or JOB/7/train; JOB means its first run, or the last that has begun where it has a schedule.",
         completion: Completion.references) var reference: String
-    @Flag(name: .shortAndLong, help: "Go on until the run has ended.") var follow = false
+    @Flag(name: .shortAndLong, help: "Go on until the run has ended, with the attempts that follow.") var follow = false
     @Option(name: .customLong("step"), help: "Only this step, or these.", completion: Completion.stepsOfReference)
     var names: [String] = []
     @Option(help: "Of this attempt alone, from 1 on; by default of the last one and, for steps kept in it, of theirs.")
@@ -46,14 +46,20 @@ struct LogsCommand: ParsableCommand {
         let store = try context.openStore()
         let target = try Target(reference, in: store)
         let run = try target.run ?? Self.run(of: target.job, in: store, context)
-        var readers: [String: LogReader] = [:]
+        // By the log's path: each attempt at a step has its own.
+        var readers: [FilePath: LogReader] = [:]
+        var shown: Int?
         while true {
             let record = try store.database.run(run.address)
             let steps = try store.database.steps(of: run.address)
             let named = Set(try names.map { try Target.step($0, of: run.address, in: store).uuid })
-            let wanted = named.isEmpty ? target.step.map { [$0] } ?? steps : steps.filter { named.contains($0.uuid) }
+            let wanted = (named.isEmpty ? target.step.map { [$0] } ?? steps : steps.filter { named.contains($0.uuid) })
+                .sorted {
+                    ($0.started?.milliseconds ?? .max, $0.position) < ($1.started?.milliseconds ?? .max, $1.position)
+                }
             let isDriven = store.isDriven(try store.database.job(run.address.job))
-            guard let attempt = try attempt(of: run.address, in: store) else {
+            let attempts = try attempts(of: run.address, since: shown, in: store)
+            if attempts.isEmpty {
                 if follow, !record.state.isFinal, isDriven {
                     _ = try Syscall.poll([], milliseconds: 100)
                     continue
@@ -62,19 +68,22 @@ struct LogsCommand: ParsableCommand {
                     .notFound, "read the logs: the run has not started", hint: "it is \(record.state.rawValue)")
             }
             let isLast = !follow || record.state.isFinal || !isDriven
-            for step in wanted.sorted(by: {
-                ($0.started?.milliseconds ?? .max, $0.position) < ($1.started?.milliseconds ?? .max, $1.position)
-            }) {
-                var reader =
-                    readers[step.uuid]
-                    ?? LogReader(
-                        log(of: step.uuid, run.address, attempt, in: store), selection, step: step.title,
-                        isAlone: wanted.count == 1,
-                        colours: context.streams.output.styling.colours)
-                try reader.read { try context.write($0) }
-                if isLast { try reader.finish { try context.write($0) } }
-                readers[step.uuid] = reader
+            for number in attempts {
+                // What comes in an attempt that is followed from its beginning is new.
+                let selection = number == shown ?? number ? selection : selection.withoutTail
+                for step in wanted {
+                    let log = log(of: step.uuid, run.address, number, in: store)
+                    var reader =
+                        readers[log]
+                        ?? LogReader(
+                            log, selection, step: step.title, isAlone: wanted.count == 1,
+                            colours: context.streams.output.styling.colours)
+                    try reader.read { try context.write($0) }
+                    if isLast || number != attempts.last { try reader.finish { try context.write($0) } }
+                    readers[log] = reader
+                }
             }
+            shown = attempts.last
             if isLast { break }
             _ = try Syscall.poll([], milliseconds: 100)
         }
@@ -93,9 +102,8 @@ struct LogsCommand: ParsableCommand {
     }
 
     /// The log of a step that was kept is in the attempt in which it ran.
-    private func log(
-        of step: String, _ run: RunAddress, _ shown: AttemptDirectory, in store: Store
-    ) -> FilePath {
+    private func log(of step: String, _ run: RunAddress, _ number: Int, in store: Store) -> FilePath {
+        let shown = store.runDirectory(run).attempt(number)
         let owner = attempt == nil ? store.runDirectory(run).attempt(withLogOf: step, shownBy: shown) : shown
         return owner.logPath(step: step)
     }
@@ -116,10 +124,12 @@ struct LogsCommand: ParsableCommand {
         return Timestamp(seconds: Syscall.wallClockSeconds() - seconds)
     }
 
-    private func attempt(of run: RunAddress, in store: Store) throws -> AttemptDirectory? {
-        let directory = store.runDirectory(run)
-        let attempts = directory.attempts()
-        guard let attempt else { return attempts.last.map { directory.attempt($0) } }
+    /// The attempt that is asked for, or the last one and those that have begun since `shown` was; none before the first.
+    private func attempts(of run: RunAddress, since shown: Int?, in store: Store) throws -> [Int] {
+        let attempts = store.runDirectory(run).attempts()
+        guard let attempt else {
+            return (shown ?? attempts.last).map { first in attempts.filter { $0 >= first } } ?? []
+        }
         guard attempts.contains(attempt) else {
             throw CommandFailure(
                 .notFound, "read the logs: there is no attempt \(attempt) at the run",
@@ -127,6 +137,6 @@ struct LogsCommand: ParsableCommand {
                     ? "it has not started" : "there are \(attempts.map(String.init).joined(separator: ", "))"
             )
         }
-        return directory.attempt(attempt)
+        return [attempt]
     }
 }

@@ -38,7 +38,13 @@ struct ListCommand: ParsableCommand {
         let store = try context.openStore()
         let most = limit <= 0 ? Int.max : limit
         if let job {
-            try listRuns(context, store, try Target(job, in: store).job, most)
+            let target = try Target(job, in: store)
+            guard target.run == nil else {
+                throw ValidationError(
+                    "the runs of a job are listed: name the job, or look at this one by `cloche show \(target.reference)`"
+                )
+            }
+            try listRuns(context, store, target.job, most)
         } else {
             guard choice.conditions.isEmpty, sort == nil else {
                 throw ValidationError("--where and --sort are for the runs of a job: name the job")

@@ -44,9 +44,7 @@ struct RetryCommand: ParsableCommand {
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(reference, in: store)
-        guard target.step == nil else {
-            throw ValidationError("a step is made again with its run: name the run")
-        }
+        try target.requireNoStep("made again")
         if all, fromFailed, target.run != nil {
             throw ValidationError("of a run, --all runs every step; choose it or --from-failed")
         }

@@ -45,6 +45,18 @@ struct RunChoiceOptions: ParsableArguments {
     }
 }
 
+extension Target {
+    /// The run, as a command names it; the job where no run is named.
+    var reference: String { shellWord("\(job.name)\(run.map { "/\($0.address.number)" } ?? "")") }
+
+    /// Refuses a step where whole runs are meant: `verb` says what happens to a step with its run.
+    func requireNoStep(_ verb: String) throws {
+        guard step == nil else {
+            throw ValidationError("a step is \(verb) with its run: name the run, `\(reference)`")
+        }
+    }
+}
+
 extension RunSheet {
     /// Reads the runs of a job; metrics that the database does not have yet come from the runs' directories.
     init(all job: JobRecord, in store: Store, states: Set<RunState> = [], limit: Int = .max) throws {

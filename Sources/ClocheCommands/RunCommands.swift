@@ -314,7 +314,9 @@ struct JobStartCommand: ParsableCommand {
         try detaching.check("start the job detached")
         let context = CommandContext()
         let store = try context.openStore()
-        var job = try Target(job, in: store).job
+        let target = try Target(job, in: store)
+        guard target.run == nil else { throw ValidationError("a run cannot be started alone: name the job") }
+        var job = target.job
         try ServedClient.requireUse(ofPolicyOf: job.uuid, in: store)
         if job.state == .draft {
             try store.start(draft: job.uuid, at: CommandContext.now())

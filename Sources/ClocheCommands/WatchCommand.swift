@@ -24,6 +24,7 @@ struct WatchCommand: ParsableCommand {
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(reference, in: store)
+        try target.requireNoStep("watched")
         var watch = Watch(context, store, target.job)
         while true {
             let job = try store.database.job(target.job.uuid)

@@ -21,6 +21,36 @@ extension EndToEndBeside {
             _ = try Cloche.run("rm", project.name, "--yes")
         }
 
+        @Test("who follows a log goes on with the attempts that follow, and sees once what was kept")
+        func followedAttempts() throws {
+            let project = try TestProject([
+                .init(file: "kept.sh", text: "echo kept\n"),
+                .init(file: "failing.sh", text: "echo trying; sleep 1; printf 'no end'; exit 1\n", after: [0]),
+            ])
+            let options = ["--name", project.name, "--retries", "2", "--retry-delay", "1s"]
+            let run = try Cloche.start(["run", "main.orchest"] + options, in: project.path)
+            defer { run.signal(SIGKILL) }
+            try #require(
+                eventually(within: 20) {
+                    (try? Cloche.run("logs", "\(project.name)/0").output.contains("trying")) == true
+                })
+            let followers = try [[], ["--json"], ["--timestamps", "--step", "failing"], ["--tail", "0"]].map {
+                try Cloche.start(["logs", "-f", "\(project.name)/0"] + $0)
+            }
+            #expect(run.wait(timeout: 60).status == 1)
+            let shown = followers.map { $0.wait(timeout: 20) }
+            #expect(shown.allSatisfy { $0.status == 0 }, "\(shown)")
+            let attempt = ["failing | trying", "failing | no end"]
+            #expect(
+                shown[0].output.split(separator: "\n").map(String.init) == ["kept | kept"] + attempt + attempt + attempt
+            )
+            #expect(shown[1].output.split(separator: "\n").filter { $0.contains("trying") }.count == 3)
+            #expect(shown[1].output.split(separator: "\n").filter { $0.contains("kept") }.count == 1)
+            #expect(shown[2].output.split(separator: "\n").filter { $0.hasSuffix("no end") }.count == 3)
+            #expect(shown[3].output.split(separator: "\n").filter { $0.hasSuffix("trying") }.count == 2)
+            _ = try Cloche.run("rm", project.name, "--yes")
+        }
+
         @Test("a log begins where asked, is searched, and shows its last line without an end")
         func parts() throws {
             let script = """
