@@ -49,7 +49,10 @@ struct SnapshotCreateCommand: ParsableCommand {
     func run() throws {
         let context = CommandContext()
         let project = try SnapshotStore.open(project: FilePath(directory))
-        if !explain.isEmpty { return try explain(context, project.number) }
+        if !explain.isEmpty {
+            return try SnapshotExplanation(context, project: project.number, includesGit: !noGit)
+                .print(explain, json: output.json)
+        }
         let (snapshots, owner) = try context.openSnapshots()
         // For people only: a snapshot goes by its identity.
         let name = (try? FilePath(bytes: Syscall.readLink(FilePath("/proc/self/fd/\(project.number)"))))?.lastComponent?
@@ -73,48 +76,6 @@ struct SnapshotCreateCommand: ParsableCommand {
             "\(counted(record.counts.files, "file")), \(humanBytes(record.counts.bytes))"
                 + (record.ignored > 0 ? ", \(record.ignored) left out" : "")
                 + (report.isNew ? "" : "; it was there already, nothing was stored"))
-    }
-
-    private func explain(_ context: CommandContext, _ project: CInt) throws {
-        let rules = try IgnoreRules(project: project, includesGit: !noGit)
-        let decisions = try explain.map { path in (path, try decision(path, rules, project)) }
-        if output.json {
-            return try context.print(
-                Documents.object([
-                    (
-                        "decisions",
-                        .array(
-                            decisions.map { path, decision in
-                                Documents.object([
-                                    ("path", .string(path)), ("left_out", .bool(decision.isLeftOut)),
-                                    ("reason", .string(decision.reason)),
-                                ])
-                            })
-                    )
-                ]))
-        }
-        for (path, decision) in decisions {
-            try context.print("\(printable(path)): \(printable(decision.reason))")
-        }
-        for remark in rules.remarks { context.say("note: \(printable(remark))") }
-    }
-
-    private func decision(
-        _ path: String, _ rules: IgnoreRules, _ project: CInt
-    ) throws -> (isLeftOut: Bool, reason: String) {
-        do throws(SnapshotError) {
-            let decision = try rules.decision(for: FilePath(path), in: project)
-            let status = try? Syscall.lstat(FilePath(path), at: project)
-            if !decision.ignored, let kind = status.flatMap(CaptureNote.Kind.init(special:)) {
-                return (true, "left out: \(kind.sentence)")
-            }
-            return (decision.ignored, decision.description + (status == nil ? "; there is no such path now" : ""))
-        } catch {
-            guard case .system(let cause) = error.reason, cause.errno == .invalidArgument else { throw error }
-            throw CommandFailure(
-                .usage, "explain `\(printable(path))`: it is no path inside the project",
-                hint: "name it from the project's directory, such as `data/big.csv`")
-        }
     }
 }
 
@@ -216,7 +177,7 @@ extension CaptureNote.Kind {
         case .socket: "sockets are not in the snapshot"
         case .fifo: "named pipes are not in the snapshot"
         case .mountPoint: "other file systems are not in the snapshot"
-        case .store: "the store itself is not in the snapshot"
+        case .store: "a store of Cloche, where secrets lie, is in no snapshot"
         case .vanished: "removed while the snapshot was taken"
         }
     }

@@ -74,6 +74,43 @@ extension EndToEndBeside {
             #expect(try cloche("snapshot", "ls", "--json").value("snapshots", 0) == nil)
         }
 
+        @Test("no store is frozen, and no step reads its secrets", .timeLimit(.minutes(1)))
+        func stores() throws {
+            let project = try TestProject([.init(file: "one.py", text: "print(1)")])
+            func cloche(_ arguments: String..., input: String? = nil) throws -> CommandResult {
+                let line = input.map { "printf %s \($0) | " } ?? ""
+                return try StartedCommand(
+                    "/bin/sh", ["-c", line + "exec \"$0\" \"$@\"", try Cloche.program()] + arguments,
+                    environment: ["CLOCHE_HOME": project.path + "/st"], directory: project.path
+                ).wait(timeout: 60)
+            }
+            #expect(try cloche("secret", "set", "S", input: "topsecret").status == 0)
+            try project.directory.write("{}", to: "other/identity.json")
+            try project.directory.write("", to: "other/cloche.db")
+            let taken = try cloche("snapshot", "create", ".")
+            #expect(
+                taken.status == 0 && taken.errors.contains("a store of Cloche, where secrets lie, is in no snapshot"))
+            #expect(
+                taken.errors.contains("snapshot: st, other\n") || taken.errors.contains("snapshot: other, st\n"),
+                "\(taken.errors)")
+            let identity = taken.output.trimmingCharacters(in: .newlines)
+            let entries = try cloche("snapshot", "show", identity, "--json").value("entries") as? [[String: Any]] ?? []
+            #expect(entries.compactMap { $0["path"] as? String } == [".", "main.orchest", "one.py"], "\(entries)")
+            let explained = try cloche("snapshot", "create", "--explain", "st/secrets/S", "--explain", "other")
+            #expect(
+                explained.output.split(separator: "\n").allSatisfy { $0.contains(": left out: a store of Cloche") },
+                "\(explained.output)")
+            // The store of the next command is another one, and its own is none of the project either.
+            let elsewhere = try TemporaryDirectory()
+            let other = try StartedCommand(
+                Cloche.program(), ["snapshot", "create", "."], environment: ["CLOCHE_HOME": elsewhere.path],
+                directory: project.path
+            ).wait(timeout: 60)
+            #expect(other.output == taken.output, "\(other)")
+            let itself = try cloche("snapshot", "create", "st")
+            #expect(itself.status == 65 && itself.errors.contains("it is a store of Cloche"), "\(itself.errors)")
+        }
+
         @Test("a run's changes are told against its snapshot, another run and the project", .timeLimit(.minutes(2)))
         func differences() throws {
             let project = try TestProject(

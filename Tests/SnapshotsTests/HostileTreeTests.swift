@@ -96,9 +96,64 @@ import Testing
             let report = try store.capture(request)
             #expect(report.notes.contains { $0.kind == .store })
             #expect(
-                try store.manifest(of: report.snapshot.identity).entries.map { displayName($0.path) } == [
-                    ".", ".cloche", "a",
+                try store.manifest(of: report.snapshot.identity).entries.map { displayName($0.path) } == [".", "a"])
+        }
+    }
+
+    @Test func `nothing of a store is taken, whatever is in it, and its own changes do not change the project`() throws
+    {
+        try Scratch.with { scratch in
+            try scratch.write("project/a", "x")
+            try scratch.write("project/deep/st/secrets/S", "topsecret")
+            try Syscall.symlink("project/deep/st", scratch.at("link"))
+            // Stores go by what they are, not by the path that leads to them.
+            let store = try SnapshotStore(store: scratch.at("link"))
+            let project = try scratch.open("project")
+            func capture() throws -> CaptureReport {
+                let report = try store.capture(CaptureRequest(project: project.number, source: "p"))
+                report.lease.end()
+                return report
+            }
+            let report = try capture()
+            #expect(try report.paths(store) == [".", "a", "deep"])
+            #expect(report.notes.first { $0.kind == .store }?.examples == [Array("deep/st".utf8)])
+            try scratch.write("project/deep/st/secrets/T", "another")
+            try scratch.write("project/deep/st/cloche.db", "x")
+            #expect(try capture().snapshot.identity == report.snapshot.identity)
+            let manifest = try store.manifest(ofProject: CaptureRequest(project: project.number, source: "p"))
+            #expect(!manifest.entries.contains { displayName($0.path).contains("st") })
+        }
+    }
+
+    @Test func `stores other than the one in use are known by their files`() throws {
+        try Scratch.with { scratch in
+            for name in ["identity.json", "cloche.db", "secrets/S"] { try scratch.write("project/one/" + name, "x") }
+            for name in ["identity.json", "snapshots/lock"] { try scratch.write("project/two/" + name, "x") }
+            for name in ["identity.json", "cloche.data"] { try scratch.write("project/none/" + name, "x") }
+            try scratch.write("project/nor/cloche.db", "x")
+            try Syscall.symlink("one", scratch.at("project/link"))
+            let report = try scratch.capture()
+            #expect(
+                try report.paths(scratch.store()) == [
+                    ".", "link", "none", "none/cloche.data", "none/identity.json", "nor", "nor/cloche.db",
                 ])
+            #expect(report.count(.store) == 2)
+            let stores = StoreRecognition(store: nil)
+            let one = try scratch.open("project/one")
+            let none = try scratch.open("project/none")
+            #expect(try stores.isStore(one.number))
+            #expect(try !stores.isStore(none.number))
+        }
+    }
+
+    @Test func `a store is no project`() throws {
+        try Scratch.with { scratch in
+            let store = try scratch.store()
+            let project = try scratch.open("store")
+            let error = #expect(throws: SnapshotError.self) {
+                try store.capture(CaptureRequest(project: project.number, source: "p"))
+            }
+            #expect(error?.reason == .store && error?.hint?.contains("CLOCHE_HOME") == true)
         }
     }
 

@@ -19,15 +19,20 @@ struct CaptureWork {
     private let clock: SettledClock
 
     /// Surveys the project.
-    init(_ request: CaptureRequest, staging: StagingArea, monitor: CaptureMonitor) throws(SnapshotError) {
+    init(
+        _ request: CaptureRequest, staging: StagingArea, stores: StoreRecognition, monitor: CaptureMonitor
+    ) throws(SnapshotError) {
         var options = TreeWalk.Options()
+        let isStore: Bool
         do throws(SyscallError) {
             key = StatCache.Key(try Syscall.fstat(request.project))
             clock = try SettledClock(project: request.project)
-            options.excluded = try Syscall.fstat(staging.snapshots.number)
+            isStore = try stores.isStore(request.project)
         } catch {
             throw .reading([], error)
         }
+        if isStore { throw SnapshotError([], .store) }
+        options.stores = stores
         let caches = StatCacheDirectory(snapshots: staging.snapshots.number)
         self.caches = caches
         loading = caches?.beginLoading(key)

@@ -20,7 +20,7 @@ extension SnapshotStore {
     ) throws(SnapshotError) -> CaptureReport {
         let monitor = CaptureMonitor(report: progress)
         let staging = try openStaging()
-        let work = try CaptureWork(request, staging: staging, monitor: monitor)
+        let work = try CaptureWork(request, staging: staging, stores: stores, monitor: monitor)
         let size = CaptureSize(
             bytes: work.survey.storedBytes, entries: work.survey.entryCount, largest: work.survey.largest.items)
         if let bound = request.confirmAbove, size.bytes > bound, case .stop = confirm(size) {
@@ -51,7 +51,7 @@ extension SnapshotStore {
         progress: @escaping @Sendable (CaptureProgress) -> CaptureContinuation = { _ in .proceed }
     ) throws(SnapshotError) -> Manifest {
         let work = try CaptureWork(
-            request, staging: try openStaging(), monitor: CaptureMonitor(report: progress))
+            request, staging: try openStaging(), stores: stores, monitor: CaptureMonitor(report: progress))
         return try work.manifest(work.knownFiles(self))
     }
 
@@ -112,6 +112,8 @@ extension SnapshotStore {
             throw error
         }
     }
+
+    private var stores: StoreRecognition { StoreRecognition(store: directory.removingLastComponent()) }
 
     private func openStaging() throws(SnapshotError) -> StagingArea {
         do throws(SyscallError) {

@@ -20,7 +20,7 @@ package struct CaptureNote: Sendable, Hashable {
         case fifo
         /// Another file system or a bind mount, taken as an empty directory or left out.
         case mountPoint = "mount-point"
-        /// The snapshots themselves, when the store lies in the project.
+        /// A store of this program, the one in use or another.
         case store
         /// A file that was removed between the listing and the copy.
         case vanished

@@ -239,7 +239,7 @@ struct DirectoryReader {
         switch status.mode & S_IFMT {
         case S_IFREG: return .file
         case S_IFDIR:
-            if let excluded = options.excluded, excluded.device == status.device, excluded.inode == status.inode {
+            if let stores = options.stores, stores.isStore(status, name: name.bytes, at: descriptor) {
                 content.notes.add(.store, path)
                 return nil
             }

@@ -10,8 +10,8 @@ final class TreeWalk: Sendable {
     struct Options: Sendable {
         /// Rules of a project; nil takes everything.
         var rules: IgnoreRules?
-        /// A directory that is never entered, by device and inode.
-        var excluded: FileStatus?
+        /// Tells which directories are stores, and never entered; nil enters all.
+        var stores: StoreRecognition?
         /// Whether setuid, setgid, sticky and foreign attributes are dropped, as a capture does.
         var isCapture = true
         /// Whether devices 0/0 are collected instead of noted.
