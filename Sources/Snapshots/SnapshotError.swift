@@ -20,8 +20,8 @@ package struct SnapshotError: Error, Sendable, Hashable, CustomStringConvertible
         case pathTooLong(limit: Int)
         /// An ignore file exists but cannot be read.
         case ignoreFile(SyscallError)
-        /// `.git/index` cannot be understood, for this cause.
-        case gitIndex(String)
+        /// What is to be captured is a store of this program.
+        case store
         /// The caller asked to stop.
         case stopped
         /// There is no such snapshot.
@@ -76,7 +76,7 @@ package struct SnapshotError: Error, Sendable, Hashable, CustomStringConvertible
         case .tooMany(let what, let limit): "read `\(object)`: more than \(limit) \(what)"
         case .pathTooLong(let limit): "read `\(object.prefix(60))…`: the path is longer than \(limit) bytes"
         case .ignoreFile(let error): "read the ignore file `\(object)`: \(error.errno)"
-        case .gitIndex(let cause): "read `\(object)`: \(cause)"
+        case .store: "read `\(object)`: it is a store of Cloche, and secrets lie in it"
         case .stopped: "take the snapshot: stopped on request"
         case .notFound: "find the snapshot `\(object)`: there is none of that identity"
         case .inUse: "remove the snapshot `\(object)`: it is in use"
@@ -96,7 +96,7 @@ package struct SnapshotError: Error, Sendable, Hashable, CustomStringConvertible
         case .diskFull: "free space in the store, for example with `cloche snapshot prune`; nothing was stored"
         case .tooMany, .pathTooLong: "leave the part that is too large out with a line in .clocheignore"
         case .ignoreFile: "make it readable and smaller than 4 MiB"
-        case .gitIndex: "`git status` tells whether the repository is sound; snapshots can also leave `.git` out"
+        case .store: "name the directory of a project; where that is the store as well, set CLOCHE_HOME to another one"
         case .inUse: "wait until the job or the build is made that it was taken for"
         case .damaged: "take it again of the same project: that replaces it"
         case .stopped, .notFound, .system: nil

@@ -71,6 +71,56 @@ import Testing
         #expect(ignoredCount > 10)
     }
 
+    @Test(arguments: 0..<6)
+    func `takes of a directory in a repository what git would not list as ignored there`(_ batch: Int) throws {
+        var (ignoredCount, followed) = (0, 0)
+        for number in 0..<12 {
+            let seed = UInt64(80_000 + batch * 1000 + number)
+            try Scratch.with(inMemory: true) { scratch in
+                var tree = RandomTree(seed: seed)
+                try tree.make(scratch)
+                _ = try run(["git", "init", "-q", "."], in: scratch)
+                try scratch.write(bytes: Array(".git/info/exclude".utf8), tree.ignoreFile())
+                let whole = try scratch.open("")
+                let paths = try tree.allPaths(scratch)
+                let directories = try paths.filter {
+                    try Syscall.lstat(FilePath(bytes: $0), at: whole.number).isDirectory
+                }
+                let tracked = paths.filter { path in
+                    !directories.contains(path) && Int.random(in: 0..<3, using: &tree.random) == 0
+                }
+                _ = try run(
+                    ["git", "--literal-pathspecs", "add", "-f", "--pathspec-from-file=-", "--pathspec-file-nul"],
+                    input: Array(tracked.joined(separator: [0])), in: scratch)
+                for directory in directories {
+                    let place = String(decoding: directory, as: UTF8.self)
+                    let project = try scratch.open(place)
+                    let rules = try IgnoreRules(project: project.number, includesGit: false)
+                    let checked = try run(
+                        ["git", "check-ignore", "--no-index", "-z", "--stdin"], input: directory, in: scratch)
+                    #expect(rules.remarks.count == (checked.exitCode == 0 ? 1 : 0), "seed \(seed), \(place)")
+                    guard rules.remarks.isEmpty, checked.exitCode == 1 else { continue }
+                    followed += 1
+                    let listed = try run(
+                        ["git", "ls-files", "-z", "-o", "-i", "--exclude-standard"], in: scratch, at: place)
+                    let ignored = Set(listed.output.split(separator: 0).map(Array.init))
+                    ignoredCount += ignored.count
+                    let prefix = directory + [UInt8(ascii: "/")]
+                    let files = paths.filter { $0.starts(with: prefix) && !directories.contains($0) }
+                        .map { Array($0.dropFirst(prefix.count)) }
+                    var options = TreeWalk.Options()
+                    options.rules = rules
+                    let survey = try TreeWalk(
+                        root: project.number, options: options, monitor: CaptureMonitor { _ in .proceed }
+                    ).run()
+                    let taken = Set(survey.files.indices.map { survey.path(ofFile: $0) })
+                    #expect(taken == Set(files).subtracting(ignored), "seed \(seed), \(place)")
+                }
+            }
+        }
+        #expect(ignoredCount > 0 && followed > 10, "\(ignoredCount), \(followed)")
+    }
+
     /// The walk of a capture decides as the explanation does.
     private func expectWalkAgrees(
         _ scratch: Scratch, files: [[UInt8]], ignored: Set<[UInt8]>, seed: UInt64

@@ -9,7 +9,7 @@ import Testing
         let cause = SyscallError("write", errno: .noSpace)
         let reasons: [SnapshotError.Reason] = [
             .unreadable(cause), .changing, .replaced, .diskFull(cause), .tooMany("files", limit: 1),
-            .pathTooLong(limit: 1), .ignoreFile(cause), .gitIndex("x"), .inUse, .damaged("x"),
+            .pathTooLong(limit: 1), .ignoreFile(cause), .store, .inUse, .damaged("x"),
         ]
         for reason in reasons {
             let hint = SnapshotError([UInt8](), reason).hint ?? ""

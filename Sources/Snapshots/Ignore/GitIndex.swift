@@ -87,6 +87,18 @@ struct GitIndex: Sendable {
         return place < starts.count && name(place).starts(with: prefix)
     }
 
+    /// The names below a directory, as that directory has them.
+    func below(_ directory: [UInt8]) -> GitIndex {
+        let prefix = directory + [UInt8(ascii: "/")]
+        var inner = GitIndex()
+        for index in firstIndex(notBefore: prefix)..<starts.count {
+            let name = name(index)
+            guard name.starts(with: prefix) else { break }
+            inner.append(Array(name.dropFirst(prefix.count)))
+        }
+        return inner
+    }
+
     private func firstIndex(notBefore path: some Collection<UInt8>) -> Int {
         var low = 0
         var high = starts.count

@@ -12,13 +12,20 @@ package struct IgnoreRule: Sendable, Hashable, CustomStringConvertible {
     package let reincludes: Bool
 
     /// The form of `git check-ignore -v`: file, line and pattern.
-    package var description: String { "\(displayName(file)):\(line):\(displayName(pattern))" }
+    ///
+    /// A backslash stays what it is in the file: patterns use it.
+    package var description: String {
+        let text = pattern.split(separator: UInt8(ascii: "\\"), omittingEmptySubsequences: false)
+        return "\(displayName(file)):\(line):" + text.map { displayName($0) }.joined(separator: "\\")
+    }
 }
 
 /// The patterns of one ignore file.
 final class IgnoreList: Sendable {
     /// Directory of the file relative to the project, with a slash at the end; empty for the project itself.
     private let base: [UInt8]
+    /// Of a file that lies above the project: the way from its directory to the project, with a slash at the end.
+    private let above: [UInt8]
     private let patterns: [Pattern]
 
     var count: Int { patterns.count }
@@ -44,8 +51,10 @@ final class IgnoreList: Sendable {
     ///   - bytes: The content.
     ///   - file: Its path, for explanations.
     ///   - base: The directory that its patterns are relative to, with a slash at the end, or empty.
-    init(bytes: [UInt8], file: [UInt8], base: [UInt8]) {
+    ///   - above: The way from there to the project, where it lies above that: with a slash at the end.
+    init(bytes: [UInt8], file: [UInt8], base: [UInt8], above: [UInt8] = []) {
         self.base = base
+        self.above = above
         var patterns: [Pattern] = []
         var lines = bytes[...]
         if lines.starts(with: [0xEF, 0xBB, 0xBF]) { lines = lines.dropFirst(3) }
@@ -63,8 +72,15 @@ final class IgnoreList: Sendable {
     ///   - path: Relative to the project.
     ///   - name: Where the last component begins.
     func decidingRule(path: [UInt8], name: Int, isDirectory: Bool) -> IgnoreRule? {
-        let component = path[name...]
-        let below = path.dropFirst(base.count)
+        decidingRule(
+            below: above.isEmpty ? path.dropFirst(base.count) : (above + path)[...], component: path[name...],
+            isDirectory: isDirectory)
+    }
+
+    /// The same of a path from the directory that the patterns are relative to, and its last component.
+    func decidingRule(
+        below: ArraySlice<UInt8>, component: ArraySlice<UInt8>, isDirectory: Bool
+    ) -> IgnoreRule? {
         for pattern in patterns.reversed() where isDirectory || !pattern.directoriesOnly {
             let isMatch =
                 switch pattern.matcher {

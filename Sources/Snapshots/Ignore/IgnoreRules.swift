@@ -3,13 +3,13 @@ package import SystemPackage
 
 /// Which files of a project belong to its snapshots.
 ///
-/// The rules are git's, read from the project alone: `.gitignore` files at every level, `.git/info/exclude`, and
-/// `.git/index`, because tracked files are never ignored. `.clocheignore` files have the same syntax and come on top:
-/// they can take back in what git ignores, and leave out what git tracks. Built-in rules come before all others.
+/// The rules are git's: `.gitignore` files at every level, those above a project that lies in a repository too, the
+/// repository's `info/exclude`, and its index, because tracked files are never ignored. `.clocheignore` files have the
+/// same syntax and come on top: they can take back in what git ignores, and leave out what git tracks. Built-in rules
+/// come before all others.
 ///
 /// The user's global excludes (`core.excludesFile`) do not count: they belong to one person's account, and the same
 /// project must give the same snapshot whoever takes it, also in a service that runs without that account.
-/// Nor does a repository count whose `.git` lies outside the project.
 package struct IgnoreRules: Sendable {
     /// Name of git's ignore files.
     static let gitName = Array(".gitignore".utf8)
@@ -17,11 +17,8 @@ package struct IgnoreRules: Sendable {
     static let clocheName = Array(".clocheignore".utf8)
 
     private static let fileLimit = 4 << 20
-    private static let indexLimit = 256 << 20
     /// Every file is compared with every pattern in the worst case.
     static let patternLimit = 20_000
-
-    private static let resolution: PathResolution = [.beneath, .noSymlinks, .sameMount]
 
     /// The scope of the project's directory without its own ignore files.
     let root: IgnoreScope
@@ -34,19 +31,16 @@ package struct IgnoreRules: Sendable {
     ///   - project: The project's open directory.
     ///   - includesGit: False leaves every `.git` out.
     package init(project: CInt, includesGit: Bool = true) throws(SnapshotError) {
-        var remarks: [String] = []
-        var index = GitIndex()
-        var exclude: IgnoreList?
-        if let git = try? Syscall.lstat(".git", at: project) {
-            if git.isDirectory {
-                index = try Self.readIndex(project)
-                exclude = try Self.readList([".git", "info", "exclude"], at: project, base: [])
-            } else {
-                remarks.append("`.git` is not a directory, so files that git tracks are not known")
-            }
+        let repository = try GitRepository(of: project)
+        var scope = IgnoreScope(
+            root: .init(index: repository.index, exclude: repository.exclude, includesGit: includesGit))
+        for list in repository.lists { scope = scope.adding(git: list, cloche: nil) }
+        let patternCount = repository.lists.reduce(repository.exclude?.count ?? 0) { $0 + $1.count }
+        guard patternCount <= Self.patternLimit else {
+            throw SnapshotError(Array("..".utf8), .tooMany("ignore patterns", limit: Self.patternLimit))
         }
-        root = IgnoreScope(root: .init(index: index, exclude: exclude, includesGit: includesGit))
-        self.remarks = remarks
+        root = scope
+        remarks = repository.remarks
     }
 
     /// Adds the ignore files of a directory to the scope that it was entered with.
@@ -60,8 +54,11 @@ package struct IgnoreRules: Sendable {
         _ scope: IgnoreScope, in directory: CInt, base: [UInt8], hasGit: Bool, hasCloche: Bool,
         patternCount: inout Int
     ) throws(SnapshotError) -> IgnoreScope {
-        let git = hasGit && scope.readsGitIgnore ? try Self.readList([".gitignore"], at: directory, base: base) : nil
-        let cloche = hasCloche ? try Self.readList([".clocheignore"], at: directory, base: base) : nil
+        func list(_ name: [UInt8]) throws(SnapshotError) -> IgnoreList? {
+            try Self.readList(String(decoding: name, as: UTF8.self), at: directory, file: base + name, base: base)
+        }
+        let git = hasGit && scope.readsGitIgnore ? try list(Self.gitName) : nil
+        let cloche = hasCloche ? try list(Self.clocheName) : nil
         patternCount += (git?.count ?? 0) + (cloche?.count ?? 0)
         guard patternCount <= Self.patternLimit else {
             throw SnapshotError(base, .tooMany("ignore patterns", limit: Self.patternLimit))
@@ -109,7 +106,7 @@ package struct IgnoreRules: Sendable {
         let directory: OwnedFileDescriptor
         do throws(SyscallError) {
             let path = base.isEmpty ? FilePath(".") : FilePath(bytes: base)
-            directory = try Syscall.openLocation(path, at: project, resolve: Self.resolution)
+            directory = try Syscall.openLocation(path, at: project, resolve: .withinTree)
         } catch {
             return scope
         }
@@ -120,57 +117,23 @@ package struct IgnoreRules: Sendable {
     /// Reads an ignore file; nil when there is none.
     ///
     /// Links are not followed, as in git.
-    private static func readList(
-        _ components: [String], at directory: CInt, base: [UInt8]
+    ///
+    /// - Parameters:
+    ///   - path: From an open directory.
+    ///   - file: Its path from the project, for explanations.
+    ///   - base: See ``IgnoreList``, as for `above`.
+    static func readList(
+        _ path: String, at directory: CInt, file: [UInt8], base: [UInt8] = [], above: [UInt8] = []
     ) throws(SnapshotError) -> IgnoreList? {
-        let relative = components.joined(separator: "/")
-        let file = base + Array(relative.utf8)
         do throws(SyscallError) {
-            let bytes = try Syscall.readFile(
-                FilePath(relative), at: directory, limit: fileLimit, resolve: resolution)
-            return IgnoreList(bytes: bytes, file: file, base: base)
+            let bytes = try Syscall.readFile(FilePath(path), at: directory, limit: fileLimit, resolve: .withinTree)
+            return IgnoreList(bytes: bytes, file: file, base: base, above: above)
         } catch {
             switch error.errno {
             case .noSuchFileOrDirectory, .notDirectory, .tooManySymbolicLinkLevels, .invalidArgument: return nil
             case .isDirectory, .improperLink: return nil
             default: throw SnapshotError(file, .ignoreFile(error))
             }
-        }
-    }
-
-    private static func readIndex(_ project: CInt) throws(SnapshotError) -> GitIndex {
-        guard var index = try readIndexFile("index", project: project) else { return GitIndex() }
-        if let shared = index.sharedIndex {
-            let name = "sharedindex." + String(decoding: shared, as: UTF8.self)
-            if let base = try readIndexFile(name, project: project) { index.formUnion(base) }
-        }
-        return index
-    }
-
-    private static func readIndexFile(_ name: String, project: CInt) throws(SnapshotError) -> GitIndex? {
-        let path = ".git/" + name
-        let bytes: [UInt8]
-        do throws(SyscallError) {
-            bytes = try Syscall.readFile(FilePath(path), at: project, limit: indexLimit, resolve: resolution)
-        } catch {
-            if error.errno == .noSuchFileOrDirectory { return nil }
-            throw SnapshotError(Array(path.utf8), .gitIndex("\(error.errno)"))
-        }
-        do throws(GitIndex.Failure) {
-            return try GitIndex(bytes: bytes)
-        } catch {
-            throw SnapshotError(Array(path.utf8), .gitIndex(error.text))
-        }
-    }
-}
-
-extension GitIndex.Failure {
-    /// The failure in words.
-    var text: String {
-        switch self {
-        case .malformed(let offset): "malformed at byte \(offset)"
-        case .unknownVersion(let version): "version \(version) is not known"
-        case .tooLarge: "its names take too much space"
         }
     }
 }
