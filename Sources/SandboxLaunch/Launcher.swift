@@ -235,8 +235,9 @@ package struct DiskTraffic: Sendable, Hashable {
 
 /// What init reports.
 package enum InitMessage: Sendable {
-    /// The command executes. The descriptors belong to the receiver: its pidfd, and the listener for refused calls.
-    case started(number: Int32, pidfd: CInt, listener: CInt?)
+    /// The command executes. The descriptors belong to the receiver: its pidfd, the table of shared memory of the
+    /// sandbox's IPC namespace (sysvipc(7)), and the listener for refused calls.
+    case started(number: Int32, pidfd: CInt, segments: CInt, listener: CInt?)
     /// The command does not execute, since a call of init failed.
     case failed(step: String, call: String, errno: Errno, execution: Bool)
     /// The command has a terminal; the descriptor of our side of it belongs to the receiver.
@@ -252,10 +253,10 @@ package enum InitMessage: Sendable {
         let message = packet.bytes.withUnsafeBytes { $0.loadUnaligned(as: CSandboxLaunch_message.self) }
         switch message.kind {
         case CSandboxLaunch_started.rawValue:
-            guard let pidfd = packet.descriptors.first else { return nil }
+            guard packet.descriptors.count > 1 else { return nil }
             return .started(
-                number: message.value, pidfd: pidfd,
-                listener: packet.descriptors.count > 1 ? packet.descriptors[1] : nil)
+                number: message.value, pidfd: packet.descriptors[0], segments: packet.descriptors[1],
+                listener: packet.descriptors.count > 2 ? packet.descriptors[2] : nil)
         case CSandboxLaunch_failed.rawValue:
             let stage = UInt32(bitPattern: message.value)
             let (step, call) = stageName(stage)

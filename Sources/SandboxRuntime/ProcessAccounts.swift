@@ -1,7 +1,8 @@
 /// The processor time of all processes of a sandbox, from looks at those that are there.
 ///
 /// What a process has used goes to who waits for it; of one that nobody waits for (its parent ignores SIGCHLD), what was
-/// seen last is kept here. A process that begins and ends between two looks and that nobody waits for is not seen.
+/// seen last is kept here. A process that begins and ends between two looks and that nobody waits for is not seen: the
+/// kernel adds its time to nothing but control groups.
 struct ProcessorTime {
     private var lost = 0.0
     private var last: [Int32: SandboxProcesses.Sample] = [:]

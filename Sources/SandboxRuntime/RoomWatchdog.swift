@@ -10,7 +10,8 @@ import SystemPackage
 ///
 /// Whether anything has been written at all, the file system tells at once. The measuring is done by a process of its
 /// own: a large tree holds nothing up, and takes no memory of the supervisor's. A file without a name is seen while a
-/// process has it open; one that is only mapped, or on its way from one process to another, is not.
+/// process has it open; one that is only mapped, or on its way from one process to another, is not: nobody is told what
+/// lies in the queue of a socket, and what is free on a disk changes by what others do.
 final class RoomWatchdog {
     private let limit: ByteCount
     private let trees: [RoomMeasure.Tree]

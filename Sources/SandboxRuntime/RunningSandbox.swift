@@ -124,14 +124,15 @@ package final class RunningSandbox {
             return
         }
         switch message {
-        case .started(_, let pidfd, let listenerNumber):
+        case .started(_, let pidfd, let segments, let listenerNumber):
+            let segments = OwnedFileDescriptor(adopting: segments)
             command = ProcessHandle(adopting: OwnedFileDescriptor(adopting: pidfd))
             if let listenerNumber {
                 listener = OwnedFileDescriptor(adopting: listenerNumber)
                 self.listenerNumber = listenerNumber
                 loop.watch(listenerNumber) { self.answerCall(listenerNumber) }
             }
-            startWatching()
+            startWatching(segments)
             if let intervention, intervention != .timeLimit { signal(SIGTERM) }
             onStart?()
         case .terminal, .failed, .ended: take(lastWord: message)
@@ -164,9 +165,11 @@ package final class RunningSandbox {
         return (user - first, (now.systemSeconds ?? 0) - (before.systemSeconds ?? 0))
     }
 
-    private func startWatching() {
+    private func startWatching(_ segments: consuming OwnedFileDescriptor) {
         // A command that ends at once leaves nothing to look at.
-        if let processes = try? SandboxProcesses(of: launched.number, hasRootInMemory: hasRootInMemory) {
+        if let processes = try? SandboxProcesses(
+            of: launched.number, hasRootInMemory: hasRootInMemory, segments: segments)
+        {
             watchdog = SandboxWatchdog(watch, processes, loop: loop, groupSeconds: { self.groupSeconds }) {
                 self.end($0, grace: 0)
             }

@@ -27,11 +27,15 @@ struct SandboxProcesses: ~Copyable {
     private let hasRootInMemory: Bool
     /// Kept open from the beginning: when the sandbox has ended, its mounts have no paths any more.
     private let root: OwnedFileDescriptor, sharedMemory: OwnedFileDescriptor
+    private let segments: OwnedFileDescriptor
 
     /// Opens the root directory and the procfs of the sandbox whose process 1 has this number outside.
     ///
-    /// `hasRootInMemory` tells whether what is written to the root is, and not on a disk with much else.
-    init(of number: Int32, hasRootInMemory: Bool) throws(SyscallError) {
+    /// `hasRootInMemory` tells whether what is written to the root is, and not on a disk with much else. `segments` is the
+    /// table of shared memory that the sandbox sees (sysvipc(7)).
+    init(
+        of number: Int32, hasRootInMemory: Bool, segments: consuming OwnedFileDescriptor
+    ) throws(SyscallError) {
         let root = try Syscall.openLocation(FilePath("\(StagePath.hostProcesses)/\(number)/root"))
         let processes = try Self.openProcesses(root.number)
         let sharedMemory = try Syscall.openLocation("dev/shm", at: root.number, resolve: .noSymlinks)
@@ -39,6 +43,7 @@ struct SandboxProcesses: ~Copyable {
         self.hasRootInMemory = hasRootInMemory
         self.root = root
         self.sharedMemory = sharedMemory
+        self.segments = segments
     }
 
     private static func openProcesses(_ root: CInt) throws(SyscallError) -> OwnedFileDescriptor {
@@ -62,8 +67,9 @@ struct SandboxProcesses: ~Copyable {
             guard var sample = Sample(status) else {
                 throw SyscallError("read", "/proc/\(number)/stat", errno: .invalidArgument)
             }
-            let sizes = Self.kibibytes(bytes("\(number)/status") ?? [], ["RssAnon", "VmSwap", "VmPTE", "RssShmem"])
-            (sample.memory, sample.tables, sample.shared) = (sizes[0] + sizes[1], sizes[2], sizes[3])
+            if let sizes = sizes(of: number, "status", ["RssAnon", "VmSwap", "VmPTE", "RssShmem"]) {
+                (sample.memory, sample.tables, sample.shared) = (sizes[0] + sizes[1], sizes[2], sizes[3])
+            }
             samples[number] = sample
         }
         return samples
@@ -72,10 +78,7 @@ struct SandboxProcesses: ~Copyable {
     /// Bytes of one process's own and shared memory, with pages that several have divided among them (`smaps_rollup`):
     /// exact, and slow; nil where the process is gone.
     func proportionalMemory(of number: Int32) -> (own: Int64, shared: Int64)? {
-        bytes("\(number)/smaps_rollup").map {
-            let sizes = Self.kibibytes($0, ["Pss_Anon", "SwapPss", "Pss_Shmem"])
-            return (sizes[0] + sizes[1], sizes[2])
-        }
+        sizes(of: number, "smaps_rollup", ["Pss_Anon", "SwapPss", "Pss_Shmem"]).map { ($0[0] + $0[1], $0[2]) }
     }
 
     /// The room in the file systems in memory, by the path inside.
@@ -88,39 +91,60 @@ struct SandboxProcesses: ~Copyable {
     ///
     /// `counts` is asked about their paths inside, as the kernel shows them (proc(5), `fd`).
     func addNameless(to measure: inout RoomMeasure, where counts: ([UInt8]) -> Bool) {
-        let mark = Array(" (deleted)".utf8)
-        var seen: Set<[UInt64]> = []
-        guard let directory = try? Syscall.open(".", at: processes.number, O_RDONLY | O_DIRECTORY),
-            let entries = try? Syscall.directoryEntries(directory.number)
-        else { return }
-        for entry in entries where entry.name.first.map({ (48...57).contains($0) }) == true {
-            // A process may end at any moment, and close a file at any moment.
-            let path = FilePath(bytes: entry.name + Array("/fd".utf8))
-            guard let files = try? Syscall.open(path, at: processes.number, O_RDONLY | O_DIRECTORY) else { continue }
-            while !measure.isOver, let some = (try? Syscall.nextDirectoryEntries(files.number, bytes: 4096)) ?? nil {
-                for file in some {
-                    let name = TerminatedName(file.name)
-                    guard let link = try? Syscall.readLink(name, at: files.number),
-                        link.suffix(mark.count) == mark[...],
-                        counts(link), let status = try? Syscall.fileStatus(name, at: files.number), status.isRegular,
-                        status.links == 0, seen.insert([status.device, status.inode]).inserted
-                    else { continue }
-                    measure.add(nameless: Array(link.dropLast(mark.count)), status)
-                }
+        var measured = measure
+        _ = NamelessFiles().look(
+            at: processes.number, while: { !measured.isOver }, where: counts,
+            found: { measured.add(nameless: $0, $1) })
+        measure = measured
+    }
+
+    /// Bytes of the shared memory that System V's calls made, whether anybody has it attached or not (sysvipc(7)).
+    func segmentMemory() -> Int64 {
+        // The kernel allows 4096 of them, with a line for each.
+        guard (try? Syscall.seek(segments.number, to: 0, .offset)) != nil,
+            let table = try? Syscall.readAll(segments.number, limit: 1 << 22)
+        else { return 0 }
+        return Self.segmentMemory(table)
+    }
+
+    static func segmentMemory(_ table: [UInt8]) -> Int64 {
+        table.split(separator: UInt8(ascii: "\n")).reduce(0) { sum, line in
+            // The last two words are what is in memory and what is swapped; the first line has their names.
+            line.split(separator: UInt8(ascii: " ")).suffix(2).reduce(sum) {
+                $0 + (Int64(String(decoding: $1, as: UTF8.self)) ?? 0)
             }
         }
     }
 
-    /// Values of lines such as `VmPTE:      44 kB`, in bytes, 0 for one that is not there.
-    private static func kibibytes(_ text: [UInt8], _ names: [String]) -> [Int64] {
+    /// Goes on counting what files in memory without a name take.
+    func count(_ files: inout MemoryFiles, isInTime: () -> Bool) {
+        files.look(at: processes.number, now: Syscall.monotonicSeconds(), isInTime: isInTime)
+    }
+
+    /// Sizes from a file of a process; nil where it has no memory any more.
+    ///
+    /// A thread that has ended has none, the first one either, while the others go on with it.
+    private func sizes(of number: Int32, _ file: String, _ names: [String]) -> [Int64]? {
+        if let sizes = Self.kibibytes(bytes("\(number)/\(file)") ?? [], names) { return sizes }
+        for thread in NamelessFiles.numbers(FilePath("\(number)/task"), at: processes.number) {
+            let path = "\(number)/task/\(String(decoding: thread, as: UTF8.self))/\(file)"
+            if let sizes = Self.kibibytes(bytes(path) ?? [], names) { return sizes }
+        }
+        return nil
+    }
+
+    /// Values of lines such as `VmPTE:      44 kB`, in bytes, 0 for one that is not there; nil where none is.
+    private static func kibibytes(_ text: [UInt8], _ names: [String]) -> [Int64]? {
         var values = [Int64](repeating: 0, count: names.count)
+        var isEmpty = true
         for line in text.split(separator: UInt8(ascii: "\n")) {
             guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { continue }
             guard let index = names.firstIndex(where: { line[..<colon].elementsEqual($0.utf8) }) else { continue }
             let digits = line[colon...].drop { !(48...57).contains($0) }.prefix { (48...57).contains($0) }
             values[index] = (Int64(String(decoding: digits, as: UTF8.self)) ?? 0) * 1024
+            isEmpty = false
         }
-        return values
+        return isEmpty ? nil : values
     }
 
     /// Nil where the process is gone.

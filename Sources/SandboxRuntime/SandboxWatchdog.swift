@@ -31,12 +31,13 @@ final class SandboxWatchdog {
     private var timer: Int?
     private var processorTime = ProcessorTime()
     private var proportional = ProportionalMemory()
+    private var memoryFiles = MemoryFiles()
     /// The most that was seen; nil before the first look.
     private(set) var peakMemory: Int64?, peakTasks: Int64?
 
     /// Memory grows by a few hundred megabytes a second and core; the other limits are not in a hurry.
     private var interval: Double { limits.memory == nil ? 0.25 : 0.05 }
-    /// Seconds that exact numbers may take at once.
+    /// Seconds that exact numbers may take at once; what processes have open, half of that.
     private static let slice = 0.05
 
     /// Looks after the processes that are given, from now on.
@@ -84,28 +85,48 @@ final class SandboxWatchdog {
             let seen = processorTime.seconds(samples)
             if max(seen, groupSeconds() ?? 0) >= most { return exceeded(.processorTime) }
         }
-        if isOverMemory(samples, since: began) { return exceeded(.outOfMemory) }
+        if isOverMemory(samples) { return exceeded(.outOfMemory) }
         // Whoever makes the looks long has fewer of them: the supervisor has more to do.
         let duration = Syscall.monotonicSeconds() - began
         timer = loop.after(max(interval, 2 * duration)) { self.look() }
     }
 
-    private func isOverMemory(_ samples: [Int32: SandboxProcesses.Sample], since began: Double) -> Bool {
-        let files = inMemoryFiles
+    /// Whether all processes together have more memory than they may.
+    ///
+    /// What is each process's own counts, with its tables of pages; and of two sums the larger, for the same pages may be
+    /// in both. One is what lies in files, mapped or not: those of the file systems in memory, those without a name that
+    /// processes have open, and the segments of System V. The other is what processes have mapped of memory that is made
+    /// to be shared, whether they still have its file open or not.
+    private func isOverMemory(_ samples: [Int32: SandboxProcesses.Sample]) -> Bool {
+        if limits.memory != nil { processes.count(&memoryFiles, isInTime: Self.time(Self.slice / 2)) }
         let own = samples.values.reduce(0) { $0 + $1.memory + $1.tables }
-        let memory = own + max(files, samples.values.reduce(0) { $0 + $1.shared })
+        let shared = samples.values.reduce(0) { $0 + $1.shared }
+        var files = inMemoryFiles + memoryFiles.bytes
+        let memory = own + max(files, shared)
         peakMemory = max(peakMemory ?? 0, memory)
         guard let most = limits.memory, memory > most else { return false }
+        if !memoryFiles.isFresh {
+            // They may have been closed since, for something else.
+            files -= memoryFiles.bytes
+            memoryFiles.hurry()
+            guard own + max(files, shared) > most else { return false }
+        }
         // Pages that processes share after a fork count for each in the quick sum.
         let sum = proportional.sum(
-            samples, inMemoryFiles: files, most: most,
-            isInTime: { Syscall.monotonicSeconds() < began + Self.slice },
+            samples, inMemoryFiles: files, most: most, isInTime: Self.time(Self.slice),
             read: { self.processes.proportionalMemory(of: $0) })
         return sum.map { $0 > most } ?? false
     }
 
+    /// Tells whether so many seconds from now have not passed yet.
+    private static func time(_ seconds: Double) -> () -> Bool {
+        let end = Syscall.monotonicSeconds() + seconds
+        return { Syscall.monotonicSeconds() < end }
+    }
+
+    /// Bytes in the file systems in memory, and in the segments of System V.
     private var inMemoryFiles: Int64 {
         guard limits.memory != nil else { return 0 }
-        return processes.room().reduce(0) { $0 + max(0, $1.system.bytes - $1.system.freeBytes) }
+        return processes.room().reduce(processes.segmentMemory()) { $0 + max(0, $1.system.bytes - $1.system.freeBytes) }
     }
 }

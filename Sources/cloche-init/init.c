@@ -49,7 +49,7 @@ static volatile int childThread, mayGo, failedStage, failedError, listener = -1;
 
 static int send_(struct CSandboxLaunch_message *message, const int *descriptors, int count) {
     struct iovec vector = {.iov_base = message, .iov_len = sizeof *message};
-    char space[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8)));
+    char space[CMSG_SPACE(3 * sizeof(int))] __attribute__((aligned(8)));
     struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1};
     if (count > 0) {
         memset(space, 0, sizeof space);
@@ -301,7 +301,10 @@ int main(void) {
     int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
     int snmp = open("/proc/net/snmp", O_RDONLY | O_CLOEXEC);
     int io = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
-    if (signals < 0) fail(CSandboxLaunch_stageClone, errno);
+    // It shows the IPC namespace of who opens it. A kernel without such memory has none to show.
+    int segments = open("/proc/sysvipc/shm", O_RDONLY | O_CLOEXEC);
+    if (segments < 0) segments = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (signals < 0 || segments < 0) fail(CSandboxLaunch_stageClone, errno);
     takeOrders();
     if (command->terminal) makeTerminal();
 
@@ -330,9 +333,10 @@ int main(void) {
     for (int thread = childThread; thread != 0; thread = childThread) futex(&childThread, FUTEX_WAIT, thread);
 
     if (failedStage) fail(failedStage, failedError);
-    int descriptors[2] = {pidfd, listener};
-    tell(CSandboxLaunch_started, child, 0, descriptors, listener >= 0 ? 2 : 1);
+    int descriptors[3] = {pidfd, segments, listener};
+    tell(CSandboxLaunch_started, child, 0, descriptors, listener >= 0 ? 3 : 2);
     close(pidfd);
+    close(segments);
     if (listener >= 0) close(listener);
     // Descriptors 0 to 2 are the command's; init keeps no end of them open.
     close(0);

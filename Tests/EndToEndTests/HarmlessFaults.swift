@@ -9,6 +9,7 @@ extension FaultyLaunch {
             ("ioctl", "TCGETS", "asks whether a standard stream is a terminal"),
             ("openat", "/sys/devices/system/cpu/possible", "the C++ library counts processors when it starts"),
             ("openat", "/proc/net/snmp", "counts for an explanation, never for a decision"),
+            ("openat", "/proc/sysvipc/shm", "counts for a limit that is best-effort where a watchdog holds it"),
             ("openat", "/proc/self/io", "counts for the usage, never for a decision"),
             ("openat", "/etc/ld.so.cache", "the command's own: the loader goes on without the cache"),
             ("prlimit64", "RLIMIT_STACK, NULL", "the C library looks at its stack when it starts"),

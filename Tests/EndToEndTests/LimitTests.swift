@@ -80,6 +80,39 @@ extension EndToEndBeside {
                     time.sleep(20)
                     """, status: 137, said: ["ran out of memory at 160MiB"]),
             Case(
+                name: "memory of a process whose first thread has ended",
+                program: """
+                    import ctypes, os, threading, time
+                    def grow():
+                        time.sleep(0.5)
+                        x = b'1' * (300 << 20)
+                        time.sleep(20)
+                        os._exit(0)
+                    threading.Thread(target=grow).start()
+                    ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 0)
+                    """, status: 137, said: ["ran out of memory at 160MiB"]),
+            Case(
+                name: "memory files that nobody has mapped",
+                program: """
+                    import os, time
+                    for _ in range(8):
+                        file = os.memfd_create("a")
+                        for _ in range(40): os.write(file, b'1' * (1 << 20))
+                    time.sleep(20)
+                    """, status: 137, said: ["ran out of memory at 160MiB"]),
+            Case(
+                name: "shared memory that nobody has attached",
+                program: """
+                    import ctypes, time
+                    libc = ctypes.CDLL(None)
+                    libc.shmat.restype = ctypes.c_void_p
+                    for _ in range(8):
+                        place = libc.shmat(libc.shmget(0, 40 << 20, 0o600), None, 0)
+                        ctypes.memset(place, 1, 40 << 20)
+                        libc.shmdt(ctypes.c_void_p(place))
+                    time.sleep(20)
+                    """, status: 137, said: ["ran out of memory at 160MiB"]),
+            Case(
                 name: "size of throw-away changes", program: "open('/tmp/x', 'wb').write(b'1' * (30 << 20))", status: 1,
                 said: ["had filled the file system of /tmp", "limits.scratch"]),
             Case(
@@ -140,6 +173,33 @@ extension EndToEndBeside {
                     "-c",
                     "sleep 0.5; echo done",
                 ], environment: ["CLOCHE_HOME": try Cloche.home.get(), "CLOCHE_SCRATCH": "disk"]
+            ).wait(timeout: 60)
+            #expect(result.output == "done\n", "\(result.errors)")
+        }
+
+        @Test(
+            "memory that counts for the same pages twice is within the limit",
+            .enabled(if: Cloche.isRoot, "hiding control groups needs root"))
+        func mappedMemoryFile() throws {
+            let policy = try PolicyFile(Self.small)
+            let program = """
+                import mmap, os, time
+                file = os.memfd_create("a")
+                for _ in range(60): os.write(file, b'1' * (1 << 20))
+                space = mmap.mmap(file, 60 << 20)
+                for place in range(0, 60 << 20, 4096): space[place] = 2
+                if os.fork() == 0:
+                    for place in range(0, 60 << 20, 4096): space[place] = 3
+                    time.sleep(0.5); os._exit(0)
+                os.wait(); print("done")
+                """
+            let script = "mount -t tmpfs none /sys/fs/cgroup && exec \"$@\""
+            let result = try StartedCommand(
+                "/usr/bin/unshare",
+                [
+                    "-m", "sh", "-c", script, "sh", try Cloche.program(), "exec", "--policy", policy.name, "--",
+                    "python3", "-c", program,
+                ], environment: ["CLOCHE_HOME": try Cloche.home.get()]
             ).wait(timeout: 60)
             #expect(result.output == "done\n", "\(result.errors)")
         }

@@ -206,9 +206,10 @@ struct TrialInit: ~Copyable {
 
     /// Waits until the command executes.
     func started() throws -> Started {
-        guard case .started(_, let pidfd, let listener) = try message() else {
+        guard case .started(_, let pidfd, let segments, let listener) = try message() else {
             throw SyscallError("start", "the command", errno: .noSuchProcess)
         }
+        close(segments)
         return Started(
             command: ProcessHandle(adopting: OwnedFileDescriptor(adopting: pidfd)),
             listener: listener)

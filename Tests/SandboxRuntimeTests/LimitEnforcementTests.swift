@@ -13,7 +13,9 @@ struct LimitEnforcementTests {
         _ groups: [LimitReport], for limits: ResourceLimits = limits, inMemory: Bool = true,
         project: Enforcement? = .watchdog
     ) -> [LimitName: LimitReport] {
-        let reports = LimitEnforcement.complete(groups, for: limits, scratchInMemory: inMemory, project: project)
+        let reports = LimitEnforcement.complete(
+            groups, for: limits, scratchInMemory: inMemory, project: project,
+            host: LimitEnforcement.Host(memory: 8 << 30, processors: 2))
         #expect(Set(reports.map(\.name)).count == reports.count)
         return Dictionary(reports.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
@@ -35,7 +37,9 @@ struct LimitEnforcementTests {
         #expect(reports[.pids]?.enforcement == .rlimit)
         #expect(reports[.memory]?.enforcement == .watchdog)
         #expect(reports[.cpus]?.enforcement == Enforcement.none)
-        #expect(reports[.memory]?.remark == "there is no control group")
+        #expect(
+            reports[.memory]?.remark
+                == "there is no control group; measured now and then; what lies in sockets and pipes is not counted")
         #expect(reports[.cpus]?.remark == "there is no control group")
         #expect(reports[.pids]?.value == 64)
     }
@@ -54,6 +58,35 @@ struct LimitEnforcementTests {
             #expect(reports[.cpuTime]?.remark?.contains("each process") == true)
             #expect(reports[.wallTime]?.remark == nil)
         }
+    }
+
+    @Test func `what a watchdog cannot see is told where it alone looks`() {
+        func tells(_ groups: [LimitReport]) -> Bool {
+            complete(groups)[.cpuTime]?.remark?.contains("children that nobody waits for") == true
+        }
+        #expect(!tells(Self.groups(.cgroup)))
+        #expect(tells(Self.groups(.none)) && tells([]))
+        #expect(complete(Self.groups(.cgroup))[.memory]?.remark == nil)
+        #expect(complete([], inMemory: false)[.scratch]?.remark?.contains("in a socket") == true)
+        #expect(complete([])[.project]?.remark?.contains("in a socket") == true)
+    }
+
+    @Test func `more than the host has is told, whatever holds it`() {
+        let wide = ResourceLimits(memory: ByteCount(64 << 40), cpus: 3, scratch: ByteCount(100 << 40))
+        let groups = [
+            LimitReport(.memory, 0x1p46, .cgroup, remark: "swap is not limited"), LimitReport(.cpus, 3, .cgroup),
+        ]
+        let reports = complete(groups, for: wide)
+        #expect(reports[.memory]?.remark == "swap is not limited; the host has 8GiB")
+        #expect(reports[.memory]?.value == 0x1p46)
+        #expect(reports[.cpus]?.remark == "the host has 2")
+        #expect(reports[.scratch]?.remark == "the host has 8GiB of memory")
+        #expect(complete(groups, for: wide, inMemory: false)[.scratch]?.remark?.contains("the host") == false)
+        for name in [LimitName.memory, .cpus, .scratch] {
+            #expect(complete(Self.groups(.cgroup))[name]?.remark == nil)
+        }
+        let host = LimitEnforcement.Host.probe()
+        #expect(host.memory > 1 << 20 && host.processors > 0)
     }
 
     @Test func `scratch is held where it is in memory`() {

@@ -131,7 +131,8 @@ struct CSandboxLaunch_command {
 
 /// What init tells the supervisor.
 enum CSandboxLaunch_messageKind {
-    CSandboxLaunch_started = 1,     // the command executes; descriptors: its pidfd, then the listener if there is one
+    CSandboxLaunch_started = 1,     // the command executes; descriptors: its pidfd, /proc/sysvipc/shm as the sandbox
+                                    // sees it, then the listener if there is one
     CSandboxLaunch_failed = 2,      // value: CSandboxLaunch_initStage; error: errno
     CSandboxLaunch_ended = 3,       // value: wait status of the command
     CSandboxLaunch_terminal = 4,    // the command's terminal was made; descriptor: our side of it
