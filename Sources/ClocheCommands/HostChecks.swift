@@ -131,7 +131,7 @@ struct HostChecks {
         guard let other = HostIdentity.otherOwner(of: identity) else { return nil }
         let remedy =
             identity.kind == .ownerRange
-            ? "make the lines of /etc/subuid and /etc/subgid for `cloche` and `\(other)` such that none overlaps another"
+            ? "make the lines of /etc/subuid and /etc/subgid for `cloche` and `\(other)` such that none overlaps"
             : "take this user's line out of /etc/subuid and /etc/subgid, and give a range that nobody has: "
                 + SubordinateRange.command(for: HostIdentity.userName(geteuid()) ?? "USER")
         return Check(

@@ -40,7 +40,9 @@ extension SandboxPolicy {
             switch address {
             case .ipv4(let number):
                 // The resolver's own address.
-                if number == 0xA9FE_0101 { return PolicyAnswer(true, "the sandbox's resolver of names", rule: rule) }
+                if number == 0xA9FE_0101, port == 53 {
+                    return PolicyAnswer(true, "the sandbox's resolver of names", rule: rule)
+                }
                 if let range = ClosedNetworks.range(of: number) {
                     return PolicyAnswer(false, "\(range) is closed (EACCES)", rule: rule)
                 }

@@ -153,6 +153,7 @@ package enum OutboundNetwork {
         lines += closed.map { "route add prohibit \($0)" }
         lines += try hostAddresses().map { "route add prohibit \($0)/32" }
         lines += settings.reachable.map { "route add \($0) via \(gateway) dev \(interface)" }
+        lines += resolverRules
         let child = try Syscall.fork()
         if child == 0 {
             let done = (try? apply(namespace, lines.joined(separator: "\n") + "\n")) ?? false
@@ -162,6 +163,13 @@ package enum OutboundNetwork {
             throw SyscallError("execute", "ip -batch", errno: .invalidArgument)
         }
     }
+
+    /// The stack sends all else that is meant for the gateway out by the host's own network, whatever has that address
+    /// there; routes that lead through it are not looked up by these rules (ip-rule(8)), once they have been made.
+    static let resolverRules =
+        ["udp", "tcp"].enumerated().map { number, transport in
+            "rule add pref \(10 + number) to \(gateway) ipproto \(transport) dport 53 lookup main"
+        } + ["rule add pref 12 to \(gateway) prohibit"]
 
     /// The host's own addresses, from its routing trie (proc(5)): each is a line `|-- address` above `/32 host LOCAL`.
     private static func hostAddresses() throws(SyscallError) -> [String] {
@@ -185,6 +193,11 @@ package enum OutboundNetwork {
         let program: FilePath = Syscall.exists("/usr/sbin/ip") ? "/usr/sbin/ip" : "/usr/bin/ip"
         let process = try HostProcess.spawn(program, ["ip", "-batch", "-"], descriptors: [(input.number, 0)])
         guard case .exited(0) = try ProcessHandle(opening: process).wait()?.end else { return false }
+        // Kernels such as 6.1 check the source of a packet by a look-up with its ports as they came, which answers of
+        // the resolver would not pass; nobody but the stack sends anything here.
+        for name in ["all", interface] {
+            try Syscall.writeFile(FilePath("/proc/sys/net/ipv4/conf/\(name)/rp_filter"), Array("0".utf8))
+        }
         // There is no second way out by IPv6.
         try Syscall.writeFile(FilePath("/proc/sys/net/ipv6/conf/\(interface)/disable_ipv6"), Array("1".utf8))
         return true

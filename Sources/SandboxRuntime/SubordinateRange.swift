@@ -46,7 +46,7 @@ package struct SubordinateRange: Sendable, Equatable {
         return first
     }
 
-    /// The command, in backticks, that gives a user a range that nobody has; of ids from `first` on where that is given.
+    /// The command, in backticks, that gives a user a range: of ids from `first` on, or of some that nobody has.
     package static func command(for user: String = "USER", from first: UInt32? = nil) -> String {
         let first = first ?? firstFree(beside: all("/etc/subuid") + all("/etc/subgid"))
         let ids = "\(first)-\(UInt64(first) + UInt64(width) - 1)"

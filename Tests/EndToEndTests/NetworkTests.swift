@@ -25,9 +25,22 @@ extension EndToEndBeside {
 
         @Test(
             "private, link-local and metadata addresses are closed",
-            arguments: ["10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"])
+            arguments: ["10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "169.254.1.1"])
         func closed(_ address: String) throws {
             #expect(try connect(address) == "EACCES")
+        }
+
+        @Test("of the gateway's address the resolver alone is there")
+        func gateway() throws {
+            let code =
+                EndToEnd.Sandbox.prelude + """
+                    def connect(kind, port):
+                        s = socket.socket(socket.AF_INET, kind); s.settimeout(5); s.connect(("169.254.1.1", port))
+                    for port in (53, 80): print(attempt(lambda: connect(socket.SOCK_DGRAM, port)))
+                    print(attempt(lambda: connect(socket.SOCK_STREAM, 22)))
+                    """
+            let result = try Cloche.run("exec", "--policy", "online", "--", "python3", "-c", code)
+            #expect(result.output == "ok\nEACCES\nEACCES\n", "\(result.output)\(result.errors)")
         }
 
         @Test(

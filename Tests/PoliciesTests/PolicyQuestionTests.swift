@@ -33,7 +33,7 @@ import Testing
         "addresses are found in the networks that are closed",
         arguments: [
             ("10.255.255.255", false), ("11.0.0.0", true), ("172.15.0.1", true), ("172.31.9.9", false),
-            ("172.32.0.0", true), ("169.254.169.254", false), ("169.254.1.1", true), ("0.0.0.1", false),
+            ("172.32.0.0", true), ("169.254.169.254", false), ("169.254.1.1", false), ("0.0.0.1", false),
             ("0.0.0.0", true), ("127.8.8.8", true), ("255.255.255.255", false), ("224.0.0.1", false),
             ("::ffff:192.168.1.1", false), ("::ffff:8.8.8.8", true), ("::1", true), ("2606:4700::1111", false),
             ("localhost", true), ("example.org", true), ("8.8.8.8", true),
@@ -43,6 +43,12 @@ import Testing
         #expect(BuiltInPolicies.online.answer(connectTo: address, port: 443).isAllowed == open)
         #expect(BuiltInPolicies.standard.answer(connectTo: address, port: 443).isAllowed == address.isLoopback)
         #expect(try lab("network: host").answer(connectTo: address, port: 443).isAllowed == true)
+    }
+
+    @Test func `of the gateway the resolver's port alone is open`() throws {
+        let gateway = try #require(NetworkAddress("169.254.1.1"))
+        #expect(BuiltInPolicies.online.answer(connectTo: gateway, port: 53).isAllowed == true)
+        #expect(BuiltInPolicies.online.answer(connectTo: gateway, port: 80).isAllowed == false)
     }
 
     @Test func `without sockets nothing connects`() throws {
