@@ -168,9 +168,10 @@ struct RemoveCommand: ParsableCommand {
         _ context: CommandContext, _ store: Store, _ target: Target, _ confirmation: Confirmation
     ) throws {
         guard let run = target.run else {
-            throw ValidationError(
-                "--keep-logs is for one run; `cloche job edit \(shellWord(target.job.name.description)) --keep N --keep-logs` is for all"
-            )
+            let all =
+                target.job.state.isFinal
+                ? "" : "; `cloche job edit \(target.reference) --keep N --keep-logs` is for all that end"
+            throw ValidationError("--keep-logs is for one run: name the run, such as `\(target.reference)/0`\(all)")
         }
         let name = "run \(run.address.number) of job \(target.job.name)"
         guard run.state.isFinal else {

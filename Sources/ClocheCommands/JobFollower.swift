@@ -98,8 +98,11 @@ final class JobFollower {
             return try JobEngine(store, job: job.uuid, limit: limit, loop: loop) { self.notice($0) }
         } catch {
             // A service that has just begun may have been faster.
-            guard let followed = try followed(only) else { throw error }
-            return followed
+            if let followed = try followed(only) { return followed }
+            guard JobLock.isHeld(store, job.uuid) else { throw error }
+            throw CommandFailure(
+                .busy, "drive the job `\(job.name)`: another process is driving it",
+                hint: "follow it by `cloche watch \(shellWord(job.name.description))`")
         }
     }
 

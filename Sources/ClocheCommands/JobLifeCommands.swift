@@ -31,7 +31,7 @@ struct JobTriggerCommand: ParsableCommand {
 
     func run() throws {
         let limit = try Parallelism.limitOfCommand(maxParallel)
-        try detaching.check("trigger the job detached")
+        try detaching.check("trigger the job")
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(job, in: store)

@@ -105,8 +105,11 @@ struct ListCommand: ParsableCommand {
         }
         try context.print(table)
         context.say(shown: jobs.count, of: count, "job")
-        if rows.contains(where: { $0.store.isStopped($0.job) }) {
-            context.say("go on with a stopped job by `cloche job start JOB`")
+        let stopped = rows.filter { $0.store.isStopped($0.job) }.map(\.job)
+        if let job = stopped.first {
+            context.say(
+                "go on with \(stopped.count == 1 ? "the stopped job" : "a stopped job, such as the first,") by "
+                    + "`\(job.continuation)`")
         }
         if rows.contains(where: { $0.store.owner != nil && store.owner == nil }) {
             context.say("jobs of a user are reached with CLOCHE_OWNER=NAME before the command")

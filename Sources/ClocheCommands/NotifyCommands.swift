@@ -268,12 +268,12 @@ struct NotifyLogCommand: ParsableCommand {
         let context = CommandContext()
         let store = try context.openStore()
         let records = try store.database.notifications(of: name, limit: limit <= 0 ? .max : limit).reversed()
+        // One that was removed may still have deliveries; without any, the name is checked.
+        if records.isEmpty, let name { _ = try store.notifiers.notifier(name) }
         if output.json {
             return try context.print(Documents.object([("deliveries", .array(records.map(Self.document)))]))
         }
         if records.isEmpty {
-            // One that was removed may still have deliveries; without any, the name is checked.
-            if let name { _ = try store.notifiers.notifier(name) }
             return context.say("nothing has been told to \(name.map { "`\($0)`" } ?? "anybody") yet")
         }
         var table = Table([

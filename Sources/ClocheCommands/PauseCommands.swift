@@ -24,6 +24,11 @@ struct JobPauseCommand: ParsableCommand {
         guard target.run == nil else { throw ValidationError("a run cannot be paused: name the job") }
         let now = Timestamp(seconds: Syscall.wallClockSeconds())
         try store.change(target.job.uuid) { document in
+            guard try store.database.job(target.job.uuid).state != .paused else {
+                throw CommandFailure(
+                    .wrongState, "pause the job `\(target.job.name)`: it is paused already",
+                    hint: "go on with it by `cloche job resume \(target.reference)`")
+            }
             _ = try store.database.apply(.pause, to: target.job.uuid, at: now)
             document.will.paused = now
         }
@@ -51,7 +56,7 @@ struct JobResumeCommand: ParsableCommand {
 
     func run() throws {
         let limit = try Parallelism.limitOfCommand(maxParallel)
-        try detaching.check("resume the job detached")
+        try detaching.check("resume the job")
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(job, in: store)

@@ -40,7 +40,7 @@ struct RetryCommand: ParsableCommand {
 
     func run() throws {
         let limit = try Parallelism.limitOfCommand(maxParallel)
-        try detaching.check("retry detached")
+        try detaching.check("retry")
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(reference, in: store)

@@ -57,6 +57,13 @@ extension Target {
     }
 }
 
+extension JobRecord {
+    /// The command that goes on with a job that nobody drives.
+    var continuation: String {
+        "cloche job \(state == .paused ? "resume" : "start") \(shellWord(name.description))"
+    }
+}
+
 extension RunSheet {
     /// Reads the runs of a job; metrics that the database does not have yet come from the runs' directories.
     init(all job: JobRecord, in store: Store, states: Set<RunState> = [], limit: Int = .max) throws {

@@ -31,7 +31,7 @@ struct RunCommand: ParsableCommand {
 
     func run() throws {
         let context = CommandContext()
-        try detaching.check("run the pipeline detached")
+        try detaching.check("run the pipeline")
         var request = JobRequest(pipeline: FilePath(pipeline), policy: try CommandContext.policy(settings.policy))
         request.serve()
         request.name = name
@@ -191,7 +191,7 @@ struct JobCreateCommand: ParsableCommand {
 
     func run() throws {
         let context = CommandContext()
-        try detaching.check("create the job detached")
+        if detaching.detach || !(draft || !schedule.isEmpty) { try detaching.check("create the job") }
         var request = try grid.request(settings.policy)
         request.name = name
         request.isDraft = draft
@@ -311,7 +311,7 @@ struct JobStartCommand: ParsableCommand {
 
     func run() throws {
         let limit = try Parallelism.limitOfCommand(maxParallel)
-        try detaching.check("start the job detached")
+        try detaching.check("start the job")
         let context = CommandContext()
         let store = try context.openStore()
         let target = try Target(job, in: store)

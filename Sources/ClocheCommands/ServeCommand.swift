@@ -2,6 +2,7 @@ import ArgumentParser
 import Isolation
 import JobScheduling
 import JobStorage
+import Jobs
 import LinuxSystem
 import Pipelines
 import PlainText
@@ -155,11 +156,20 @@ struct SystemStopCommand: ParsableCommand {
         let context = CommandContext()
         context.say("the service has ended")
         // Of a store that cannot be read another command tells.
-        let left = (try? context.openStore().database.runningCount()) ?? 0
-        if left > 0 {
-            context.say(
-                "\(counted(left, "run")) \(left == 1 ? "goes" : "go") on: the next service adopts what runs, or "
-                    + "`cloche job start JOB` does; `cloche cancel JOB` ends it")
-        }
+        if let store = try? context.openStore() { try? tellLeft(store, context) }
+    }
+
+    /// Tells of runs that nobody looks after now; a command that drives its job itself goes on.
+    private func tellLeft(_ store: Store, _ context: CommandContext) throws {
+        let runs = try store.database.runningRuns()
+        let jobs = Set(runs.map(\.address.job)).filter { !JobLock.isHeld(store, $0) }
+        let left = runs.count { jobs.contains($0.address.job) }
+        guard left > 0 else { return }
+        let names = try jobs.map { shellWord(try store.database.job($0).name.description) }.sorted()
+        let job = names.count == 1 ? names[0] : "JOB"
+        context.say(
+            "\(counted(left, "run")) \(left == 1 ? "goes" : "go") on: the next service adopts what runs, or "
+                + "`cloche job start \(job)` does; `cloche cancel \(job)` ends it"
+                + (names.count > 1 ? "; of \(names.joined(separator: ", "))" : ""))
     }
 }

@@ -31,18 +31,25 @@ struct DetachOption: ParsableArguments {
     @Flag(name: .shortAndLong, help: "Leave it to the service, and print the job's name at once.")
     var detach = false
 
-    /// Refuses, before anything is made, what the service is asked for when there is none.
+    /// Refuses, before anything is made, what is left to the service when there is none, or one that is ending.
     func check(_ purpose: String) throws {
-        guard detach else { return }
-        _ = try ServiceClient.require(CommandContext.servicePlace(), for: purpose)
+        let place = try CommandContext.servicePlace()
+        guard detach else {
+            try ServiceClient.connect(place)?.requireStarting(purpose)
+            return
+        }
+        let purpose = purpose + " detached"
+        try ServiceClient.require(place, for: purpose).requireStarting(purpose)
     }
 
     /// Tells the service of a job, and prints the job's name.
     func handOver(_ job: JobRecord, _ context: CommandContext, _ store: Store, json: Bool) throws {
         // One that has ended meanwhile goes on with the job when it is started again.
-        _ = CommandContext.wakeService()
+        let isTaken = try? ServiceClient.connect(CommandContext.servicePlace())?.takeUp(job.uuid)
         if json { return try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
         try context.print(job.name.description)
-        context.say("the service goes on with it; follow it by `cloche watch \(shellWord(job.name.description))`")
+        context.say(
+            (isTaken ?? true ? "the service goes on with it" : "the process that drives it goes on with it")
+                + "; follow it by `cloche watch \(shellWord(job.name.description))`")
     }
 }

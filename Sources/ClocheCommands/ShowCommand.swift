@@ -77,6 +77,9 @@ struct ShowCommand: ParsableCommand {
             ("created", job.created.description),
         ]
         facts += ScheduleDescription(job).facts()
+        if ScheduleDescription(job).next() != nil, !ServicePlace.isServed(store.path) {
+            facts.append(("waits", "no service is running: nothing starts before `cloche serve` does"))
+        }
         facts += TimeLimitOptions.facts(job)
         if let keep = job.options.keep {
             let rest = job.options.keepLogs == true ? ", and the logs of all others" : ""
@@ -109,7 +112,7 @@ struct ShowCommand: ParsableCommand {
         return [
             (
                 "stopped",
-                "no process drives it: go on with it by `cloche job start \(shellWord(job.name.description))`\(running)"
+                "no process drives it: go on with it by `\(job.continuation)`\(running)"
             )
         ]
     }

@@ -73,7 +73,7 @@ private struct Watch {
         throw CommandFailure(
             .wrongState, "watch the job `\(job.name)`: no process drives it",
             hint: ScheduleDescription(job).line()
-                ?? "go on with it by `cloche job start \(shellWord(job.name.description))`")
+                ?? "go on with it by `\(job.continuation)`")
     }
 
     /// Says of each run that has failed since the last look why it failed.

@@ -5,12 +5,17 @@ import PlainText
 
 extension Store {
     /// Starts a draft at `now`: makes its runs, or sets its schedule going.
+    ///
+    /// One whose runs cannot be prepared stays a draft.
     package func start(draft job: JobID, at now: Timestamp) throws {
         try change(job) { document in
             guard document.will.confirmed == nil else {
-                throw JobStorageError.refused(
-                    document.name.description, .job(try database.job(job).state, .confirm))
+                let name = shellWord(document.name.description)
+                throw JobRefusal(
+                    message: "start the job `\(document.name)`: it was started before",
+                    hint: "`cloche show \(name)` tells of it, and `cloche watch \(name)` follows it")
             }
+            _ = try RunPreparation(self, job: job)
             document.will.confirmed = now
             let batches = BatchMaking(self, at: now)
             guard let schedule = document.schedule else {

@@ -151,7 +151,7 @@ extension EndToEnd {
                     assert code == 65 and out == "" and "he sent" in err, (data[:40], code, out, err)
                 big = [request(["run", "x"], pipeline="main.orchest", name="p", source="/p"), entry("f", b"main.orchest")]
                 code, out, err = ask(*big, *[frame("C", b"x" * 200000)] * 10)
-                assert code == 65 and "more than 1048576 bytes" in err, (code, err)
+                assert code == 6 and "1048576 bytes, the most" in err and ".clocheignore" in err, (code, err)
                 # One that goes in the middle leaves nothing.
                 s = connect()
                 s.sendall(b"".join(big) + frame("C", b"x" * 1000))

@@ -266,6 +266,9 @@ extension EndToEndBeside {
             }
             #expect(try Cloche.run("notify", "add", "../x", "--url", "http://127.0.0.1/").status == 64)
             #expect(try !Cloche.run("notify", "ls").output.contains("wrong"))
+            for form in [[], ["--json"]] {
+                #expect(try Cloche.start(["notify", "log", "wrong"] + form).wait().status == 5)
+            }
         }
 
         /// A directory that only its owner can change, all the way up.

@@ -101,12 +101,19 @@ extension EndToEndBeside {
                 })
             let paused = try Cloche.run("job", "pause", project.name)
             #expect(paused.status == 0 && paused.errors.contains("1 still running"), "\(paused.errors)")
-            #expect(try Cloche.run("job", "pause", project.name).status == 6)
+            let again = try Cloche.run("job", "pause", project.name)
+            #expect(
+                again.status == 6 && again.errors.contains("`cloche job resume \(project.name)`"), "\(again.errors)")
             #expect(try Cloche.run("cancel", "\(project.name)/0").status == 0)
             let ended = driver.wait(timeout: 60)
             #expect(ended.status == 75 && ended.errors.contains("job resume"), "\(ended.errors)")
             #expect(try Self.states(project) == ["cancelled", "pending", "pending"])
             #expect(try Cloche.run("job", "start", project.name).errors.contains("job resume"))
+            for told in [
+                try Cloche.run("show", project.name).output, try Cloche.run("watch", project.name).errors,
+            ] {
+                #expect(told.contains("`cloche job resume \(project.name)`") && !told.contains("job start"), "\(told)")
+            }
 
             #expect(try Cloche.run("job", "resume", project.name).status == 2)
             #expect(try Self.states(project) == ["cancelled", "succeeded", "succeeded"])

@@ -29,6 +29,7 @@ extension EndToEndBeside {
             let shown = try Cloche.run("show", project.name)
             #expect(shown.output.contains("30 2 * * * in Europe/Berlin") && shown.output.contains("0 made"))
             #expect(shown.output.components(separatedBy: " 02:30 Europe/Berlin").count == 6)
+            #expect(shown.output.contains("no service is running"), "\(shown.output)")
             #expect(try Self.document(project.name).value("job", "state") as? String == "pending")
             #expect(try Cloche.run("ls").output.contains("\tNEXT\t"))
             let nothing = try Cloche.run("job", "start", project.name)

@@ -230,5 +230,22 @@ extension EndToEndBeside {
             #expect(try Cloche.run("show", "\(again.name)/0", "--json").value("run", "state") as? String == "failed")
             for name in [project.name, again.name] { _ = try Cloche.run("rm", name, "--yes") }
         }
+
+        @Test("a draft whose secret was removed cannot be started, and stays a draft")
+        func ofDraft() throws {
+            let secret = try Secret("sesame-\(UUID().uuidString)")
+            let project = try TestProject([.init(file: "one.sh", text: "exit 0\n")])
+            let made = try project.cloche(
+                "job", "create", "main.orchest", "--name", project.name, "--draft", "--secret", secret.name)
+            #expect(made.status == 0, "\(made.errors)")
+            #expect(try Cloche.run("secret", "rm", secret.name, "--yes").status == 0)
+            let refused = try Cloche.run("job", "start", project.name)
+            #expect(refused.status == 78 && refused.errors.contains(secret.name), "\(refused.errors)")
+            #expect(try Cloche.run("show", project.name, "--json").value("job", "state") as? String == "draft")
+            #expect(try secret.set("another").status == 0)
+            let started = try Cloche.run("job", "start", project.name)
+            #expect(started.status == 0, "\(started.errors)")
+            #expect(try Cloche.run("rm", project.name, "--yes").status == 0)
+        }
     }
 }

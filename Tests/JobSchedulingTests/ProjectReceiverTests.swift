@@ -69,7 +69,8 @@ import Testing
         #expect(throws: ClientFault.self) { try bytes.take(content: [1]) }
         try bytes.take(entry(.file, "f"))
         try bytes.take(content: [1, 2, 3])
-        #expect(throws: ClientFault.self) { try bytes.take(content: [4]) }
+        let large = try #require(throws: JobRefusal.self) { try bytes.take(content: [4]) }
+        #expect(large.message.contains("more than 3 bytes") && large.hint.contains(".clocheignore"))
         let entries = try place.receiver(.init(bytes: 3, entries: 2))
         try entries.take(entry(.file, "g"))
         try entries.take(entry(.file, "h"))

@@ -77,7 +77,13 @@ final class ProjectReceiver {
     func take(content: [UInt8]) throws {
         guard let file else { throw ClientFault("the content of no file") }
         bytes += Int64(content.count)
-        guard bytes <= limits.bytes else { throw ClientFault("a project of more than \(limits.bytes) bytes") }
+        guard bytes <= limits.bytes else {
+            throw JobRefusal(
+                message: "take the project: it has more than \(limits.bytes) bytes, the most that this service takes",
+                hint:
+                    "leave out what its runs do not need, by a file `.clocheignore`, or ask whoever runs the service for "
+                    + "a greater `--max-project`")
+        }
         if bytes - checked >= 16 << 20 || checked == 0 {
             checked = bytes
             try checkRoom()

@@ -2,6 +2,7 @@ import Isolation
 import JobStorage
 package import Jobs
 package import LinuxSystem
+import PlainText
 import Runs
 
 /// Who carries a job to its end, from the side of whoever shows it.
@@ -20,6 +21,8 @@ extension JobEngine: JobDriver {}
 package final class FollowedJob: JobDriver {
     /// How long a service may be away, in seconds: one that is started again goes on.
     private static let patience = 20.0
+    /// How long it is away before that is told.
+    private static let silence = 2.0
 
     private let store: Store
     private let place: ServicePlace
@@ -32,6 +35,7 @@ package final class FollowedJob: JobDriver {
     private var running: [Int: EventReader] = [:]
     private var told: Set<Int> = []
     private var isLeft = false
+    private var isAlone = false
     private var failure: (any Error)?
 
     /// Follows a job by a connection that has been made.
@@ -109,6 +113,8 @@ package final class FollowedJob: JobDriver {
     private func read() {
         guard let messages = client.messages() else {
             loop.unwatch(client.number)
+            isAlone = true
+            loop.after(Self.silence) { [weak self] in self?.tellAbsence() }
             return reconnect(until: Syscall.monotonicSeconds() + Self.patience)
         }
         for message in messages { attempt { try take(message) } }
@@ -156,15 +162,28 @@ package final class FollowedJob: JobDriver {
             }
             if let next = try ServiceClient.connect(place) {
                 client = next
+                isAlone = false
                 return try follow()
             }
             guard Syscall.monotonicSeconds() < deadline else {
-                throw ServiceError(
-                    .absent, "follow the job: the service has ended",
-                    hint: "its running runs go on; start the service again, or go on by `cloche job start`")
+                throw try ended()
             }
             loop.after(0.1) { [weak self] in self?.reconnect(until: deadline) }
         }
+    }
+
+    private func tellAbsence() {
+        guard isAlone else { return }
+        notify(.trouble(job, "the service has ended, and no other one has begun"))
+    }
+
+    private func ended() throws -> ServiceError {
+        let record = try store.database.job(job)
+        let running = record.counts.running > 0 ? "what runs goes on by itself; " : ""
+        return ServiceError(
+            .absent, "follow the job: the service has ended",
+            hint: "\(running)start a service by `cloche serve`, or go on by `cloche job start "
+                + "\(shellWord(record.name.description))`")
     }
 
     /// What changes without a run that ends, such as a job that is paused or cancelled before its turn.

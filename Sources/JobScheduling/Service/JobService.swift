@@ -229,7 +229,10 @@ package final class JobService {
         }
         let job = request.job.flatMap(JobID.init)
         switch (request.request, job) {
-        case (.wake, _): look()
+        case (.wake, let job):
+            look()
+            let isElsewhere = job.map { engine?.jobs[$0] == nil && JobLock.isHeld(store, $0) }
+            return send(client, ServiceMessage(message: .ok, isElsewhere: isElsewhere))
         case (.status, _): return send(client, status())
         case (.follow, let job?):
             look()

@@ -40,8 +40,21 @@ package final class ServiceClient {
             hint: "start one by `cloche serve`, or under systemd with the unit that `cloche system unit` prints")
     }
 
+    /// Refuses a service that is ending: what it is handed would wait; `purpose` says what cannot be done now.
+    package func requireStarting(_ purpose: String) throws {
+        guard try status().draining else { return }
+        throw ServiceError(
+            .absent, "\(purpose): the service is ending: it starts no more runs",
+            hint: "try again when it has ended, as `cloche system status` tells, or when the next one has begun")
+    }
+
     /// Asks the service to look at the store now.
     package func wake() throws { try confirm(ServiceRequest(request: .wake)) }
+
+    /// Asks the service to go on with a job; false when another process does already.
+    package func takeUp(_ job: JobID) throws -> Bool {
+        try confirm(ServiceRequest(request: .wake, job: job.description)).isElsewhere != true
+    }
 
     /// Asks the service to end the running runs of a job that has been cancelled.
     package func kill(_ job: JobID) throws { try confirm(ServiceRequest(request: .kill, job: job.description)) }
@@ -71,7 +84,8 @@ package final class ServiceClient {
 
     private static func message(_ line: [UInt8]) -> ServiceMessage? { JSONFile.decode(ServiceMessage.self, line) }
 
-    private func confirm(_ request: ServiceRequest) throws {
+    @discardableResult
+    private func confirm(_ request: ServiceRequest) throws -> ServiceMessage {
         try send(request)
         guard let answer = Self.message(try line()) else { throw Self.silence }
         if answer.message == .problem {
@@ -79,6 +93,7 @@ package final class ServiceClient {
                 .failed, "ask the service: \(answer.text ?? "it refused")",
                 hint: "see whether it is of the version of this command")
         }
+        return answer
     }
 
     private func send(_ request: ServiceRequest) throws {

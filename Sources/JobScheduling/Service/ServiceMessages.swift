@@ -3,7 +3,7 @@ package import Isolation
 /// What a client asks of the service: one JSON object a line.
 struct ServiceRequest: Codable {
     enum Kind: String, Codable {
-        /// Look at the database now.
+        /// Look at the database now; of a job, tell whether another process drives it.
         case wake
         /// Tell what there is, in one line.
         case status
@@ -45,6 +45,13 @@ struct ServiceMessage: Codable {
     var run: Int?
     var attempt: Int?
     var text: String?
+    /// Whether another process drives the job that was asked about; nil where none was.
+    var isElsewhere: Bool?
+
+    private enum CodingKeys: String, CodingKey {
+        case message, run, attempt, text
+        case isElsewhere = "elsewhere"
+    }
 }
 
 /// A service as it is.
