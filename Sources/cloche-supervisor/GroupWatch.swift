@@ -15,6 +15,8 @@ enum GroupWatch {
             // What is sent to the group is not for this process.
             try HostProcess.leadGroup(ownSession: true)
             _ = try Syscall.poll([handle.number], milliseconds: -1)
+            // Named so that it is open until now: a poll of a closed one comes back at once.
+            _ = handle.number
             try Syscall.kill(-leader, SIGKILL)
         } catch {
             // A group of which nobody is left; for anything else there is nobody to tell.
