@@ -1,3 +1,4 @@
+import PlainText
 package import SystemPackage
 
 /// Runs the commands of builds; a build itself runs nothing.
@@ -51,6 +52,8 @@ package struct CommandOutcome: Sendable, Hashable {
     package let status: Int32
     /// One sentence when it did not end by itself: a limit, a refusal, a signal.
     package let verdict: String?
+    /// What it complained of last, safe to show, where that is known.
+    var said: String?
 
     /// Records an end.
     package init(status: Int32, verdict: String? = nil) {
@@ -60,6 +63,16 @@ package struct CommandOutcome: Sendable, Hashable {
 
     /// Whether the command ended by itself, with 0.
     package var succeeded: Bool { status == 0 && verdict == nil }
+
+    /// Why a supervisor could not start a program, from what it said last, with what to do; nil where it could.
+    static func notStarted(_ status: Int32, _ said: [UInt8]) -> (why: String, hint: String?)? {
+        guard status == 125 else { return nil }
+        let lines = String(decoding: said, as: UTF8.self).split(separator: "\n")
+        func last(_ prefix: String) -> String? {
+            lines.last { $0.hasPrefix(prefix) }.map { printable(String($0.dropFirst(prefix.count)), limit: 400) }
+        }
+        return (last("error: ") ?? last("cloche: ")).map { ($0, last("hint: ")) }
+    }
 }
 
 /// A path of the host that is mounted elsewhere.

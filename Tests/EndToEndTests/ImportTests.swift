@@ -67,13 +67,34 @@ extension EndToEndBeside {
             #expect(
                 damaged.status == 1 && damaged.output.contains("  etc/mark: size, content changed"), "\(damaged.output)"
             )
+            let listed = try Cloche.run("env", "ls", "--json").value("environments") as? [[String: Any]] ?? []
+            #expect(listed.filter { $0["damaged"] as? Bool == true }.map { $0["name"] as? String } == [name])
+            #expect(try Cloche.run("env", "show", name).output.contains("damaged      use build"))
             let refused = try inside("true")
+            #expect(refused.errors.contains("env import"), "\(refused.errors)")
             #expect(refused.status != 0 && refused.errors.contains("it is damaged: etc/mark"), "\(refused.errors)")
             let again = try Cloche.run("env", "import", name, source)
             #expect(again.status == 0 && !again.output.contains(build))
             #expect(try inside("cat /etc/mark").output == "made\n")
             let all = try Cloche.run("env", "verify", name, "--json")
             #expect(all.status == 0)
+            try forget()
+        }
+
+        @Test("what has not changed is not imported again", arguments: ["plain.tar", "packed.gz", "root"])
+        func again(_ source: String) throws {
+            // A directory's files are the caller's own.
+            guard source != "root" || Cloche.isRoot else { return }
+            let system = try SmallSystem()
+            try system.run("tar -C root -cf plain.tar .; gzip -c plain.tar > packed.gz")
+            let path = system.directory.path + "/" + source
+            let first = try Cloche.run("env", "import", name, path)
+            #expect(first.status == 0 && !first.output.isEmpty, "\(first.errors)")
+            let second = try Cloche.run("env", "import", name, path)
+            #expect(second.status == 0 && second.output == first.output, "\(second.output)")
+            #expect(second.errors.contains("is up to date"), "\(second.errors)")
+            let refreshed = try Cloche.run("env", "import", name, path, "--refresh")
+            #expect(refreshed.status == 0 && refreshed.output != first.output, "\(refreshed.errors)")
             try forget()
         }
 
@@ -92,7 +113,8 @@ extension EndToEndBeside {
                 $0 != "root" || Cloche.isRoot
             }
             for source in sources.sorted() {
-                let made = try Cloche.run("env", "import", name, system.directory.path + "/" + source)
+                let made = try Cloche.run(
+                    "env", "import", name, system.directory.path + "/" + source, "--refresh")
                 #expect(made.status == 0, "\(source): \(made.errors)")
                 #expect(made.output.contains("Small System"), "\(made.output)")
                 let result = try inside(

@@ -191,6 +191,77 @@ import Testing
         #expect(large.description.contains("more than a document of images has"), "\(large)")
     }
 
+    @Test(arguments: [
+        ("sha256:DIGEST", "LAYER.tar.gz", nil), ("DIGEST.json", "l0/layer.tar", nil),
+        ("DIGEST.json", "LAYER/layer.tar", "README.md"), ("config.json", "layer.tar", nil),
+    ])
+    func `an archive whose manifest names its parts is an image, whatever these are called`(
+        config: String, layer: String, other: String?
+    ) throws {
+        try withScratch { scratch in
+            let configuration = Array(
+                """
+                {"architecture": "\(ImageDocument.hostArchitecture)", "os": "linux",
+                 "rootfs": {"type": "layers", "diff_ids": ["sha256:\(Layout.digest(small))"]}}
+                """.utf8)
+            let digest = Layout.digest(configuration)
+            let config = config.replacing("DIGEST", with: digest)
+            let layer = layer.replacing("LAYER", with: Layout.digest(small))
+            var tar = TarBuilder()
+            if let other { tar.file(other) }
+            tar.add(layer, content: small)
+            tar.add(config, content: configuration)
+            tar.file("manifest.json", "[{\"Config\": \"\(config)\", \"Layers\": [\"\(layer)\"]}]")
+            let source = scratch.appending("image.tar")
+            try Syscall.writeFile(source, tar.archive)
+            let record = try importing(source, in: scratch).1.record
+            #expect(record.image?.kind == "docker-archive" && record.image?.digest == "sha256:" + digest)
+            #expect(record.interpreters == ["bash": "/bin/sh"])
+        }
+    }
+
+    @Test func `a root directory may have a manifest, and a layout without its index is refused`() throws {
+        try withScratch { scratch in
+            let tree = layer { tar in
+                tar.file("manifest.json", "[{\"Config\": \"a\", \"Layers\": []}]")
+                tar.file("etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+            }
+            let source = scratch.appending("root.tar")
+            try Syscall.writeFile(source, tree)
+            #expect(try importing(source, in: scratch).1.record.image?.kind == "tar")
+        }
+        let missing = try refusal { layout in
+            _ = try layout.image([small])
+            try write("oci-layout", "{\"imageLayoutVersion\": \"1.0.0\"}", layout.directory)
+        }
+        #expect(missing.description.contains("neither an `index.json` nor a `manifest.json`"), "\(missing)")
+        #expect(missing.hint != nil)
+        let archived = layer { tar in
+            tar.file("oci-layout", "{\"imageLayoutVersion\": \"1.0.0\"}")
+            tar.file("blobs/sha256/" + Layout.digest(small), "x")
+        }
+        try withScratch { scratch in
+            let source = scratch.appending("layout.tar")
+            try Syscall.writeFile(source, archived)
+            #expect(throws: BuildError.self) { try importing(source, in: scratch) }
+        }
+    }
+
+    @Test func `a tag is refused where nothing has tags, and an archive that is imported again is known`() throws {
+        try withScratch { scratch in
+            let source = scratch.appending("root.tar")
+            try Syscall.writeFile(source, small)
+            let error = try #require(throws: BuildError.self) { try importing(source, in: scratch, tag: "zz") }
+            #expect(error.description.contains("`zz`") && error.hint?.contains("--tag") == true, "\(error)")
+            let first = try importing(source, in: scratch).1
+            let second = try importing(source, in: scratch).1
+            #expect(!first.isUnchanged && second.isUnchanged && second.record == first.record)
+            try Syscall.unlink(source)
+            try Syscall.writeFile(source, layer { $0.file("etc/passwd", "root:x:0:0::/root:/bin/sh\n") })
+            #expect(try !importing(source, in: scratch).1.isUnchanged)
+        }
+    }
+
     @Test func `all layers of an image share the limit`() throws {
         let part = layer { $0.file("a", String(repeating: "x", count: 600)) }
         let error = try refusal(limits: UnpackLimits(bytes: 1000, entries: 100)) { layout in

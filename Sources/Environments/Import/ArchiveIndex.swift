@@ -1,6 +1,6 @@
 import LinuxSystem
 
-/// Where the files of an image lie in a tar archive: that of an OCI layout, or what `docker save` writes.
+/// Where the files of an image lie in a tar archive: that of an OCI layout, or what `docker save` and others write.
 struct ArchiveIndex {
     /// A file of the archive.
     struct Place {
@@ -13,29 +13,45 @@ struct ArchiveIndex {
     private(set) var files: [[UInt8]: Place] = [:]
     /// Names that stand for others: older programs wrote equal layers once, and links to them.
     private var links: [[UInt8]: [UInt8]] = [:]
-    /// Whether every name so far may be one of an image's archive.
-    private(set) var isImage = true
+    /// Whether it is a root directory's: it has what no image's archive has, and was not read further.
+    private(set) var isTree = false
+    private var hasOnlyImageNames = true
 
-    /// Reads the index of an open archive up to the first name that no image's archive has.
+    /// Whether its names alone tell that it is an image's; the document in `manifest.json` may tell it as well.
+    var isImage: Bool {
+        if isTree { return false }
+        let isNamed = self["index.json"] != nil || self["manifest.json"] != nil
+        if self["oci-layout"] != nil { return isNamed || files.keys.contains { $0.starts(with: Array("blobs/".utf8)) } }
+        return hasOnlyImageNames && isNamed
+    }
+
+    /// Reads the index of an open archive up to the first entry that no image's archive has.
     init(_ source: ByteSource) throws(ArchiveError) {
         var reader = TarReader(source)
-        while isImage, let entry = try reader.next() {
+        while !isTree, let entry = try reader.next() {
             let parts = entry.name.split(separator: UInt8(ascii: "/")).filter { !$0.elementsEqual([0x2E]) }
             let name = Array(parts.joined(separator: [UInt8(ascii: "/")]))
-            guard Self.isImageName(name), files.count + links.count < Self.limit else {
-                isImage = false
+            isTree = parts.first.map { Self.rootNames.contains(String(decoding: $0, as: UTF8.self)) } ?? false
+            guard !isTree, files.count + links.count < Self.limit else {
+                isTree = true
                 return
             }
+            if !Self.isImageName(name) { hasOnlyImageNames = false }
             switch entry.kind {
             case .file where entry.regions == nil:
                 files[name] = Place(offset: reader.position, size: entry.size)
             case .symbolicLink, .hardLink: links[name] = Self.resolve(entry, name)
             case .directory: break
-            default: isImage = false
+            default: isTree = true
             }
         }
-        isImage = isImage && (self["index.json"] != nil || self["manifest.json"] != nil)
     }
+
+    /// Names at the top of root directories (hier(7)), which no image's archive has there.
+    private static let rootNames: Set = [
+        "bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "media", "mnt", "opt", "proc", "root",
+        "run", "sbin", "srv", "sys", "tmp", "usr", "var",
+    ]
 
     /// The place of a file by its name.
     subscript(name: String) -> Place? {
@@ -53,7 +69,7 @@ struct ArchiveIndex {
         return Array(parts.joined(separator: [UInt8(ascii: "/")]))
     }
 
-    /// Whether a name is one that such archives have: documents at the top, and files named by digests.
+    /// Whether a name is one that `docker save` gives: documents at the top, and files named by digests.
     private static func isImageName(_ name: [UInt8]) -> Bool {
         let text = String(decoding: name, as: UTF8.self)
         if ["", "oci-layout", "index.json", "manifest.json", "repositories", "blobs"].contains(text) { return true }

@@ -21,6 +21,8 @@ struct ImageDigest: Hashable {
 
 /// The documents of images (OCI image specification; Docker's `manifest.json`), with the keys that are used.
 enum ImageDocument {
+    /// What to do about an image that lacks something.
+    static let incomplete = "see whether the image is whole; copy or save it again"
     /// The largest document that is read, in bytes.
     static let limit = 4 << 20
     /// The most layers of an image, and the most images of an index.
@@ -87,9 +89,12 @@ enum ImageDocument {
         do {
             return try JSONDecoder().decode(type, from: Data(bytes))
         } catch DecodingError.keyNotFound(let key, _) {
-            throw ImportError(.invalid, "read the image: `\(name)` has no `\(printable(key.stringValue, limit: 120))`")
+            throw ImportError(
+                .invalid, "read the image: `\(name)` has no `\(printable(key.stringValue, limit: 120))`",
+                hint: incomplete)
         } catch {
-            throw ImportError(.invalid, "read the image: `\(name)` is not the document that it should be")
+            throw ImportError(
+                .invalid, "read the image: `\(name)` is not the document that it should be", hint: incomplete)
         }
     }
 

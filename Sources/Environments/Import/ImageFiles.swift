@@ -48,8 +48,13 @@ struct ImageFiles {
             }
         } catch  where error.errno == .noSuchFileOrDirectory {
             throw missing
+        } catch  where error.errno == .tooManySymbolicLinkLevels {
+            throw ImportError(
+                .invalid, "read the image: `\(printable(name, limit: 120))` is a link, and links are not followed",
+                hint: "copy the layout with the files that are meant, as with `cp -rL`")
         } catch {
-            throw ImportError(.invalid, "read the image: \(printable(error.description, limit: 120))")
+            throw ImportError(
+                .invalid, "read the image: \(printable(error.description, limit: 120))", hint: "see who may read it")
         }
     }
 

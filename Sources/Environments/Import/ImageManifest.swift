@@ -17,10 +17,21 @@ struct ImageManifest {
     let layers: [Layer]
     let configuration: ImageDocument.Configuration
 
+    /// Whether `manifest.json` is a list of images, as `docker save`, kaniko and crane write it.
+    static func isNamed(in files: ImageFiles) -> Bool {
+        guard let bytes = try? files.document("manifest.json") else { return false }
+        return (try? ImageDocument.decode([ImageDocument.DockerImage].self, bytes, "manifest.json"))?.isEmpty == false
+    }
+
     /// Reads the documents of an image; `tag` chooses one where there are several.
     static func read(_ files: ImageFiles, tag: String?) throws(ImportError) -> ImageManifest {
         // Newer archives of Docker are layouts too; their index has the digests.
         if files.has("oci-layout"), files.has("index.json") { return try layout(files, tag: tag) }
+        guard files.has("manifest.json") else {
+            throw ImportError(
+                .invalid, "read the image: it has neither an `index.json` nor a `manifest.json`, which name its parts",
+                hint: ImageDocument.incomplete)
+        }
         return try docker(files, tag: tag)
     }
 
@@ -63,11 +74,12 @@ struct ImageManifest {
         }
         guard images.count == 1, let image = images.first else { throw several(names) }
         let document = try files.document(image.Config)
-        // The file has its digest for a name: `<digest>.json`, or as in a layout.
+        // Most have the digest for a name: `<digest>.json`, `sha256:<digest>`, or as in a layout.
         let name = image.Config.split(separator: "/").last?.prefix { $0 != "." } ?? ""
         var digest = StreamDigest()
         digest.add(document)
-        guard name == digest.hexadecimal else {
+        let named = ImageDigest(name.hasPrefix("sha256:") ? String(name) : "sha256:" + name)
+        guard named == nil || named?.hexadecimal == digest.hexadecimal else {
             throw ImportError(
                 .invalid, "verify `\(printable(image.Config, limit: 120))`: its digest is sha256:\(digest.hexadecimal)",
                 hint: "the image is damaged, or was changed: save it again")
@@ -94,7 +106,8 @@ struct ImageManifest {
         guard contents.count == count, configuration.rootfs.diff_ids.count == count else {
             throw ImportError(
                 .invalid,
-                "read the image: it has \(count) layers and \(configuration.rootfs.diff_ids.count) digests of them")
+                "read the image: the number of its layers is \(count), and that of their digests "
+                    + "\(configuration.rootfs.diff_ids.count)", hint: ImageDocument.incomplete)
         }
         guard count <= ImageDocument.layerLimit else {
             throw ImportError(.invalid, "read the image: it has \(count) layers, more than any image may have")
@@ -110,12 +123,14 @@ struct ImageManifest {
 
     private static func several(_ names: [String]) -> ImportError {
         names.isEmpty
-            ? ImportError(.invalid, "read the image: there is not exactly one image in it")
+            ? ImportError(.invalid, "read the image: there is not exactly one image in it", hint: oneImage)
             : ImportError(
                 .ambiguous, "choose an image: there are several",
                 hint: "name one with `--tag`: "
                     + names.prefix(10).map { printable($0, limit: 120) }.joined(separator: ", "))
     }
+
+    fileprivate static let oneImage = "save or copy one image with a tag, as with `docker save NAME:TAG`"
 
     fileprivate static func unknown(_ tag: String, _ names: [String]) -> ImportError {
         ImportError(
@@ -151,7 +166,8 @@ extension [ImageDocument.Descriptor] {
             }
         }
         guard !platforms.isEmpty else {
-            throw ImportError(.invalid, "read the image: there is not exactly one image in it")
+            throw ImportError(
+                .invalid, "read the image: there is not exactly one image in it", hint: ImageManifest.oneImage)
         }
         throw ImageManifest.foreign(Set(platforms).sorted().joined(separator: ", "))
     }

@@ -31,9 +31,9 @@ enum ImportSource {
             throw ImportError(.invalid, "import `\(name)`: \(error.errno)", hint: "see who may read it")
         }
         if status.isDirectory {
-            guard Syscall.exists("oci-layout", at: file.number), Syscall.exists("index.json", at: file.number) else {
-                return .directory(path)
-            }
+            guard Syscall.exists("oci-layout", at: file.number),
+                Syscall.exists("index.json", at: file.number) || Syscall.exists("blobs", at: file.number)
+            else { return .directory(path) }
             return .image(ImageFiles(layout: file))
         }
         guard status.isRegular else {
@@ -45,18 +45,21 @@ enum ImportSource {
         let magic = try archive.beginning(Compression.magicLength)
         if let compression = Compression(magic: magic) { return .compressed(archive, compression) }
         try refuseOthers(magic, name)
-        return try plain(file, archive, name)
+        return try plain(file, archive, "`\(name)`")
     }
 
-    /// An archive without compression: an image's, or a root directory's.
-    static func plain(_ file: OpenedFile, _ archive: ImageFile, _ name: String) throws(ImportError) -> ImportSource {
+    /// An archive without compression, which messages name by `what`: an image's, or a root directory's.
+    static func plain(_ file: OpenedFile, _ archive: ImageFile, _ what: String) throws(ImportError) -> ImportSource {
+        let index: ArchiveIndex
         do throws(ArchiveError) {
             _ = try ArchiveError.calling { () throws(SyscallError) in try Syscall.seek(file.number, to: 0) }
-            let index = try ArchiveIndex(ByteSource(file.number, isSeekable: true, limit: archive.size))
-            return index.isImage ? .image(ImageFiles(archive: file, index)) : .archive(archive, nil)
+            index = try ArchiveIndex(ByteSource(file.number, isSeekable: true, limit: archive.size))
         } catch {
-            throw ImportError("`\(name)`", error)
+            throw ImportError(what, error)
         }
+        let files = ImageFiles(archive: file, index)
+        let isImage = index.isImage || !index.isTree && ImageManifest.isNamed(in: files)
+        return isImage ? .image(files) : .archive(archive, nil)
     }
 
     /// What other files are, for those who take them for archives.

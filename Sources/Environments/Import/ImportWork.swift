@@ -44,13 +44,28 @@ final class ImportWork {
         switch source {
         case .image(let files): return try image(files, from: nil)
         case .archive(let file, let compression):
+            try refuseTag()
+            // What was an archive before may be the same one; else nothing is won by reading it twice.
+            if current?.image?.kind == "tar", isInForce(origin("tar", try digest(file, compression))) { return nil }
             let content = try unpack(file, compression, as: "the archive", isLayer: false).content
             return try complete(origin("tar", content), nil)
         case .compressed(let file, let compression): return try run(try look(into: file, compression))
         case .directory(let path):
-            let content = try copy(path)
-            return try complete(origin("directory", content), nil)
+            try refuseTag()
+            let origin = origin("directory", try copy(path))
+            return isInForce(origin) ? nil : try complete(origin, nil)
         }
+    }
+
+    private func isInForce(_ origin: ImageOrigin) -> Bool { current.map { $0.inputs == draft(origin).inputs } ?? false }
+
+    private func refuseTag() throws(BuildError) {
+        guard let tag = request.tag else { return }
+        throw .image(
+            ImportError(
+                .invalid,
+                "find the image `\(printable(tag, limit: 120))`: `\(request.source)` is a root directory, without tags",
+                hint: "leave out `--tag`; if it should be an image, save it again, as with `docker save`"))
     }
 
     /// Unpacks an image, which was found in a registry or not.
@@ -58,7 +73,7 @@ final class ImportWork {
         let manifest = try imported { () throws(ImportError) in try ImageManifest.read(files, tag: request.tag) }
         var origin = origin(found == nil ? manifest.kind : Self.registryKind, manifest.digest)
         if let found, found.named != found.manifest { origin.list = found.named.text }
-        if let current, current.inputs == draft(origin).inputs { return nil }
+        if isInForce(origin) { return nil }
         stages = stage + manifest.layers.count + 2
         for (index, layer) in manifest.layers.enumerated() {
             let file = try imported { () throws(ImportError) in try files.open(layer.file) }
@@ -110,6 +125,17 @@ extension ImportWork {
         try imported { () throws(ImportError) in
             Compression(magic: try file.beginning(Compression.magicLength))
         }
+    }
+
+    /// The digest of what is in an archive.
+    private func digest(_ file: ImageFile, _ compression: Compression?) throws(BuildError) -> String {
+        begin(.read)
+        var copy = file
+        var digest = StreamDigest()
+        try executing { () throws in
+            try self.stream(&copy, compression, "`\(self.request.source)`") { digest.add($0) }
+        }
+        return "sha256:" + digest.hexadecimal
     }
 
     /// Unpacks an archive into the tree; gives the file as it was read, and the digest of its content.
@@ -179,6 +205,9 @@ extension ImportWork {
         }
         if isCancelled() { throw BuildError.cancelled }
         guard outcome.succeeded else {
+            if let failure = CommandOutcome.notStarted(outcome.status, log.tail) {
+                throw ImportError(.host, "decompress \(what): \(failure.why)", hint: failure.hint)
+            }
             let said = printable(
                 trimmed(String(decoding: log.tail, as: UTF8.self).split(separator: "\n").last ?? ""), limit: 120)
             let why = outcome.verdict ?? "\(compression.rawValue) ended with status \(outcome.status)"
@@ -208,7 +237,7 @@ extension ImportWork {
             let memory = try Syscall.sealedMemory(name: "archive", bytes: start, executable: false)
             _ = try Syscall.seek(memory.number, to: 0)
             // One that is longer than its first part is cut off here, which is not its fault.
-            if let index = try? ArchiveIndex(ByteSource(memory.number)), !index.isImage {
+            if let index = try? ArchiveIndex(ByteSource(memory.number)), index.isTree {
                 return .archive(file, compression)
             }
             return try self.writeOut(file, compression, what)
@@ -230,7 +259,7 @@ extension ImportWork {
             }
             try Syscall.writeAll(plain.number, part, 0..<part.count)
         }
-        return try ImportSource.plain(plain, ImageFile(plain, offset: 0, size: size), what)
+        return try ImportSource.plain(plain, ImageFile(plain, offset: 0, size: size), "what is compressed in \(what)")
     }
 
     /// Copies a directory through an archive, so that the rules for archives hold for it as well; gives its digest.

@@ -79,7 +79,7 @@ extension ImportWork {
             }
             sum = next
         }
-        say("\(layers.count) layers, \(sum) bytes")
+        say("\(layers.count) \(layers.count == 1 ? "layer" : "layers"), \(sum) bytes")
     }
 
     private struct Descriptor: Encodable {
