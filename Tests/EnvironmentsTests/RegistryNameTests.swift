@@ -101,6 +101,11 @@ import Testing
         #expect(text.contains("header = \"Authorization: Bearer a\\\"b\\\\c\"\n"))
         #expect(text.contains("resolve = \"a.example:443:[::1]\"\n") && text.contains("proto = \"=https\"\n"))
         #expect(text.contains("noproxy = \"*\"\n"))
+        // What is an address already is connected to as it is: curl takes no such thing for a name.
+        let literal = WebRequest(
+            address: try #require(WebAddress("https://[::1]:5477/x")), pinned: request.pinned, limit: 10)
+        let words = String(decoding: try #require(literal.configuration), as: UTF8.self)
+        #expect(!words.contains("resolve") && words.contains("[::1]:5477"), "\(words)")
         request.fields = ["Authorization: a\noutput = /etc/passwd"]
         #expect(request.configuration == nil)
     }

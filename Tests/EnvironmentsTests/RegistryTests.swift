@@ -139,6 +139,12 @@ import Testing
         #expect(reason.kind == .denied && reason.description.contains("sends to `1"), "\(reason)")
     }
 
+    @Test func `whom a registry sends to is named when nobody is there`() throws {
+        let (reason, _) = try refusal("to-nobody")
+        #expect(
+            reason.kind == .unreachable && reason.description.contains("`127.0.0.1:1` cannot be reached"), "\(reason)")
+    }
+
     @Test(arguments: ["negative", "enormous"])
     func `layers that are too large are not fetched`(repository: String) throws {
         let (reason, log) = try refusal(repository)

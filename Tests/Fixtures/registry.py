@@ -223,6 +223,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return self.redirect(self.path)
             case "to-inside":
                 return self.redirect("http://192.168.1.1/v2/")
+            case "to-nobody":
+                return self.redirect("http://127.0.0.1:1/v2/")
             case "to-link":
                 return self.redirect("http://169.254.169.254/latest/meta-data/")
             case "to-http":

@@ -81,8 +81,9 @@ extension EnvironmentStore {
         }
     }
 
-    /// Removes downloads that nobody holds and that nobody has gone on with for a while; gives their number.
-    package func removeDownloads(olderThan seconds: Int64) throws(StoreError) -> Int {
+    /// Removes downloads that nobody holds and that nobody has gone on with for a while; gives their number, and with
+    /// `dryRun` no more than that.
+    package func removeDownloads(olderThan seconds: Int64, dryRun: Bool = false) throws(StoreError) -> Int {
         guard Syscall.exists(downloads) else { return 0 }
         var count = 0
         for name in try list("downloads") {
@@ -91,7 +92,7 @@ extension EnvironmentStore {
                     - (try Syscall.lstat(downloads.appending(name).appending("parts")).modified.seconds)
             }
             guard age >= seconds, let directory = try open(download: name, isNew: false) else { continue }
-            try system { () throws(SyscallError) in try directory.remove() }
+            if !dryRun { try system { () throws(SyscallError) in try directory.remove() } }
             count += 1
         }
         return count

@@ -100,7 +100,8 @@ final class RegistryClient {
         case let error as ImportError: .image(error)
         case let error as RegistryRefusal: .image(error.error(credentials: credentials))
         case let error as WebFailure:
-            .image(error.error(what, registry ?? WebAddress("https://" + reference.host) ?? Self.nowhere))
+            .image(
+                error.error(what, error.address ?? registry ?? WebAddress("https://" + reference.host) ?? Self.nowhere))
         case let error as SyscallError where error.errno == .noSpace:
             .image(ImportError(.host, "\(what): there is no room on the disk", hint: "make room; what came is kept"))
         case let error as SyscallError: .store(.system(error))
@@ -134,7 +135,7 @@ extension RegistryClient {
             if address.origin == start.origin, let authorization {
                 request.fields.append("Authorization: " + authorization)
             }
-            let (head, said) = try send(request, limit: question.limit, body)
+            let (head, said) = try naming(address) { try send(request, limit: question.limit, body) }
             switch head.status {
             case 200, 206: return head
             case 301, 302, 303, 307, 308:
@@ -158,6 +159,16 @@ extension RegistryClient {
         throw ImportError(
             .invalid, "\(question.what): `\(start.origin.host)` sends elsewhere more than \(Self.hops) times",
             hint: "the registry is broken, or hostile")
+    }
+
+    /// Has a failure tell whom it is about, which may be somebody that the registry sends to.
+    private func naming<Value>(_ address: WebAddress, _ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch var failure as WebFailure {
+            failure.address = address
+            throw failure
+        }
     }
 
     /// Sends a request; what is no success is kept up to a limit, and its rest is not waited for.

@@ -41,10 +41,10 @@ struct WebRequest {
         if !usesProxy { lines.append("noproxy = \"*\"") }
         var values = [("url", address.text)] + fields.map { ("header", $0) }
         if let body { values.append(("data-raw", String(decoding: body, as: UTF8.self))) }
-        if !pinned.isEmpty {
-            let host = address.origin.host.contains(":") ? "[\(address.origin.host)]" : address.origin.host
+        // An address has nothing to be resolved.
+        if !pinned.isEmpty, NetworkAddress(address.origin.host) == nil {
             let list = pinned.map { $0.text.contains(":") ? "[\($0.text)]" : $0.text }.joined(separator: ",")
-            values.append(("resolve", "\(host):\(address.origin.port):\(list)"))
+            values.append(("resolve", "\(address.origin.host):\(address.origin.port):\(list)"))
         }
         for (name, value) in values {
             guard value.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else { return nil }
@@ -71,6 +71,8 @@ struct WebFailure: Error {
     let cause: Cause
     /// What curl said, safe to show.
     var said = ""
+    /// Who did not answer, where that is not the registry itself.
+    var address: WebAddress?
 
     /// Whether the same request may succeed a moment later: a name server, a connection, a time-out.
     var isPassing: Bool { [5, 6, 7, 16, 18, 28, 52, 55, 56].contains { cause == .program($0) } }
