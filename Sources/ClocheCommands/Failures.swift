@@ -164,6 +164,9 @@ enum Failures {
         if case .cancelled = error { return CommandFailure(.cancelled, "\(error)", exitCode: 130) }
         if case .image(let error) = error { return image(error) }
         if case .host = error { return CommandFailure(.hostUnsupported, "\(error)", hint: error.hint) }
+        if case .stage(_, _, let line?, _, _) = error, let file = line.file {
+            return CommandFailure(.failed, "\(error)", hint: error.hint, at: .init(file, line: line.number))
+        }
         return CommandFailure(.failed, "\(error)", hint: error.hint)
     }
 

@@ -1,4 +1,5 @@
 import LinuxSystem
+import PlainText
 
 /// The log of a build: everything its commands wrote, without passwords, up to a bound.
 struct BuildLog {
@@ -13,6 +14,15 @@ struct BuildLog {
     private(set) var failure: SyscallError?
     /// The last bytes, for messages.
     private(set) var tail: [UInt8] = []
+
+    /// What apt or what calls it complained of last, safe to show: rather a cause than that something failed.
+    var complaint: String? {
+        let lines = String(decoding: tail, as: UTF8.self).split(whereSeparator: \.isNewline)
+        let complaints = lines.filter { $0.hasPrefix("E: ") }.map { $0.dropFirst(3) }
+        return (complaints.last { !$0.contains(" failed") } ?? complaints.last).map {
+            printable(String($0), limit: 300)
+        }
+    }
 
     init(_ file: CInt, secrets: Set<String>) {
         self.file = file

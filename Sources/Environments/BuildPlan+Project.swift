@@ -87,8 +87,19 @@ package enum SetupScript {
     /// The line that ended the script, from the end of its log; the script can forge it, so it only serves a message.
     static func failedLine(log: [UInt8]) -> Int? {
         let text = String(decoding: log.suffix(4096), as: UTF8.self)
-        guard let range = text.ranges(of: marker).last else { return nil }
+        // Bash has read on beyond the line that it carried out last.
+        guard let range = text.ranges(of: marker).last, syntaxError(log: log) == nil else { return nil }
         return Int(text[range.upperBound...].prefix { $0.isASCII && $0.isNumber }.prefix(9))
+    }
+
+    /// What bash said last of a script that it could not read to its end: the number of the line, and why.
+    static func syntaxError(log: [UInt8]) -> String? {
+        // Below it are the text of the line, and the report of the end.
+        let lines = String(decoding: log.suffix(4096), as: UTF8.self).split(separator: "\n").suffix(3)
+        guard let last = lines.last(where: { $0.contains("\(file): line ") && $0.contains(": syntax error") }),
+            let name = last.ranges(of: "\(file): ").last
+        else { return nil }
+        return printable(String(last[name.upperBound...]), limit: 200)
     }
 
     private static let marker = "cloche: setup_script.sh ended at line "

@@ -121,6 +121,12 @@ extension EnvironmentBuilder {
             if isCancelled() { throw .cancelled }
             guard outcome.succeeded else {
                 let line = step.stage == .setup ? prepared.failedLine(log.tail) : nil
+                if line == nil, let failure = CommandOutcome.notStarted(outcome.status, log.tail), failure.hint != nil {
+                    throw .executor(step.stage, failure.why, hint: failure.hint)
+                }
+                var outcome = outcome
+                outcome.said =
+                    step.stage == .setup ? SetupScript.syntaxError(log: log.tail) : log.complaint
                 throw .stage(step.stage, outcome, line: line, log: path)
             }
         }
@@ -173,7 +179,7 @@ extension EnvironmentBuilder {
 
     func keepingLog(_ error: BuildError, _ name: EnvironmentName, _ directory: FilePath) -> BuildError {
         let kept = try? store.keepLog(of: name, directory.appending("build.log"))
-        guard case .stage(let stage, let outcome, let line, _) = error else { return error }
+        guard case .stage(let stage, let outcome, let line, _, _) = error else { return error }
         return .stage(stage, outcome, line: line, log: kept)
     }
 

@@ -43,7 +43,11 @@ package struct EnvironmentBuilder {
             inputs: digest(inputs.bytes), packages: [])
         draft.parts = partDigests(inputs)
         let request = BuildRequest(name: recipe.name, draft: draft, work: .base(base), refresh: refresh)
-        return try build(request, isCancelled: isCancelled, report: report)
+        do throws(BuildError) {
+            return try build(request, isCancelled: isCancelled, report: report)
+        } catch {
+            throw error.naming(recipe.name.text)
+        }
     }
 
     /// Builds a project's environment as a layer on a build of its base.
@@ -73,7 +77,12 @@ package struct EnvironmentBuilder {
         do throws(StoreError) { hold = try store.hold(base) } catch { throw .store(error) }
         // What it is built on must not be removed meanwhile.
         defer { withExtendedLifetime(hold) {} }
-        return try build(request, isCancelled: isCancelled, report: report)
+        do throws(BuildError) {
+            return try build(request, isCancelled: isCancelled, report: report)
+        } catch {
+            throw error.naming(
+                environment.title, script: ".orchest/environments/\(environment.name)/\(SetupScript.file)")
+        }
     }
 
     /// Removes a build for good; the caller has seized it, and knows that nothing uses it.

@@ -210,6 +210,17 @@ func unpackBytes(
         #expect(Set(inputs).count == inputs.count)
     }
 
+    @Test func `what apt or a supervisor said last tells the cause of a failure`() throws {
+        var log = BuildLog(-1, secrets: [])
+        _ = log.write(Array("Reading lists\nE: Unable to locate package nope\nE: apt-get install failed: 100\n".utf8))
+        _ = log.finish()
+        #expect(log.complaint == "Unable to locate package nope")
+        let said = Array("newuidmap: no\nerror: map user ids: denied\nhint: install the package uidmap\n".utf8)
+        let failure = try #require(CommandOutcome.notStarted(125, said))
+        #expect(failure.why == "map user ids: denied" && failure.hint == "install the package uidmap")
+        #expect(CommandOutcome.notStarted(1, said) == nil, "that is the program's own status")
+    }
+
     @Test func `a failed build keeps the last good one in force and its log, and names the script's line`() throws {
         try withScratch { directory in
             let good = try Self.builder(directory, FakeExecutor())
@@ -230,7 +241,11 @@ func unpackBytes(
                     project: nil, isCancelled: { false }, report: { _ in })
             }
             #expect(
-                error.description == "run setup_script.sh: ended with status 1 at line 2: `false \\u{1b}[0m`")
+                error.description
+                    == "build the environment `Mine`: run setup_script.sh: ended with status 1 at line 2: "
+                    + "`false \\u{1b}[0m`")
+            guard case .stage(_, _, let line, _, _) = error else { throw error }
+            #expect(line?.file == ".orchest/environments/u-1/setup_script.sh")
             #expect(try bad.store.current(key) == layer)
             let log = try text(try #require(bad.store.failedLog(of: key)))
             #expect(log.contains("token ****") && !log.contains("pip-secret"))

@@ -33,7 +33,24 @@ import Testing
                 "cd \(directory) && BASH_ENV=\(directory)/prolog.bash bash setup_script.sh >log 2>&1 </dev/null"
             let ended = shell(command)
             #expect(ended == status)
-            #expect(SetupScript.failedLine(log: Array(try text(log).utf8)) == line)
+            let said = Array(try text(log).utf8)
+            #expect(SetupScript.failedLine(log: said) == line)
+            #expect(SetupScript.syntaxError(log: said) == nil)
+        }
+    }
+
+    @Test(arguments: [("echo a\nif true; then\necho b\n", "line 4: "), ("echo a\nfi\necho b\n", "line 2: ")])
+    func `of a script that bash cannot read its own words are told`(script: String, place: String) throws {
+        try withScratch { directory in
+            try write("prolog.bash", SetupScript.prolog(bashEnvironment: nil), directory)
+            try write("setup_script.sh", script, directory)
+            #expect(
+                shell("cd \(directory) && BASH_ENV=\(directory)/prolog.bash bash setup_script.sh >log 2>&1 </dev/null")
+                    == 2)
+            let log = Array(try text(directory.appending("log")).utf8)
+            #expect(SetupScript.failedLine(log: log) == nil, "what was carried out last is not at fault")
+            let said = try #require(SetupScript.syntaxError(log: log))
+            #expect(said.hasPrefix(place + "syntax error"), "\(said)")
         }
     }
 

@@ -96,7 +96,10 @@ extension EnvironmentBuilder {
         }
         if isCancelled() { throw .cancelled }
         guard outcome.succeeded else {
-            throw .executor(.inspect, "list the tree: " + trimmed(String(decoding: said, as: UTF8.self)))
+            let failure = CommandOutcome.notStarted(outcome.status, said)
+            throw .executor(
+                .inspect, "list the tree: " + (failure?.why ?? trimmed(String(decoding: said, as: UTF8.self))),
+                hint: failure?.hint)
         }
     }
 }
