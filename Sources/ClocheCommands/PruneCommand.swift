@@ -31,15 +31,18 @@ struct PruneCommand: ParsableCommand {
         var builds = try provider.unusedBuilds()
         // Only for the sizes: what is left of a removed build has no record.
         let records = builds.builds.compactMap { try? provider.environments.record($0) }
+        var remains =
+            try provider.environments.abandoned().count
+            + provider.environments.removeDownloads(olderThan: 0, dryRun: true)
         let what = [
             snapshots.isEmpty ? nil : snapshots.what,
             builds.builds.isEmpty
                 ? nil
                 : "\(counted(builds.builds.count, "build")) that nobody needs (\(size(of: records)))",
+            remains > 0 ? "what \(counted(remains, "build or pull", plural: "builds or pulls")) left" : nil,
             packages ? "the packages that are kept for the next build" : nil,
         ].compactMap(\.self).joined(separator: ", ")
         var removed = snapshots.candidates
-        var remains = 0
         var kept: (count: Int, bytes: Int64)?
         if !dryRun {
             if !snapshots.isEmpty || !builds.builds.isEmpty {

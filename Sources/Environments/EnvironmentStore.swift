@@ -44,18 +44,26 @@ package struct EnvironmentStore: Sendable, Hashable {
 
     /// The build in force, or nil when the name was never built.
     package func current(_ name: EnvironmentName) throws(StoreError) -> BuildRecord? {
-        let path = namePath(name)
-        guard Syscall.exists(path) else { return nil }
-        let entry = try decode(CurrentBuild.self, path)
-        return try record(entry.build)
+        var missing: String?
+        while let build = try decode(CurrentBuild.self, namePath(name))?.build {
+            if let record = try recordIfPresent(build) { return record }
+            // Another one may have come into force since, and this one have been removed.
+            if build == missing { throw .unknownBuild(build) }
+            missing = build
+        }
+        return nil
     }
 
     /// The record of a build.
     package func record(_ build: String) throws(StoreError) -> BuildRecord {
+        guard let record = try recordIfPresent(build) else { throw .unknownBuild(build) }
+        return record
+    }
+
+    /// The record of a build; nil where it has been removed.
+    package func recordIfPresent(_ build: String) throws(StoreError) -> BuildRecord? {
         guard EnvironmentName(build) != nil else { throw .unknownBuild(build) }
-        let path = path(of: build).appending("build.json")
-        guard Syscall.exists(path) else { throw .unknownBuild(build) }
-        return try decode(BuildRecord.self, path)
+        return try decode(BuildRecord.self, path(of: build).appending("build.json"))
     }
 
     /// The name, or with `builds` the identity of a build, that a text stands for: itself, or the only one that begins with
@@ -86,8 +94,8 @@ package struct EnvironmentStore: Sendable, Hashable {
     package func unused(keeping: Set<String>) throws(StoreError) -> [String] {
         var used = keeping
         // What was lost lies on nothing; a record that cannot be read might name any build, and is an error.
-        for build in keeping where Syscall.exists(path(of: build).appending("build.json")) {
-            used.formUnion(try record(build).layers)
+        for build in keeping {
+            used.formUnion(try recordIfPresent(build)?.layers ?? [])
         }
         for name in try names() {
             guard let record = try current(name) else { continue }
@@ -135,8 +143,15 @@ extension EnvironmentStore {
         }
     }
 
-    private func decode<Value: Decodable>(_ type: Value.Type, _ path: FilePath) throws(StoreError) -> Value {
-        let bytes = try system { () throws(SyscallError) in try Syscall.readFile(path, limit: 16 << 20) }
+    /// What a file holds; nil where it does not exist.
+    private func decode<Value: Decodable>(_ type: Value.Type, _ path: FilePath) throws(StoreError) -> Value? {
+        let bytes: [UInt8]
+        do throws(SyscallError) {
+            bytes = try Syscall.readFile(path, limit: 16 << 20)
+        } catch {
+            if error.errno == .noSuchFileOrDirectory { return nil }
+            throw .system(error)
+        }
         do {
             return try JSONDecoder().decode(type, from: Data(bytes))
         } catch {
@@ -193,7 +208,8 @@ package enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
         case .system: nil
         case .ambiguous(_, let found):
             "it could be " + found.prefix(5).map { "`\(printable($0))`" }.joined(separator: ", ")
-        case .damaged, .unknownBuild, .damagedBuild: "build the environment again with `cloche env build`"
+        case .damaged, .unknownBuild, .damagedBuild:
+            "build the environment again with `cloche env build`, or import it again with `cloche env import`"
         }
     }
 }

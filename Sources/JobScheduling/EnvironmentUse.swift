@@ -52,9 +52,9 @@ package struct EnvironmentUse {
         }
         self.inForce = inForce
         var layers: [String: [String]] = [:]
-        for build in Set(pins.keys).union(inForce.keys)
-        where Syscall.exists(environments.path(of: build).appending("build.json")) {
-            layers[build] = try environments.record(build).layers
+        // What was lost, or removed since, lies on nothing.
+        for build in Set(pins.keys).union(inForce.keys) {
+            layers[build] = try environments.recordIfPresent(build)?.layers
         }
         self.layers = layers
     }

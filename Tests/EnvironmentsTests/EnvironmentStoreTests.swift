@@ -1,4 +1,6 @@
+import Dispatch
 import LinuxSystem
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -49,6 +51,40 @@ import Testing
             record.title = "other"
             #expect(throws: StoreError.self) { try store.publish(try store.stage(), record) }
             #expect(try store.record("abc").title == "t")
+        }
+    }
+
+    @Test func `what is in force is found while it is replaced and what it was is removed`() throws {
+        try withScratch { directory in
+            let store = try EnvironmentStore(directory: directory.appending("e"))
+            let name = try #require(EnvironmentName("n"))
+            @Sendable func record(_ id: String) -> BuildRecord {
+                BuildRecord(
+                    id: id, name: "n", title: "t", layers: [id], variables: [:], interpreters: [:], created: "",
+                    size: 1, privilegedFiles: 0, inputs: "i", packages: [])
+            }
+            @Sendable func publish(_ id: String) throws {
+                try Syscall.makeDirectory(store.path(of: id), mode: 0o700)
+                try Syscall.writeFile(store.path(of: id).appending("build.json"), try store.encode(record(id)))
+                try store.putIntoForce(name, record(id))
+            }
+            try publish("b0")
+            // Both are bounded: there may be one processor only.
+            let isDone = Atomic(false)
+            DispatchQueue.concurrentPerform(iterations: 2) { side in
+                do {
+                    for round in 1...300 where side == 0 {
+                        try publish("b\(round)")
+                        try empty(store.path(of: "b\(round - 1)"))
+                    }
+                    if side == 0 { isDone.store(true, ordering: .relaxed) }
+                    for _ in 0..<20_000 where side == 1 && !isDone.load(ordering: .relaxed) {
+                        if try store.current(name) == nil { throw StoreError.unknownBuild("n") }
+                    }
+                } catch {
+                    Issue.record("\(error)")
+                }
+            }
         }
     }
 
