@@ -47,6 +47,7 @@ package struct Base: Sendable, Hashable {
     }
 
     static func files(in folder: FilePath) throws(BaseError) -> [String: [UInt8]] {
+        var file: String?
         do throws(SyscallError) {
             let directory = try Syscall.open(folder, O_RDONLY | O_DIRECTORY)
             let entries = try Syscall.directoryEntries(directory.number)
@@ -56,11 +57,16 @@ package struct Base: Sendable, Hashable {
                 guard let name = String(validating: entry.name, as: UTF8.self), EnvironmentName(name) != nil else {
                     continue
                 }
+                file = name
                 files[name] = try Syscall.readFile(entry.path, at: directory.number, limit: sizeLimit)
             }
             return files
         } catch {
-            throw .system(error)
+            guard let file else { throw .system(error) }
+            let isLink = error.errno == .tooManySymbolicLinkLevels
+            throw .unusable(
+                folder,
+                "its file `\(file)` " + (isLink ? "is a link, and none is followed" : "cannot be read: \(error)"))
         }
     }
 }

@@ -94,6 +94,11 @@ package enum ProjectEnvironmentError: Error, Sendable, Hashable, CustomStringCon
 
     /// What to do about it.
     package var hint: String? {
-        if case .document(let error) = self { error.hint } else { nil }
+        switch self {
+        case .document(let error): error.hint
+        case .system(let error) where error.errno == .tooManySymbolicLinkLevels:
+            "a link is not followed: put the file itself there"
+        case .system: "see who may read it"
+        }
     }
 }

@@ -1,3 +1,4 @@
+import LinuxSystem
 import SystemPackage
 import Testing
 
@@ -88,6 +89,17 @@ import Testing
             #expect(catalogue.bases.isEmpty && catalogue.has("a"))
             let error = try #require(throws: BaseError.self) { try catalogue.base("a") }
             #expect(error.description.contains(reason))
+        }
+    }
+
+    @Test func `a link beside a recipe is named with its base`() throws {
+        try withScratch { directory in
+            try write("a/environment.yaml", "name: a\ndescription: x\nsuite: bookworm\n", directory)
+            try Syscall.symlink("environment.yaml", directory.appending("a").appending("setup.sh.lnk"))
+            let error = try #require(throws: BaseError.self) {
+                try BaseCatalogue(directory: directory).base("a")
+            }
+            #expect(error.description.contains("/a`: its file `setup.sh.lnk` is a link"), "\(error)")
         }
     }
 
