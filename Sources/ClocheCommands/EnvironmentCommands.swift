@@ -8,6 +8,10 @@ import Snapshots
 import SystemPackage
 import TerminalOutput
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 struct EnvironmentCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "env", abstract: "Build and look at environments.",
@@ -40,6 +44,8 @@ struct EnvironmentListCommand: ParsableCommand {
             let documents = records.map { name, record in
                 Documents.object([
                     ("name", .string(name)), ("build", record.map { Documents.value($0) } ?? .null),
+                    ("what", .string(what(name, record, provider))),
+                    ("damaged", .bool(record.map { damage(of: $0, provider) != nil } ?? false)),
                     ("jobs", .array(record.map { use.jobs($0.id).map { .string($0) } } ?? [])),
                     ("problems", .array(problems(name, provider).map { .string($0) })),
                 ])
@@ -59,8 +65,11 @@ struct EnvironmentListCommand: ParsableCommand {
             ])
         }
         try context.print(table)
-        for (name, _) in records {
+        for (name, record) in records {
             for problem in problems(name, provider) { context.say("warning: \(printable(problem))") }
+            if let damage = record.flatMap({ damage(of: $0, provider) }) {
+                context.say("warning: `\(printable(name))`: \(damage)")
+            }
         }
     }
 
@@ -71,11 +80,22 @@ struct EnvironmentListCommand: ParsableCommand {
 
     private func what(_ name: String, _ record: BuildRecord?, _ provider: EnvironmentProvider) -> String {
         if provider.baseProblem(name) != nil { return "cannot be built: its recipe is wrong" }
+        if record.flatMap({ damage(of: $0, provider) }) != nil { return "damaged: nothing starts in it" }
         return record?.title ?? provider.baseDescription(name) ?? ""
     }
 
     private func users(_ jobs: [String]) -> String {
         jobs.count > 2 ? "\(jobs[0]) and \(jobs.count - 1) more" : jobs.joined(separator: ", ")
+    }
+}
+
+/// What a verification has found wrong with a build, or with one that it lies on; nil where nothing is known.
+private func damage(of record: BuildRecord, _ provider: EnvironmentProvider) -> String? {
+    do throws(Environments.StoreError) {
+        try provider.environments.requireSound(record)
+        return nil
+    } catch {
+        return error.description
     }
 }
 
@@ -109,6 +129,9 @@ struct EnvironmentBuildCommand: ParsableCommand {
             let project = FilePath(what)
             let listing = ProjectFiles(layers: [project]).listing()
             try listing.requireUsableEnvironments()
+            for name in ignored(below: project) {
+                context.say("warning: `.orchest/environments/\(printable(name))` is ignored: its name is no UUID")
+            }
             guard !listing.environments.isEmpty else { throw provider.nothingToBuild(what) }
             // As for a job: what the setup script sees belongs to the ids inside, whoever owns the project.
             let (snapshot, lease) = try JobMaking(context, store).capture(project)
@@ -127,9 +150,25 @@ struct EnvironmentBuildCommand: ParsableCommand {
         if output.json {
             return try context.print(Documents.object([("environments", .array(records.map { Documents.value($0) }))]))
         }
+        // By the name `env show` and `exec` know it.
         for record in records {
-            try context.print("\(printable(record.title)): build \(record.id), \(humanBytes(record.size))")
+            try context.print(
+                "\(printable(record.title)) (\(record.name)): build \(record.id), \(humanBytes(record.size))")
         }
+    }
+}
+
+extension EnvironmentBuildCommand {
+    /// Directories among a project's environments that are none, for their names.
+    private func ignored(below project: FilePath) -> [String] {
+        let directory = project.appending(".orchest/environments")
+        guard let opened = try? Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
+            let entries = try? Syscall.directoryEntries(opened.number)
+        else { return [] }
+        return entries.map { String(decoding: $0.name, as: UTF8.self) }.filter { name in
+            !EnvironmentProperties.isIdentifier(name)
+                && Syscall.exists(directory.appending(name).appending("properties.json"))
+        }.sorted().prefix(20).map { $0 }
     }
 }
 
@@ -165,6 +204,7 @@ struct EnvironmentShowCommand: ParsableCommand {
             return try context.print(
                 Documents.object([
                     ("environment", Documents.value(record)),
+                    ("damaged", .bool(damage(of: record, provider) != nil)),
                     ("builds", .array(try EnvironmentHistory(record.name, use).documents)),
                 ]))
         }
@@ -175,9 +215,10 @@ struct EnvironmentShowCommand: ParsableCommand {
             created      \(record.created)
             size         \(humanBytes(record.size)) in its own layer, \(counted(record.layers.count, "layer"))
             packages     \(record.packages.count) of Debian
-            programs     \(printable(programs(record)))
             log          \(provider.environments.log(of: record))
             """)
+        if !record.interpreters.isEmpty { try context.print("programs     \(printable(programs(record)))") }
+        if let damage = damage(of: record, provider) { try context.print("damaged      \(damage)") }
         if let image = record.image { try context.print(text(of: image)) }
         try context.print(try EnvironmentHistory(record.name, use).text)
     }

@@ -63,7 +63,9 @@ struct EnvironmentImportCommand: ParsableCommand {
 
     private func request() throws -> ImportRequest {
         guard let environment = EnvironmentName(name) else {
-            throw ValidationError("`\(printable(name))` is not a name: letters, digits, `.`, `_` and `-` only")
+            throw ValidationError(
+                "`\(printable(name, limit: 120))` is not a name: at most \(EnvironmentName.limit) letters, digits, `.`, "
+                    + "`_` and `-`, of which the first is a letter or a digit")
         }
         guard let bytes = Self.size(maxSize), bytes > 0 else {
             throw ValidationError("`\(printable(maxSize))` is not a size: a number, and K, M, G or T")

@@ -130,7 +130,7 @@ struct EnvironmentBuild {
             sigemptyset(&none)
             sigprocmask(SIG_SETMASK, &none, nil)
         }
-        var cancelled = false
+        var cancelling: Int32?
         func repaint() {
             let elapsed = Duration.seconds(Syscall.monotonicSeconds() - started)
             var lines = [
@@ -144,9 +144,9 @@ struct EnvironmentBuild {
         do {
             let result = try build(
                 {
-                    if Syscall.nextSignal(signals) != nil { cancelled = true }
+                    cancelling = cancelling ?? Syscall.nextSignal(signals)
                     repaint()
-                    return cancelled
+                    return cancelling != nil
                 },
                 { event in
                     switch event {
@@ -170,6 +170,9 @@ struct EnvironmentBuild {
             // The cause is most often the last thing that was said.
             display.finish(.clear)
             if isTerminal { for line in last { context.say(line) } }
+            if let error = error as? BuildError, error == .cancelled, let cancelling {
+                throw CommandFailure(.cancelled, "\(error)", exitCode: 128 + cancelling)
+            }
             throw error
         }
     }

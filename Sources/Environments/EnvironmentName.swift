@@ -3,9 +3,12 @@ package struct EnvironmentName: Sendable, Hashable, Comparable, CustomStringConv
     /// The name as it was given.
     package let text: String
 
+    /// The most characters.
+    package static let limit = 100
+
     /// Accepts up to 100 ASCII letters, digits, dots, underscores and hyphens that begin with a letter or digit.
     package init?(_ text: String) {
-        guard text.utf8.count <= 100, let first = text.utf8.first, isLetterOrDigit(first) else { return nil }
+        guard text.utf8.count <= Self.limit, let first = text.utf8.first, isLetterOrDigit(first) else { return nil }
         guard text.utf8.allSatisfy({ isLetterOrDigit($0) || [0x2E, 0x5F, 0x2D].contains($0) }) else { return nil }
         self.text = text
     }

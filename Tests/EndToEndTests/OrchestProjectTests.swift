@@ -40,6 +40,32 @@ extension EndToEndBeside {
             #expect(try FileManager.default.contentsOfDirectory(atPath: tree + "/opt") == ["venv"])
         }
 
+        @Test("a set-up script that fails is named with its line, and what was built by the name that shows it")
+        func names() throws {
+            let project = try TestProject([.init(file: "one.sh", text: "exit 0\n")])
+            let uuid = UUID().uuidString.lowercased()
+            try project.bringEnvironment(uuid, "echo a\nls /nonexistent\n")
+            try project.directory.write("{}", to: ".orchest/environments/e1/properties.json")
+            let failed = try project.cloche("env", "build", ".")
+            #expect(failed.status == 1)
+            #expect(failed.errors.contains("warning: `.orchest/environments/e1` is ignored"), "\(failed.errors)")
+            #expect(
+                failed.errors.contains(
+                    "error: .orchest/environments/\(uuid)/setup_script.sh:2: build the environment `Mine`: "),
+                "\(failed.errors)")
+
+            try project.bringEnvironment(uuid, "echo a\nif true; then\necho b\n")
+            let unread = try project.cloche("env", "build", ".")
+            #expect(unread.errors.contains("ended with status 2: line 4: syntax error"), "\(unread.errors)")
+
+            try project.bringEnvironment(uuid, "echo built > /opt/mark\n")
+            let built = try project.cloche("env", "build", ".")
+            #expect(built.status == 0, "\(built.errors)")
+            let name = try #require(built.output.split(separator: "(").last?.split(separator: ")").first)
+            #expect(name.hasPrefix(uuid + "-"))
+            #expect(try Cloche.run("env", "show", String(name)).output.hasPrefix("environment  Mine\n"))
+        }
+
         @Test(
             "the quick start runs unchanged, with its environment, notebooks and cached data", .timeLimit(.minutes(8)))
         func quickstart() throws {
