@@ -96,7 +96,11 @@ package enum SetupScript {
     static func syntaxError(log: [UInt8]) -> String? {
         // Below it are the text of the line, and the report of the end.
         let lines = String(decoding: log.suffix(4096), as: UTF8.self).split(separator: "\n").suffix(3)
-        guard let last = lines.last(where: { $0.contains("\(file): line ") && $0.contains(": syntax error") }),
+        let words = [": syntax error", ": unexpected EOF while looking for matching"]
+        guard
+            let last = lines.last(where: { line in
+                line.contains("\(file): line ") && words.contains { line.contains($0) }
+            }),
             let name = last.ranges(of: "\(file): ").last
         else { return nil }
         return printable(String(last[name.upperBound...]), limit: 200)

@@ -39,7 +39,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [("echo a\nif true; then\necho b\n", "line 4: "), ("echo a\nfi\necho b\n", "line 2: ")])
+    @Test(arguments: [
+        ("echo a\nif true; then\necho b\n", "line 4: syntax error"), ("echo a\nfi\necho b\n", "line 2: syntax error"),
+        // Which of two lines comes last depends on the bash.
+        ("echo a\necho \"x\n", "line "),
+    ])
     func `of a script that bash cannot read its own words are told`(script: String, place: String) throws {
         try withScratch { directory in
             try write("prolog.bash", SetupScript.prolog(bashEnvironment: nil), directory)
@@ -50,7 +54,7 @@ import Testing
             let log = Array(try text(directory.appending("log")).utf8)
             #expect(SetupScript.failedLine(log: log) == nil, "what was carried out last is not at fault")
             let said = try #require(SetupScript.syntaxError(log: log))
-            #expect(said.hasPrefix(place + "syntax error"), "\(said)")
+            #expect(said.hasPrefix(place), "\(said)")
         }
     }
 
