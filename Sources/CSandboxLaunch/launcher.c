@@ -183,7 +183,11 @@ static int perform(struct walk *walk, const struct CSandboxLaunch_operation *ope
     case CSandboxLaunch_setHostName: return sethostname(first, strlen(first));
     case CSandboxLaunch_loopbackUp: return loopbackUp();
     case CSandboxLaunch_setLimit: {
-        struct { uint64_t soft, hard; } limit = {number[1], number[2]};
+        struct { uint64_t soft, hard; } limit = {number[1], number[2]}, had;
+        // Who started all this may have less than the plan would allow, and cannot give more.
+        if (syscall(SYS_prlimit64, 0, (int)number[0], NULL, &had) < 0) return -1;
+        if (limit.hard > had.hard) limit.hard = had.hard;
+        if (limit.soft > limit.hard) limit.soft = limit.hard;
         return (int)syscall(SYS_prlimit64, 0, (int)number[0], &limit, NULL);
     }
     case CSandboxLaunch_writeFile: return writeFile(first, text(walk, operation, 1));

@@ -130,6 +130,29 @@ extension Syscall {
         return UInt64(limit.rlim_max)
     }
 
+    /// The hard limit of a resource (getrlimit(2)); without any where it cannot be read.
+    package static func hardLimit(of resource: Int32) -> UInt64 {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(UInt32(bitPattern: resource)), &limit) == 0 else { return .max }
+        return UInt64(limit.rlim_max)
+    }
+
+    /// Takes on the plain scheduling class, where this process has one of real time (sched(7)).
+    package static func leaveRealTime() throws(SyscallError) {
+        // That of deadlines is 6, which the header shows to no Swift.
+        guard [SCHED_FIFO, SCHED_RR, 6].contains(sched_getscheduler(0) & 0xFF) else { return }
+        var parameters = sched_param()
+        parameters.sched_priority = 0
+        _ = try check("sched_setscheduler") { sched_setscheduler(0, SCHED_OTHER, &parameters) }
+    }
+
+    /// Goes back to the plain nice value, where this process has a better one (getpriority(2)).
+    package static func leaveRaisedPriority() throws(SyscallError) {
+        let process = __priority_which_t(PRIO_PROCESS.rawValue)
+        guard getpriority(process, 0) < 0 else { return }
+        _ = try check("setpriority") { setpriority(process, 0, 0) }
+    }
+
     /// The version of Landlock that the kernel has in force, 0 for none (landlock_create_ruleset(2)).
     package static func landlockVersion() -> Int { max(0, Int(CLinux_landlock_version())) }
 

@@ -13,6 +13,8 @@ package struct HostFacts: Sendable, Hashable {
     package var openFiles: UInt64
     /// Whether Landlock can keep a command from making sockets, and leaves it the moving of files (landlock(7)).
     package var canForbidSockets: Bool
+    /// Whether a program of the host gets the memory of commands that crash: one behind a pipe, which no limit holds off.
+    package var startsCoreHandler = false
 
     // The lists that container engines agree on, as far as they lie in procfs; and what tells of the work of others on the
     // same host. Programs take these files for those of a kernel that has nothing to tell.
@@ -32,7 +34,14 @@ package struct HostFacts: Sendable, Hashable {
             maskedFiles: files.filter { isForOthers(FilePath("/proc/\($0)")) },
             maskedDirectories: directories.filter { Syscall.exists(FilePath("/proc/\($0)")) },
             readOnlyPaths: readOnly.filter { Syscall.exists(FilePath("/proc/\($0)")) },
-            openFiles: Syscall.hardLimitOfOpenFiles(), canForbidSockets: Syscall.landlockVersion() >= 2)
+            openFiles: Syscall.hardLimitOfOpenFiles(), canForbidSockets: Syscall.landlockVersion() >= 2,
+            startsCoreHandler: !CallerSettings.forbidCoreHandlers() && hasCoreHandler())
+    }
+
+    private static func hasCoreHandler() -> Bool {
+        // A program behind a pipe, or behind a socket (core(5)). Who hides the setting hides which of them it is.
+        guard let pattern = try? Syscall.readFile("/proc/sys/kernel/core_pattern", limit: 256) else { return true }
+        return pattern.first == UInt8(ascii: "|") || pattern.first == UInt8(ascii: "@")
     }
 
     /// Whether somebody else than its owner may open a file of procfs.

@@ -103,7 +103,17 @@ extension SandboxPlanner {
     }
 
     /// What this host leaves open of what the policy closes: one sentence each, without full stop.
-    package func weaknesses(_ spec: SandboxSpec) -> [String] {
+    package func weaknesses(_ spec: SandboxSpec) -> [String] { coreWeaknesses + socketWeaknesses(spec) }
+
+    private var coreWeaknesses: [String] {
+        guard stage.facts.startsCoreHandler else { return [] }
+        return [
+            "the program in this host's /proc/sys/kernel/core_pattern may get the memory of a command that crashes, "
+                + "since the hard limit of core files is 0 (`ulimit -Hc`): only 1 or more would keep it from that"
+        ]
+    }
+
+    private func socketWeaknesses(_ spec: SandboxSpec) -> [String] {
         // Who may only read /data can still connect to what others made there.
         guard [.none, .filtered].contains(spec.policy.network), spec.mounts.contains(where: isShared),
             !stage.facts.canForbidSockets

@@ -67,6 +67,17 @@ struct LauncherTests {
                 == "40\n41\n0027\nMax core file size 1 1 bytes \nCpus_allowed_list:\t\(last)\n")
     }
 
+    @Test func `a limit beyond what there is leaves that as it is`() throws {
+        let files = Int32(RLIMIT_NOFILE.rawValue)
+        let operations: [LaunchPlan.Operation] = [
+            .setLimit(resource: files, soft: 40, hard: 41), .setLimit(resource: files, soft: 50, hard: 60),
+            .setLimit(resource: Int32(RLIMIT_CORE.rawValue), soft: 0, hard: 0),
+            .setLimit(resource: Int32(RLIMIT_CORE.rawValue), soft: 1, hard: 1),
+        ]
+        let script = "ulimit -n; ulimit -Hn; grep '^Max core' /proc/self/limits | tr -s ' '"
+        #expect(try output(operations, script) == "41\n41\nMax core file size 0 0 bytes \n")
+    }
+
     @Test func `names, files, links and directories are made`() throws {
         let operations: [LaunchPlan.Operation] = [
             .setHostName("trial"),

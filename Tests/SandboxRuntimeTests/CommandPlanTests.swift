@@ -93,4 +93,12 @@ struct CommandPlanTests {
         #expect(weaknesses.isEmpty == !isWeak)
         #expect(weaknesses.allSatisfy { $0.contains("/data") && $0.contains("Landlock") && !$0.hasSuffix(".") })
     }
+
+    @Test func `a handler of core dumps that no limit holds off is told of`() throws {
+        var sample = PlanSample(policy: BuiltInPolicies.standard)
+        #expect(sample.planner.weaknesses(sample.spec).isEmpty)
+        sample.facts.startsCoreHandler = true
+        let weakness = try #require(sample.planner.weaknesses(sample.spec).first)
+        #expect(weakness.contains("core_pattern") && weakness.contains("ulimit -Hc") && !weakness.hasSuffix("."))
+    }
 }
