@@ -65,6 +65,9 @@ package struct SandboxPlanner: Sendable {
 
     private static let networkNamespace: UInt32 = 0x4000_0000
 
+    /// How many pseudo-terminals a sandbox may have.
+    private static let terminals = 256
+
     private func root(_ spec: SandboxSpec) -> [LaunchPlan.Operation] {
         let layers = stage.spec.environments[spec.environment].layers.indices.map {
             StagePath.layer(spec.environment, $0)
@@ -170,7 +173,8 @@ package struct SandboxPlanner: Sendable {
 
     private func devices(_ spec: SandboxSpec) -> [LaunchPlan.Operation] {
         let dev = StagePath.newRoot + "/dev"
-        var terminals = "newinstance,ptmxmode=0666,mode=0620"
+        // The host has some thousand for all together.
+        var terminals = "newinstance,ptmxmode=0666,mode=0620,max=\(Self.terminals)"
         if identity.hasRange { terminals += ",gid=5" }
         var shared = "mode=1777"
         if let limit = spec.policy.limits.scratch { shared += Self.room(limit) }
@@ -194,7 +198,7 @@ package struct SandboxPlanner: Sendable {
     }
 
     private func limits(_ limits: ResourceLimits) -> [LaunchPlan.Operation] {
-        // Of 1 byte, so that not even a handler behind a pipe is started; see core(5).
+        // Of 1 byte, so that not even a handler behind a pipe is started; see core(5), and `CallerSettings`.
         var operations: [LaunchPlan.Operation] = [.setLimit(resource: Int32(RLIMIT_CORE.rawValue), soft: 1, hard: 1)]
         // The kernel counts both for root, or the author, as well: one run may not use up what all have together.
         for (resource, most) in [(Self.pendingSignals, UInt64(4096)), (Self.messageQueues, 819_200)] {

@@ -39,10 +39,16 @@ package enum SetupRemedy {
         case (_, .noSpace) where error.call == "unshare" || error.call == "clone":
             return "let users make more namespaces: `sudo sysctl user.max_user_namespaces=15000`, and the like for the "
                 + "other kinds in /proc/sys/user"
+        // Of a terminal's making.
+        case ("ioctl", .noSpace):
+            return "close terminals, of which this host has no more to give, or let it have more: "
+                + "`sudo sysctl kernel.pty.max=8192`"
         case (_, .noSpace): return "make room on the disk, or in the memory that /tmp and /run use"
         case (_, .diskQuotaExceeded): return "make room within the user's quota"
         case (_, .tooManyOpenFiles), (_, .tooManyOpenFilesInSystem): return "raise the limit of open files: `ulimit -n`"
-        case (_, .resourceTemporarilyUnavailable): return "raise the limit of processes: `ulimit -u`"
+        case (_, .resourceTemporarilyUnavailable):
+            return "raise `limits.pids` of the policy where that is but a few, or else this user's limit of processes: "
+                + "`ulimit -u`"
         case (_, .noMemory): return "make memory free on this host"
         case ("unshare", _), ("clone", _), ("write", .notPermitted), ("write", .permissionDenied):
             return namespaces(settings)

@@ -32,7 +32,7 @@ struct GoldenPlanTests {
         mount `/view/swaps` at `/new/proc/swaps`: bind
         mount `/view/vmstat` at `/new/proc/vmstat`: bind
         mount `/dev` at `/new/dev`: bind,rec
-        mount devpts at `/new/dev/pts`: nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5
+        mount devpts at `/new/dev/pts`: nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,max=256,gid=5
         mount tmpfs at `/new/dev/shm`: nosuid,nodev,mode=1777,size=2147483648,nr_inodes=524288
         mount `/project` at `/new/project-dir`: bind,rec
         mount `/writable/steps/1` at `/new/outputs`: bind,rec

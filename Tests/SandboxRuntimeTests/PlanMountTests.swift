@@ -82,6 +82,8 @@ struct PlanMountTests {
         let mounts = PlanSample(policy: BuiltInPolicies.standard, identity: identity).mounts
         let terminals = try #require(mounts.first { $0.type == "devpts" })
         #expect(terminals.options.contains("newinstance"))
+        // So many at most, that others can have theirs.
+        #expect(terminals.options.contains("max=256"))
         #expect(terminals.options.contains("gid=5") == identity.hasRange)
     }
 
