@@ -178,9 +178,12 @@ extension LaunchPlan.Operation {
 }
 
 extension CommandPlan {
+    /// How many words a command can have, its name among them, and how many variables.
+    package static let wordLimit = Int(CSandboxLaunch_maximumWords)
+
     /// The block for init.
     package func block() throws(InvalidLaunchPlan) -> [UInt8] {
-        let limit = Int(CSandboxLaunch_maximumWords)
+        let limit = Self.wordLimit
         guard arguments.count <= limit, variables.count <= limit else { throw .tooManyWords(limit: limit) }
         var writer = BlockWriter()
         let headerSize = MemoryLayout<CSandboxLaunch_command>.size

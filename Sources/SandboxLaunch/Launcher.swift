@@ -176,7 +176,9 @@ package struct CommandOrder: ~Copyable {
         do throws(InvalidLaunchPlan) {
             bytes = try command.block()
         } catch {
-            throw LaunchError(step: Launcher.step, reason: error.description)
+            throw LaunchError(
+                step: Launcher.step, reason: error.description,
+                remedy: "pass fewer or shorter arguments and variables, or have the command read them from a file")
         }
         let memory = try LaunchError.during(Launcher.step) { () throws(SyscallError) in
             try Syscall.sealedMemory(name: "cloche-command", bytes: bytes, executable: false)

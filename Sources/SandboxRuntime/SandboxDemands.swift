@@ -104,6 +104,12 @@ extension SandboxSpec {
         guard let name = arguments.first, !name.isEmpty else {
             throw refuse("execute a command", "it has no name", "name a program, as in `cloche exec -- ls`")
         }
+        guard arguments.count <= CommandPlan.wordLimit else {
+            throw refuse(
+                "execute `\(name)`",
+                "\(arguments.count - 1) arguments are more than the \(CommandPlan.wordLimit - 1) that a command may have",
+                "pass fewer at a time, as `xargs -n 10000` does, or have the command read them from a file")
+        }
         for (name, _) in variables where name.isEmpty || name.contains("=") {
             throw refuse(
                 "set the variable `\(name)`", "a name has at least one character, and no `=`", "give it another name")

@@ -17,6 +17,14 @@ struct SandboxSpecTests {
         }
     }
 
+    @Test func `more words than a command may have are counted`() {
+        let words = Array(repeating: "a", count: CommandPlan.wordLimit)
+        #expect(refusal { $0.arguments = words } == nil)
+        let error = refusal { $0.arguments = words + ["b"] }
+        #expect(error?.isRequestWrong == true)
+        #expect(error?.reason == "16384 arguments are more than the 16383 that a command may have")
+    }
+
     private func refusal(targets: [String]) -> LaunchError? {
         refusal { spec in spec.mounts = targets.map { .init(.project, at: $0) } }
     }
