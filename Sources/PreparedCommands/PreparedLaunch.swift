@@ -17,6 +17,8 @@ package enum PreparedLaunch {
     /// Never comes back.
     package static func run() -> Never {
         do {
+            // A limit of the caller's on the size of files is told by the call that meets it.
+            signal(SIGXFSZ, SIG_IGN)
             try HostProcess.holdStandardStreams()
             let programs = FilePath(bytes: try Syscall.readLink("/proc/self/exe")).removingLastComponent()
             // Swift reads the arguments from the stack, which it finds by /proc/self/maps.

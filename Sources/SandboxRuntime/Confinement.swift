@@ -39,6 +39,7 @@ package enum Confinement {
         }
         do throws(SyscallError) {
             try Syscall.endWithParent(own)
+            CallerSettings.leave()
             if connected { try OutboundNetwork.prepareDevice() }
             try Syscall.unshare(NamespaceFlags.user.union(.mount))
             try Syscall.writeAll(ready.writing, [1])
@@ -75,7 +76,8 @@ package enum Confinement {
         keep: (borrowing ProcessHandle, Int32) -> Int32
     ) -> Never {
         do throws(SyscallError) {
-            let signals = try Syscall.signalDescriptor([SIGINT, SIGTERM, SIGHUP, SIGQUIT])
+            let signals = try Syscall.signalDescriptor(
+                [SIGINT, SIGTERM, SIGHUP, SIGQUIT] + Self.plainSignals)
             let supervisor = try ProcessHandle(opening: number)
             if try Syscall.read(ready, upTo: 1) == [1] {
                 do throws(SyscallError) {
@@ -99,15 +101,18 @@ package enum Confinement {
         }
     }
 
+    /// Signals that ask a process for nothing in particular: they are a command's own, as often as they come.
+    static let plainSignals = [SIGUSR1, SIGUSR2, SIGALRM]
+
     /// Passes signals on until the supervisor has ended.
     ///
-    /// Those of the keyboard reach it by themselves.
+    /// Those of the keyboard reach it by themselves. That of a terminal which is closed reaches only who leads its session.
     private static func passOn(_ signals: CInt, to supervisor: borrowing ProcessHandle) throws(SyscallError) {
         while true {
             let ready = try Syscall.poll([signals, supervisor.number], milliseconds: -1)
             if ready.contains(where: { $0.number == supervisor.number }) { return }
             while let (signal, sent) = Syscall.nextSignalWithOrigin(signals) {
-                if sent { try supervisor.signal(signal) }
+                if sent || signal == SIGHUP { try supervisor.signal(signal) }
             }
         }
     }

@@ -48,6 +48,7 @@ package struct OneSandbox: Sendable, Hashable, Codable {
     ) throws(LaunchError) -> Never {
         let program = try SandboxSupervisor.loadInitProgram()
         try sandbox.check()
+        try checkInput()
         let group = try ControlGroups.make(run: name, limits: sandbox.policy.limits)
         let enforcement = LimitEnforcement.complete(
             group.enforcement, for: sandbox.policy.limits, scratchInMemory: scratch == nil,
@@ -91,6 +92,17 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         exit(code)
     }
 
+    /// Refuses a directory as standard input: the command, which gets a pipe, could not tell that from an empty file.
+    private func checkInput() throws(LaunchError) {
+        // One that is closed is as empty to the command.
+        guard (try? Syscall.fstat(0).isDirectory) == true else { return }
+        var error = LaunchError(
+            step: "read standard input", reason: "it is a directory", errno: .isDirectory,
+            remedy: "redirect it from a file")
+        error.isRequestWrong = true
+        throw error
+    }
+
     private func supervise(
         _ program: consuming OwnedFileDescriptor, _ group: borrowing RunCgroup, _ keeper: Int32,
         _ privileged: PrivilegedMounts, _ scratch: ScratchDirectory?, _ terminal: TerminalRelay?,
@@ -120,15 +132,26 @@ package struct OneSandbox: Sendable, Hashable, Codable {
         streams.serve(running, terminal)
         let signals = try LaunchError.during("watch for signals") { () throws(SyscallError) in
             signal(SIGPIPE, SIG_IGN)
-            return try Syscall.signalDescriptor([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH])
+            return try Syscall.signalDescriptor(
+                [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH] + Confinement.plainSignals)
         }
         var interruptions = 0
+        var hasHungUp = false
         supervisor.loop.watch(signals.number) {
             while let number = Syscall.nextSignal(signals.number) {
                 guard number != SIGWINCH else {
                     // Programs that could not be told the new size draw for the old one.
                     try? terminal?.passSize()
                     continue
+                }
+                guard !Confinement.plainSignals.contains(number) else {
+                    running.signal(number)
+                    continue
+                }
+                // The end of a terminal may be told by the terminal and by the keeper.
+                if number == SIGHUP {
+                    guard !hasHungUp else { continue }
+                    hasHungUp = true
                 }
                 interruptions += 1
                 // The first goes to the command, which may end in its own way; a second one ends the sandbox.
