@@ -45,6 +45,7 @@ package enum SetupRemedy {
                 + "`sudo sysctl kernel.pty.max=8192`"
         case (_, .noSpace): return "make room on the disk, or in the memory that /tmp and /run use"
         case (_, .diskQuotaExceeded): return "make room within the user's quota"
+        case (_, .fileTooLarge): return "raise the limit of the size of files: `ulimit -f`"
         case (_, .tooManyOpenFiles), (_, .tooManyOpenFilesInSystem): return "raise the limit of open files: `ulimit -n`"
         case (_, .resourceTemporarilyUnavailable):
             return "raise `limits.pids` of the policy where that is but a few, or else this user's limit of processes: "

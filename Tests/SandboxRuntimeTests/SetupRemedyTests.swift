@@ -29,6 +29,7 @@ struct SetupRemedyTests {
             ("open", .tooManyOpenFilesInSystem, "open files"), ("fork", .resourceTemporarilyUnavailable, "ulimit -u"),
             ("clone", .resourceTemporarilyUnavailable, "ulimit -u"),
             ("clone", .resourceTemporarilyUnavailable, "limits.pids"), ("ioctl", .noSpace, "kernel.pty.max"),
+            ("sendfile", .fileTooLarge, "ulimit -f"),
             ("clone", .noMemory, "memory free"),
             ("newuidmap", .notPermitted, "package `uidmap`"), ("newgidmap", .notPermitted, "same range again"),
             ("mount", .operationNotSupportedByDevice, "overlayfs"), ("mount", .notPermitted, "overlayfs"),
