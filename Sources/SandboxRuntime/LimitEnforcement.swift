@@ -94,7 +94,9 @@ package enum LimitEnforcement {
         switch name {
         case .cpuTime:
             "of each process; of all together by a watchdog"
-                + (countsTime ? "" : ", which may not see short-lived children that nobody waits for")
+                + (countsTime
+                    ? ", exactly while no other step runs"
+                    : ", which may not see short-lived children that nobody waits for")
         case .project where isThrownAway:
             "changes of the project are thrown away, and `scratch` "
                 + (enforcement == .none ? "allows more" : "limits them")

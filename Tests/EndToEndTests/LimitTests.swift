@@ -185,11 +185,11 @@ extension EndToEndBeside {
             let program = """
                 import mmap, os, time
                 file = os.memfd_create("a")
-                for _ in range(60): os.write(file, b'1' * (1 << 20))
-                space = mmap.mmap(file, 60 << 20)
-                for place in range(0, 60 << 20, 4096): space[place] = 2
+                for _ in range(90): os.write(file, b'1' * (1 << 20))
+                space = mmap.mmap(file, 90 << 20)
+                for place in range(0, 90 << 20, 4096): space[place] = 2
                 if os.fork() == 0:
-                    for place in range(0, 60 << 20, 4096): space[place] = 3
+                    for place in range(0, 90 << 20, 4096): space[place] = 3
                     time.sleep(0.5); os._exit(0)
                 os.wait(); print("done")
                 """
