@@ -241,6 +241,29 @@ import Testing
         }
     }
 
+    @Test func `there is no question where nothing, or little, would be stored`() throws {
+        try Scratch.with { scratch in
+            for number in 1...12 { try scratch.write("project/f\(number)", String(repeating: "x", count: number)) }
+            // What was changed a moment ago is never believed unread.
+            Syscall.sleep(nanoseconds: 300_000_000)
+            let first = try scratch.capture()
+            let project = try scratch.open("project")
+            var request = CaptureRequest(project: project.number, source: "p")
+            request.confirmAbove = 50
+            let again = try scratch.store().capture(request) { _ in .stop }
+            #expect(again.snapshot.identity == first.snapshot.identity && !again.isNew)
+            // Read again, and found to be what is stored.
+            let time = try scratch.status("project/f12").modified
+            try Syscall.setModificationTime(
+                scratch.at("project/f12"), seconds: time.seconds, nanoseconds: time.nanoseconds)
+            #expect(try !scratch.store().capture(request) { _ in .stop }.isNew)
+            try scratch.write("project/new", String(repeating: "y", count: 30))
+            #expect(try scratch.store().capture(request) { _ in .stop }.isNew)
+            try scratch.write("project/larger", String(repeating: "z", count: 60))
+            #expect(throws: SnapshotError.self) { try scratch.store().capture(request) { _ in .stop } }
+        }
+    }
+
     @Test func `holes are not counted where the question is what will be stored`() throws {
         try Scratch.with { scratch in
             try scratch.write("project/full", String(repeating: "x", count: 100_000))

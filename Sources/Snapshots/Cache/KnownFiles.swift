@@ -122,6 +122,16 @@ final class KnownFiles: Sendable {
     /// How many files the project's own cache does not prove.
     var unprovenCount: Int { matches.count { $0 < 0 } }
 
+    /// How many bytes of a survey would be stored anew, at most.
+    func newBytes(_ survey: TreeSurvey) -> Int64 {
+        guard let own, !own.trees.isEmpty else { return survey.storedBytes }
+        var bytes: Int64 = 0
+        for (index, file) in survey.files.enumerated() where matches[index] < 0 {
+            bytes = bytes.addingReportingOverflow(file.stamp.size).partialValue
+        }
+        return min(bytes, survey.storedBytes)
+    }
+
     /// The stored file that a cache proves to hold the content of a surveyed file.
     func match(_ file: Int) -> StoredFile? {
         guard isOwn, matches[file] >= 0 else { return nil }

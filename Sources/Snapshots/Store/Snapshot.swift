@@ -26,7 +26,7 @@ package struct CaptureRequest: Sendable {
     package var appliesIgnoreRules = true
     /// When the snapshot is safe from a loss of power.
     package var durability = Durability.immediate
-    /// More bytes than this are confirmed by the caller first; nil confirms any size.
+    /// More new bytes than this are confirmed by the caller first; nil confirms any size.
     package var confirmAbove: Int64?
 
     /// Asks for a snapshot of an open directory.

@@ -10,7 +10,7 @@ extension SnapshotStore {
     ///
     /// - Parameters:
     ///   - request: What to take, and how.
-    ///   - confirm: Asked before anything is copied when the project is larger than the request's bound.
+    ///   - confirm: Asked before anything is copied when more than the request's bound would be stored.
     ///   - progress: Told at most twenty times a second how far the work is, on any thread, one call at a time.
     /// - Throws: On any failure, and when a closure stops the work, the store is as it was before.
     package func capture(
@@ -23,8 +23,11 @@ extension SnapshotStore {
         let work = try CaptureWork(request, staging: staging, stores: stores, monitor: monitor)
         let size = CaptureSize(
             bytes: work.survey.storedBytes, entries: work.survey.entryCount, largest: work.survey.largest.items)
-        if let bound = request.confirmAbove, size.bytes > bound, case .stop = confirm(size) {
-            throw SnapshotError([], .stopped)
+        var isConfirmed = false
+        func ask(_ bytes: Int64) throws(SnapshotError) {
+            guard !isConfirmed, let bound = request.confirmAbove, bytes > bound else { return }
+            if case .stop = confirm(size) { throw SnapshotError([], .stopped) }
+            isConfirmed = true
         }
         // Twice only if a removal takes away what was just found or published.
         for attempt in 0..<3 {
@@ -35,7 +38,9 @@ extension SnapshotStore {
                     remarks: work.remarks, size: size)
             }
             let base = attempt == 0 ? work.base(known, self) : nil
-            guard let (stored, result) = try store(work, known, on: base, request: request, staging: staging)
+            guard
+                let (stored, result) = try store(
+                    work, known, on: base, request: request, staging: staging, ask: ask)
             else { continue }
             work.remember(result, as: stored.snapshot.identity, known: known)
             return CaptureReport(
@@ -64,12 +69,14 @@ extension SnapshotStore {
 
     /// Finds or stores what was surveyed; nil when it was removed at the same moment.
     private func store(
-        _ work: CaptureWork, _ known: KnownFiles, on base: LayerBase?, request: CaptureRequest, staging: StagingArea
+        _ work: CaptureWork, _ known: KnownFiles, on base: LayerBase?, request: CaptureRequest, staging: StagingArea,
+        ask: (_ bytes: Int64) throws(SnapshotError) -> Void
     ) throws(SnapshotError) -> (Stored, TreeCapture.Result)? {
         if known.foresees(work.survey) {
             let result = try work.foresee(known)
             if let stored = try existing(result.identity, request: request) { return (stored, result) }
         }
+        try ask(known.newBytes(work.survey))
         if let base, let found = try storeLayer(work, known, on: base, request: request, staging: staging) {
             return found
         }
