@@ -28,14 +28,13 @@ struct SnapshotVerifyCommand: ParsableCommand {
 
     func run() throws {
         let context = CommandContext()
-        let store = try context.openStore()
+        let stored = try StoredSnapshots(context)
         let identities =
-            references.isEmpty
-            ? try store.snapshots.identities() : try references.map { try SnapshotTarget($0, in: store).identity }
+            references.isEmpty ? try stored.snapshots.identities() : try references.map { try stored.identity($0) }
         var documents: [JSONValue] = []
         var damaged = 0
         for identity in identities {
-            let (differences, cause) = try verify(context, store, identity)
+            let (differences, cause) = try verify(context, stored.snapshots, identity)
             let isSound = differences.isEmpty && cause == nil
             if !isSound { damaged += 1 }
             documents.append(
@@ -61,11 +60,11 @@ struct SnapshotVerifyCommand: ParsableCommand {
     private static let shown = 20
 
     private func verify(
-        _ context: CommandContext, _ store: Store, _ identity: SnapshotIdentity
+        _ context: CommandContext, _ snapshots: SnapshotStore, _ identity: SnapshotIdentity
     ) throws -> ([SnapshotDifference], cause: String?) {
         do {
             let differences = try SnapshotProgress(context, "verifying \(SnapshotTarget.short(identity))").show {
-                try store.snapshots.verify(identity, progress: $0)
+                try snapshots.verify(identity, progress: $0)
             }
             return (differences, nil)
         } catch let error as SnapshotError {
@@ -91,8 +90,12 @@ struct SnapshotExportCommand: ParsableCommand {
 
     func run() throws {
         let context = CommandContext()
-        let store = try context.openStore()
-        let identity = try SnapshotTarget(reference, in: store).identity
+        guard !file.isEmpty else {
+            throw CommandFailure(
+                .usage, "write the archive: its name is empty", hint: "name a file, or `-` for standard output")
+        }
+        let stored = try StoredSnapshots(context)
+        let (snapshots, identity) = (stored.snapshots, try stored.identity(reference))
         if file == "-" {
             guard !Syscall.isTerminal(STDOUT_FILENO) else {
                 throw CommandFailure(
@@ -100,8 +103,9 @@ struct SnapshotExportCommand: ParsableCommand {
                     hint: "name a file, or put a pipe behind it")
             }
             do {
-                try export(context, store, identity, to: STDOUT_FILENO)
-            } catch let error as SyscallError where error.isBrokenPipe {
+                try export(context, snapshots, identity, to: STDOUT_FILENO)
+            } catch let error as SyscallError {
+                if let failure = CommandFailure(writing: "standard output", error) { throw failure }
                 throw ExitCode(0)
             }
             return
@@ -127,7 +131,7 @@ struct SnapshotExportCommand: ParsableCommand {
         }
         do {
             try Syscall.truncate(opened.number, to: 0)
-            try export(context, store, identity, to: opened.number)
+            try export(context, snapshots, identity, to: opened.number)
             try Syscall.fsync(opened.number)
             try Syscall.rename(partial, to: path, replacing: false)
         } catch {
@@ -145,10 +149,10 @@ struct SnapshotExportCommand: ParsableCommand {
     }
 
     private func export(
-        _ context: CommandContext, _ store: Store, _ identity: SnapshotIdentity, to descriptor: CInt
+        _ context: CommandContext, _ snapshots: SnapshotStore, _ identity: SnapshotIdentity, to descriptor: CInt
     ) throws {
         try SnapshotProgress(context, "exporting").show { report in
-            try store.snapshots.export(identity, progress: report) { try Syscall.writeWaiting(descriptor, $0) }
+            try snapshots.export(identity, progress: report) { try Syscall.writeWaiting(descriptor, $0) }
         }
     }
 }

@@ -29,9 +29,10 @@ struct SnapshotCreateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create", abstract: "Take a snapshot of a project, or tell what would be in it.",
         discussion: """
-            Files are left out as git leaves them out (.gitignore, .git/info/exclude), then by .clocheignore, which can \
-            also take files back in. Nothing refers to a snapshot that no job is made of: `cloche snapshot prune` \
-            removes it.
+            Files are left out as git leaves them out (.gitignore, also above a project inside a repository, and \
+            .git/info/exclude), then by .clocheignore, which can also take files back in. Stores of Cloche, where \
+            secrets lie, are in no snapshot. Nothing refers to a snapshot that no job is made of: \
+            `cloche snapshot prune` removes it.
 
             Examples:
               cloche snapshot create .
@@ -194,9 +195,9 @@ struct SnapshotListCommand: ParsableCommand {
 
     func run() throws {
         let context = CommandContext()
-        let store = try context.openStore()
-        let listing = try store.snapshots.list()
-        let jobs = try SnapshotReferences(store).jobs
+        let stored = try StoredSnapshots(context)
+        let listing = try stored.snapshots.list()
+        let jobs = stored.references.jobs
         for error in listing.damaged { context.say("warning: \(error)") }
         let snapshots = listing.snapshots.sorted { $0.record.created > $1.record.created }
         if output.json {
@@ -255,12 +256,12 @@ struct SnapshotShowCommand: ParsableCommand {
 
     func run() throws {
         let context = CommandContext()
-        let store = try context.openStore()
-        let identity = try SnapshotTarget(reference, in: store).identity
-        let snapshot = try store.snapshots.snapshot(identity)
-        let manifest = try store.snapshots.manifest(of: identity)
+        let stored = try StoredSnapshots(context)
+        let identity = try stored.identity(reference)
+        let snapshot = try stored.snapshots.snapshot(identity)
+        let manifest = try stored.snapshots.manifest(of: identity)
         if self.manifest { return try context.write(manifest.bytes) }
-        let jobs = try SnapshotReferences(store).jobs[identity] ?? []
+        let jobs = stored.references.jobs[identity] ?? []
         let wanted = path.map { FilePath($0).lexicallyNormalized().bytes }
         let entries = manifest.entries.filter { entry in
             guard let wanted, !wanted.isEmpty, wanted != [UInt8(ascii: ".")] else { return true }
@@ -288,7 +289,7 @@ struct SnapshotShowCommand: ParsableCommand {
                 content    \(counted(record.counts.files, "file")), \(counted(record.counts.directories, "directory", plural: "directories")), \(counted(record.counts.links, "link")), \(humanBytes(record.counts.bytes))
                 left out   \(record.ignored) by ignore rules, \(record.skipped) that are no files, \(record.dropped) attributes and mode bits
                 jobs       \(jobs.isEmpty ? "none" : jobs.sorted().map { printable($0) }.joined(separator: ", "))
-                manifest   \(store.snapshots.manifestPaths(of: identity).map { printable($0.string) }.joined(separator: "\n           with "))
+                manifest   \(stored.snapshots.manifestPaths(of: identity).map { printable($0.string) }.joined(separator: "\n           with "))
 
                 """)
         }

@@ -39,7 +39,9 @@ extension Documents {
         case .hardLink(let first):
             return object(members + [("type", .string("hard-link")), ("target", .string(displayName(first)))])
         }
-        let mode = String(entry.mode, radix: 8)
+        // The manifest has no mode of links: it is the same for all of them.
+        let isLink = if case .symbolicLink = entry.kind { true } else { false }
+        let mode = String(isLink ? 0o777 : entry.mode, radix: 8)
         members += [
             ("mode", .string(String(repeating: "0", count: max(0, 4 - mode.count)) + mode)),
             ("modified", value(Timestamp(seconds: Double(entry.modified.seconds)))),

@@ -55,16 +55,13 @@ struct SnapshotExplanation {
                     isLeftOut: true, reason: "left out: `\(printable(link.string))` is a link, with nothing below it")
             }
             let decision = try rules.decision(for: path, in: project)
-            if decision.ignored { return Decision(isLeftOut: true, reason: decision.description) }
-            if isInStore(path) {
-                return Decision(isLeftOut: true, reason: "left out: \(CaptureNote.Kind.store.sentence)")
-            }
             let status = try? Syscall.lstat(path, at: project)
-            if let kind = status.flatMap(CaptureNote.Kind.init(special:)) {
+            let kind: CaptureNote.Kind? = isInStore(path) ? .store : status.flatMap(CaptureNote.Kind.init(special:))
+            if !decision.ignored, let kind {
                 return Decision(isLeftOut: true, reason: "left out: \(kind.sentence)")
             }
             return Decision(
-                isLeftOut: false,
+                isLeftOut: decision.ignored,
                 reason: decision.description + (status == nil ? "; there is no such path now" : ""))
         } catch {
             guard case .system(let cause) = error.reason, cause.errno == .invalidArgument else { throw error }

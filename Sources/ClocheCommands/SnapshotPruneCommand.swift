@@ -1,9 +1,7 @@
 import ArgumentParser
 import JobScheduling
-import LinuxSystem
 import Pipelines
 import Snapshots
-import SystemPackage
 import TerminalOutput
 
 struct SnapshotPruneCommand: ParsableCommand {
@@ -56,7 +54,8 @@ struct SnapshotPruning {
 
     /// Looks for them; on a disk that is too full for the database the documents of jobs have to do.
     init(_ context: CommandContext) throws {
-        (snapshots, references) = try Self.open(context)
+        let stored = try StoredSnapshots(context)
+        (snapshots, references) = (stored.snapshots, stored.references)
         let found = references.all
         candidates = try snapshots.unleased(snapshots.identities().filter { !found.contains($0) })
         bytes = try snapshots.usage(of: candidates).exclusive
@@ -78,20 +77,4 @@ struct SnapshotPruning {
             }, removed: { removed.append($0) })
         return removed
     }
-
-    private static func open(_ context: CommandContext) throws -> (SnapshotStore, SnapshotReferences) {
-        do {
-            let store = try context.openStore()
-            return (store.snapshots, try SnapshotReferences(store))
-        } catch {
-            let path = try CommandContext.storePath()
-            guard let location = try? Syscall.openLocation(path),
-                let room = try? Syscall.fileSystem(of: location.number), room.freeBytes < fewBytes
-            else { throw error }
-            context.say("warning: the disk is too full to open the database; the documents of jobs are read")
-            return (try SnapshotStore(store: path), try SnapshotReferences(store: path, database: nil))
-        }
-    }
-
-    private static let fewBytes: Int64 = 4 << 20
 }

@@ -23,20 +23,10 @@ struct SnapshotTarget {
 
     /// Finds what a reference names.
     init(_ text: String, in store: Store) throws {
-        let isHexadecimal = text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
-        if isHexadecimal, (Self.fewestDigits...64).contains(text.utf8.count) {
-            let found = try store.snapshots.identities().filter { $0.description.hasPrefix(text) }
-            if found.count > 1 {
-                throw CommandFailure(
-                    .ambiguous, "find the snapshot `\(text)`: \(found.count) begin so",
-                    hint: "add digits: "
-                        + found.prefix(10).map { $0.description.prefix(20) + "…" }.joined(separator: ", "))
-            }
-            if let one = found.first {
-                identity = one
-                job = nil
-                return
-            }
+        if let one = try Self.identity(beginning: text, in: store.snapshots) {
+            identity = one
+            job = nil
+            return
         }
         do {
             let target = try Target(text, in: store)
@@ -50,14 +40,66 @@ struct SnapshotTarget {
             throw CommandFailure(
                 .notFound, "find the snapshot `\(printable(text))`: no snapshot begins so, and no job is called so",
                 hint: nearest.first.map { "did you mean the job `\(printable($0))`?" }
-                    ?? (isHexadecimal && text.utf8.count < Self.fewestDigits
+                    ?? (Self.isHexadecimal(text) && text.utf8.count < Self.fewestDigits
                         ? "name a snapshot by at least \(Self.fewestDigits) digits of its identity"
                         : "`cloche snapshot ls` lists them"))
         }
     }
 
+    /// The one snapshot whose identity begins so; nil when none does.
+    static func identity(beginning text: String, in snapshots: SnapshotStore) throws -> SnapshotIdentity? {
+        guard isHexadecimal(text), (fewestDigits...64).contains(text.utf8.count) else { return nil }
+        let found = try snapshots.identities().filter { $0.description.hasPrefix(text) }
+        guard found.count > 1 else { return found.first }
+        throw CommandFailure(
+            .ambiguous, "find the snapshot `\(text)`: \(found.count) begin so",
+            hint: "add digits: " + found.prefix(10).map { $0.description.prefix(20) + "…" }.joined(separator: ", "))
+    }
+
+    private static func isHexadecimal(_ text: String) -> Bool {
+        text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+    }
+
     /// The first digits of an identity.
     static func short(_ identity: SnapshotIdentity) -> String { String(identity.description.prefix(shownDigits)) }
+}
+
+/// The snapshots of the store, and what refers to them.
+///
+/// Looking needs no room: on a disk that is too full for the database the documents of jobs have to do.
+struct StoredSnapshots {
+    let snapshots: SnapshotStore
+    let references: SnapshotReferences
+    /// Nil on a full disk.
+    private let store: Store?
+
+    private static let fewBytes: Int64 = 4 << 20
+
+    init(_ context: CommandContext) throws {
+        do {
+            let store = try context.openStore()
+            (snapshots, references) = (store.snapshots, try SnapshotReferences(store))
+            self.store = store
+        } catch {
+            let path = try CommandContext.storePath()
+            guard let location = try? Syscall.openLocation(path),
+                let room = try? Syscall.fileSystem(of: location.number), room.freeBytes < Self.fewBytes
+            else { throw error }
+            context.say("warning: the disk is too full to open the database; the documents of jobs are read")
+            snapshots = try SnapshotStore(store: path)
+            references = try SnapshotReferences(store: path, database: nil)
+            store = nil
+        }
+    }
+
+    /// Finds the snapshot that a reference names.
+    func identity(_ text: String) throws -> SnapshotIdentity {
+        if let store { return try SnapshotTarget(text, in: store).identity }
+        if let identity = try SnapshotTarget.identity(beginning: text, in: snapshots) { return identity }
+        throw CommandFailure(
+            .quotaExceeded, "find the snapshot `\(printable(text))`: on a full disk only identities are looked at",
+            hint: "make room on the disk, or name it by its identity: `cloche snapshot ls` lists them")
+    }
 }
 
 /// One side of a comparison: a stored snapshot, or a directory as it is now.
@@ -113,7 +155,7 @@ struct SnapshotProgress {
         let title = self.title
         let started = Syscall.monotonicSeconds()
         defer { display.finish(.clear) }
-        return try work { progress in
+        let report: @Sendable (CaptureProgress) -> CaptureContinuation = { progress in
             let elapsed = Syscall.monotonicSeconds() - started
             // What is over at once needs no display.
             guard elapsed > 0.3 else { return .proceed }
@@ -133,6 +175,12 @@ struct SnapshotProgress {
             display.update(lines: [line], plain: title)
             display.tick()
             return .proceed
+        }
+        do {
+            return try work(report)
+        } catch let error as SnapshotError where error.reason == .changing || error.reason == .replaced {
+            // The same command may work as soon as nothing writes there.
+            throw CommandFailure(.busy, "\(error)", hint: error.hint)
         }
     }
 }

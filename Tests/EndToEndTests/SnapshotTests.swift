@@ -16,7 +16,10 @@ extension EndToEndBeside {
                     Cloche.program(), arguments, environment: ["CLOCHE_HOME": store.path], directory: project.path
                 ).wait(timeout: 60)
             }
-            let first = try cloche("snapshot", "create", "--json")
+            let large = try cloche("snapshot", "create", "--ask-above", "4", "--json")
+            #expect(large.status == 6)
+            #expect((try large.value("error", "message") as? String)?.contains("data/table.csv") == true)
+            let first = try cloche("snapshot", "create", "--ask-above", "4", "--yes", "--json")
             let identity = try #require(try first.value("snapshot", "identity") as? String)
             #expect(try first.value("new") as? Bool == true)
             #expect(try first.value("snapshot", "ignored") as? Int == 1)
@@ -28,10 +31,8 @@ extension EndToEndBeside {
                     == "run.log: left out: .gitignore:1:*.log\ndata/table.csv: taken: no rule matches\n",
                 "\(explained.output)")
             #expect(try cloche("snapshot", "create", "--explain", "../x").status == 64)
-            let large = try cloche("snapshot", "create", "--ask-above", "4", "--json")
-            #expect(large.status == 6)
-            #expect((try large.value("error", "message") as? String)?.contains("data/table.csv") == true)
-            #expect(try cloche("snapshot", "create", "--ask-above", "4", "--yes").status == 0)
+            // Nothing is stored, so there is nothing to ask about.
+            #expect(try cloche("snapshot", "create", "--ask-above", "4").status == 0)
 
             let short = String(identity.prefix(6))
             #expect(try cloche("snapshot", "ls", "--json").value("snapshots", 0, "identity") as? String == identity)
@@ -44,6 +45,13 @@ extension EndToEndBeside {
             #expect(compared.output == "~ data/table.csv  (content, modified)\n+ new\n", "\(compared.output)")
             #expect(try cloche("snapshot", "verify", short).output == "\(identity.prefix(12)): sound\n")
 
+            let empty = try cloche("snapshot", "export", short, "")
+            #expect(empty.status == 64 && empty.errors.contains("its name is empty"), "\(empty.errors)")
+            let full = try StartedCommand(
+                "/bin/sh", ["-c", "exec \"$0\" snapshot export \"$1\" - > /dev/full", Cloche.program(), short],
+                environment: ["CLOCHE_HOME": store.path]
+            ).wait(timeout: 60)
+            #expect(full.status != 0 && full.errors.contains("write to standard output"), "\(full.errors)")
             let archive = store.path + "/x.tar"
             #expect(try cloche("snapshot", "export", short, archive).status == 0)
             #expect(try cloche("snapshot", "export", short, archive).status == 6)
@@ -109,6 +117,56 @@ extension EndToEndBeside {
             #expect(other.output == taken.output, "\(other)")
             let itself = try cloche("snapshot", "create", "st")
             #expect(itself.status == 65 && itself.errors.contains("it is a store of Cloche"), "\(itself.errors)")
+        }
+
+        @Test("an explanation takes absolute paths, and tells of links", .timeLimit(.minutes(1)))
+        func explanations() throws {
+            let store = try TemporaryDirectory()
+            let project = try TemporaryDirectory()
+            try project.write("trail\\ \n", to: ".gitignore")
+            for name in ["dir/f", "trail "] { try project.write("x", to: name) }
+            try FileManager.default.createSymbolicLink(
+                atPath: project.path + "/baz", withDestinationPath: project.path + "/dir")
+            func cloche(_ arguments: String...) throws -> CommandResult {
+                try StartedCommand(
+                    Cloche.program(), ["snapshot"] + arguments, environment: ["CLOCHE_HOME": store.path],
+                    directory: project.path
+                ).wait(timeout: 60)
+            }
+            func reason(_ path: String) throws -> String? {
+                try cloche("create", "--json", "--explain", path).value("decisions", 0, "reason") as? String
+            }
+            #expect(try reason(project.path + "/dir/f") == "taken: no rule matches")
+            #expect(try reason(project.path + "/baz") == "taken: no rule matches")
+            #expect(try reason("baz/f") == "left out: `baz` is a link, with nothing below it")
+            #expect(try reason("trail ") == #"left out: .gitignore:1:trail\ "#)
+            #expect(try cloche("create", "--explain", "/etc/passwd").status == 64)
+            let identity = try cloche("create").output.trimmingCharacters(in: .newlines)
+            #expect(try cloche("show", identity, "baz", "--json").value("entries", 0, "mode") as? String == "0777")
+        }
+
+        @Test("what the repository above a project ignores is left out", .timeLimit(.minutes(1)))
+        func repositories() throws {
+            let store = try TemporaryDirectory()
+            let top = try TemporaryDirectory()
+            let made = try StartedCommand("/usr/bin/git", ["init", "-q", top.path]).wait(timeout: 60)
+            #expect(made.status == 0, "\(made.errors)")
+            try top.write("*.log\n/sub/only\n", to: ".gitignore")
+            for name in ["a.log", "x/b.log", "only", "keep"] { try top.write("x", to: "sub/" + name) }
+            func cloche(_ arguments: String...) throws -> CommandResult {
+                try StartedCommand(
+                    Cloche.program(), ["snapshot"] + arguments, environment: ["CLOCHE_HOME": store.path],
+                    directory: top.path
+                ).wait(timeout: 60)
+            }
+            let identity = try cloche("create", "sub").output.trimmingCharacters(in: .newlines)
+            let entries = try cloche("show", identity, "--json").value("entries") as? [[String: Any]] ?? []
+            #expect(entries.compactMap { $0["path"] as? String } == [".", "keep", "x"], "\(entries)")
+            let explained = try cloche("create", "sub", "--explain", "only")
+            #expect(explained.output == "only: left out: ../.gitignore:2:/sub/only\n", "\(explained)")
+            try Data("DIRC".utf8).write(to: URL(filePath: top.path + "/.git/index"))
+            let damaged = try cloche("create", "sub")
+            #expect(damaged.output == identity + "\n" && damaged.errors.contains("`git reset` makes it anew"))
         }
 
         @Test("a run's changes are told against its snapshot, another run and the project", .timeLimit(.minutes(2)))
@@ -266,6 +324,9 @@ extension EndToEndBeside {
                 echo more > more
                 second=$("$3" snapshot create .)
                 dd if=/dev/zero of="$1/filling" bs=64k 2>/dev/null || true
+                "$3" snapshot ls > "$2/listed"
+                grep -q "$first" "$2/listed"
+                for command in show verify; do "$3" snapshot $command "$second" > /dev/null; done
                 exec 9< "$1/snapshots/$second"; flock --shared 9
                 "$3" snapshot prune --yes
                 exec 9<&-
