@@ -4,6 +4,7 @@ import JobStorage
 import Jobs
 import LinuxSystem
 import Pipelines
+import PlainText
 import Runs
 import TerminalOutput
 
@@ -16,7 +17,7 @@ struct RunTable {
     /// So many runs are shown where nobody asked for a number of them.
     static let mostRows = 50
 
-    private static let mostMetrics = 6
+    private static let mostMetrics = 6, mostParameters = 20
 
     private let store: Store
     private let job: JobRecord
@@ -35,6 +36,21 @@ struct RunTable {
             } ?? []
         }
         return run.attempt == 0 ? [] : store.runDirectory(run.address).latestAttempt()?.metrics() ?? []
+    }
+
+    /// The parameters in which a run differs from others; of a job with a single run all, as far as they fit.
+    func parameters(of run: RunRecord) -> String? {
+        if !run.parameters.label.isEmpty { return printable(run.parameters.label) }
+        let sheet = RunSheet(
+            [RunOutline(run)], titles: StepTitles.of(job, in: store),
+            now: Timestamp(seconds: Syscall.wallClockSeconds()))
+        guard let row = sheet.rows.first, !sheet.parameters.isEmpty else { return nil }
+        let shown = sheet.parameters.prefix(Self.mostParameters).map { field in
+            let value = sheet.value(field, of: row).map { Pipelines.RunParameters.shown($0) } ?? ""
+            return printable("\(sheet.name(field))=\(value)")
+        }
+        let rest = sheet.parameters.count - shown.count
+        return shown.joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
     }
 
     func table(_ runs: [RunRecord]) -> Table {

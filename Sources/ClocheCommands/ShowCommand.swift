@@ -49,7 +49,16 @@ struct ShowCommand: ParsableCommand {
                     ("variables", Documents.value(document.variables.keys.sorted())),
                     ("secrets", Documents.value(document.secrets)),
                     ("runs", .array(runs.map { Documents.run($0, job, metrics: RunTable.metrics(store, $0)) })),
-                    ("total", Documents.value(all)),
+                    ("total", Documents.value(all)), ("removed", Documents.value(job.removed)),
+                    (
+                        "failures",
+                        .array(
+                            try store.database.history(of: job.uuid).failures.map {
+                                Documents.object([
+                                    ("summary", .string($0.summary)), ("runs", .string($0.runs.description)),
+                                ])
+                            })
+                    ),
                 ]))
             return context.say(shown: runs.count, of: all, "run")
         }
@@ -129,6 +138,16 @@ struct ShowCommand: ParsableCommand {
                     ("run", Documents.run(run, job, metrics: metrics)),
                     ("steps", .array(steps.map { Documents.step($0, origins[$0.uuid]) })),
                     ("network", network?.document ?? .array([])), ("recorded", .bool(isRecorded)),
+                    (
+                        "earlier_attempts",
+                        .array(
+                            earlierAttempts(at: run, in: store).map {
+                                Documents.object([
+                                    ("attempt", Documents.value($0.number)), ("verdict", Documents.value($0.verdict)),
+                                ])
+                            })
+                    ),
+                    ("directory", Documents.value(directory(of: run, in: store))),
                 ]))
         }
         let styling = context.streams.output.styling
@@ -143,7 +162,13 @@ struct ShowCommand: ParsableCommand {
         if let time = run.notBefore { facts.append(("next attempt", time.description)) }
         if let verdict = run.verdict { facts.append(("verdict", printable(verdict.summary))) }
         if let remedy = run.verdict?.remedy { facts.append(("remedy", printable(remedy))) }
-        if !run.parameters.label.isEmpty { facts.append(("parameters", printable(run.parameters.label))) }
+        if let started = run.started {
+            facts.append(("started", started.description))
+            if let finished = run.finished { facts.append(("finished", finished.description)) }
+            let seconds = max(0, (run.finished?.seconds ?? Syscall.wallClockSeconds()) - started.seconds)
+            facts.append(("time", humanDuration(.seconds(seconds))))
+        }
+        if let parameters = RunTable(store, job).parameters(of: run) { facts.append(("parameters", parameters)) }
         for metric in metrics {
             facts.append(("metric", "\(printable(metric.name)) = \(RunTable.number(metric.value))"))
         }
@@ -171,16 +196,13 @@ struct ShowCommand: ParsableCommand {
                 facts.append(("not limited", open.joined(separator: ", ") + ": see `cloche system doctor`"))
             }
         }
-        for number in store.runDirectory(run.address).attempts().dropLast() {
-            let verdict = store.runDirectory(run.address).attempt(number).verdict()
+        for (number, verdict) in earlierAttempts(at: run, in: store) {
             facts.append(("attempt \(number)", printable(verdict?.summary ?? "no verdict")))
         }
         if let time = run.filesRemoved {
             facts.append(("files", "removed \(time); logs, verdicts, metrics and usage are kept"))
         }
-        if run.attempt > 0 {
-            facts.append(("directory", store.runDirectory(run.address).attempt(run.attempt).path.string))
-        }
+        if let directory = directory(of: run, in: store) { facts.append(("directory", directory)) }
         try context.print(lines(facts) + "\n")
         let parents = (try? store.runDirectory(run.address).spec())?.steps.map { ($0.uuid, $0.parents) } ?? []
         let tree = StepTree(
@@ -192,16 +214,32 @@ struct ShowCommand: ParsableCommand {
         try tell(network, context)
     }
 
+    /// The attempts whose verdict is not that of the run; the last one where a run waits for the next.
+    private func earlierAttempts(at run: RunRecord, in store: Store) -> [(number: Int, verdict: Verdict?)] {
+        let directory = store.runDirectory(run.address)
+        let attempts = directory.attempts().map { (number: $0, verdict: directory.attempt($0).verdict()) }
+        let isWaiting = run.state == .pending && attempts.last?.verdict != nil
+        return isWaiting ? attempts : attempts.dropLast()
+    }
+
+    private func directory(of run: RunRecord, in store: Store) -> String? {
+        run.attempt > 0 ? store.runDirectory(run.address).attempt(run.attempt).path.string : nil
+    }
+
     private func show(
         _ context: CommandContext, _ store: Store, _ job: JobRecord, _ run: RunRecord, _ step: StepRecord
     ) throws {
         let directory = store.runDirectory(run.address)
         let origin = directory.latestAttempt()?.origins()[step.uuid]
         let network = directory.latestAttempt().map { NetworkTable($0, step: step.uuid) }
+        let log = directory.latestAttempt().map {
+            directory.attempt(withLogOf: step.uuid, shownBy: $0).logPath(step: step.uuid)
+        }
         if output.json {
             return try context.print(
                 Documents.object([
                     ("step", Documents.step(step, origin)), ("network", network?.document ?? .array([])),
+                    ("log", Documents.value(log?.string)),
                 ]))
         }
         let styling = context.streams.output.styling
@@ -224,9 +262,6 @@ struct ShowCommand: ParsableCommand {
             if let bytes = usage.outputBytes { facts.append(("output", humanBytes(bytes))) }
         }
         if let origin { facts.append(("attempt \(run.attempt)", printable(origin.description))) }
-        let log = directory.latestAttempt().map {
-            directory.attempt(withLogOf: step.uuid, shownBy: $0).logPath(step: step.uuid)
-        }
         if let log { facts.append(("log", log.string)) }
         try context.print(lines(facts))
         try tellDenials(context, [step])

@@ -47,6 +47,29 @@ extension EndToEndBeside {
             _ = try Cloche.run("rm", project.name, "--yes")
         }
 
+        @Test("a single run is shown with its parameters, its times and, as JSON, its earlier attempts and places")
+        func single() throws {
+            let project = try TestProject([.init(file: "one.sh", text: "exit 3\n")], parameters: ["lr": 1])
+            let run = try project.cloche(
+                "run", "main.orchest", "--name", project.name, "-p", "lr=0.5", "--retries", "1", "--retry-delay", "0")
+            #expect(run.status == 1, "\(run.errors)")
+            let shown = try Cloche.run("show", "\(project.name)/0").output
+            for fact in ["lr=0.5", "\nstarted ", "\nfinished ", "\ntime ", "\nattempt 1 "] {
+                #expect(shown.contains(fact), "\(fact): \(shown)")
+            }
+            #expect(!shown.contains("\nattempt 2 "), "its verdict is that of the run: \(shown)")
+            let document = try Cloche.run("show", "\(project.name)/0", "--json")
+            #expect(try (document.value("earlier_attempts") as? [Any])?.count == 1)
+            #expect(try document.value("earlier_attempts", 0, "verdict", "cause") as? String == "exit")
+            #expect(try (document.value("directory") as? String)?.hasSuffix("/attempts/2") == true)
+            let step = try Cloche.run("show", "\(project.name)/0/one", "--json")
+            #expect(try (step.value("log") as? String)?.hasSuffix("/logs/\(TestProject.uuid(0)).log") == true)
+            let job = try Cloche.run("show", project.name, "--json")
+            #expect(try job.value("failures", 0, "runs") as? String == "0")
+            #expect(try job.value("removed") as? Int == 0)
+            #expect(try Cloche.run("rm", project.name, "--yes").status == 0)
+        }
+
         private static func numbers(_ arguments: String...) throws -> [Int] {
             let result = try Cloche.start(["ls"] + arguments + ["--json"]).wait(timeout: 60)
             guard result.status == 0 else { throw TestFailure(result.errors) }

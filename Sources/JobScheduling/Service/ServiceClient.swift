@@ -41,8 +41,9 @@ package final class ServiceClient {
     }
 
     /// Refuses a service that is ending: what it is handed would wait; `purpose` says what cannot be done now.
-    package func requireStarting(_ purpose: String) throws {
-        guard try status().draining else { return }
+    package func requireStarting(_ purpose: String) throws(ServiceError) {
+        // One that ends this very moment leaves what it is handed to the next one.
+        guard let status = try? status(), status.draining else { return }
         throw ServiceError(
             .absent, "\(purpose): the service is ending: it starts no more runs",
             hint: "try again when it has ended, as `cloche system status` tells, or when the next one has begun")
