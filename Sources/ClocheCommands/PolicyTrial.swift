@@ -81,9 +81,12 @@ struct PolicyTrial {
         var edit = PolicyEdit(base: policy.name)
         var refusals = result.report.denials.map { denial in
             let call = String(denial.attempt.prefix { $0 != "(" })
-            if let own = PolicyEdit(opening: call, refusedBy: denial.rule, in: policy) { edit.add(own) }
+            if !denial.isFinal, let own = PolicyEdit(opening: call, refusedBy: denial.rule, in: policy) {
+                edit.add(own)
+            }
             return Report.Refusal(
-                summary: denial.summary(), rule: denial.rule, reason: denial.reason, count: denial.count,
+                summary: denial.summary(), rule: denial.rule,
+                reason: denial.reason + (denial.remark.map { "; \($0)" } ?? ""), count: denial.count,
                 opens: denial.opensWith)
         }
         let packets = result.report.unroutedDatagrams

@@ -112,15 +112,18 @@ private struct RefusalFinder {
     /// What a refused system call comes to.
     func refusal(_ denial: Denial, step: String) -> Found {
         let call = String(denial.attempt.prefix { $0 != "(" })
-        let edit = PolicyEdit(opening: call, refusedBy: denial.rule, in: policy)
+        let edit = denial.isFinal ? nil : PolicyEdit(opening: call, refusedBy: denial.rule, in: policy)
         let key =
             denial.rule == SeccompGroup.unlisted.id.rawValue ? "seccomp.only" : "seccomp.deny.\(call)"
         let place = current?.origin(of: key)
         var refusal = RunExplanation.Refusal(
-            step: step, summary: denial.summary(), count: denial.count, rule: denial.rule, reason: denial.reason,
+            step: step, summary: denial.summary(), count: denial.count, rule: denial.rule,
+            reason: denial.reason + (denial.isFinal ? "" : denial.remark.map { "; \($0)" } ?? ""),
             place: place?.description)
         if edit == nil {
-            if current?.isClipped(key) ?? false {
+            if denial.isFinal {
+                refusal.obstacle = "no policy can allow it: \(denial.remark ?? "")"
+            } else if current?.isClipped(key) ?? false {
                 refusal.obstacle = "no policy can allow it: the administrator's ceiling denies it"
             } else if let place {
                 refusal.obstacle = "take `\(call)` out of `seccomp.deny` at \(place) to allow it"

@@ -63,6 +63,10 @@ package enum CallProbe {
         if case .refuse(let refusal) = policy.seccomp.verdict(call: call, arguments: registers) {
             return errno != refusal.errno
         }
+        if let kernel = KernelRefusal(call: call, arguments: registers) {
+            // It looks at some arguments before it asks for privileges.
+            return [.notPermitted, .noSpace].contains(errno) ? false : kernel.isCertain ? nil : true
+        }
         let rule = policy.seccomp.rules[call]
         let refusals = (rule?.verdicts ?? []).compactMap {
             if case .refuse(let refusal) = $0 { refusal.errno } else { nil }

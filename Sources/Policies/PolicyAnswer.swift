@@ -28,6 +28,15 @@ extension SandboxPolicy {
         guard SystemCallTable.table(for: architecture).number(of: call) != nil else {
             return PolicyAnswer(false, "this machine has no such call (ENOSYS)", rule: "seccomp")
         }
+        let answer = filterAnswer(call: call, arguments: arguments)
+        guard answer.isAllowed == true, let kernel = KernelRefusal(call: call, arguments: arguments) else {
+            return answer
+        }
+        return PolicyAnswer(
+            kernel.isCertain ? false : nil, "the filter allows it, and \(kernel.reason)", rule: "privileges")
+    }
+
+    private func filterAnswer(call: String, arguments: [UInt64]) -> PolicyAnswer {
         guard let rule = seccomp.rules[call] else { return refused(seccomp.unlisted, "") }
         guard arguments.isEmpty, !rule.cases.isEmpty else {
             return answer(rule.verdict(for: CallProbe.registers(arguments)))

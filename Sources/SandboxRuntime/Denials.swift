@@ -5,7 +5,7 @@ import SystemPackage
 
 /// One kind of refused call of a sandbox, and how often it was made.
 package struct Denial: Sendable, Hashable, Codable {
-    /// Name of the program, as it calls itself, and its number outside.
+    /// Name of the program, as it calls itself, and its number in the sandbox.
     package var program: String
     package var process: UInt32
     /// The call with its arguments in words, such as `socket(AF_NETLINK, SOCK_RAW, 12)`.
@@ -16,19 +16,24 @@ package struct Denial: Sendable, Hashable, Codable {
     package var rule: String, reason: String
     /// What would allow it, where a policy can.
     package var opensWith: String?
+    /// Why nothing would, or what else it would allow.
+    package var remark: String?
     /// How often at least.
     package var count: Int
 
     /// One sentence, without full stop; `policy` is whose rule it was, where that is not told otherwise.
     package func summary(policy: String? = nil) -> String {
-        "\(program) (pid \(process)) called \(attempt): refused with \(answer) by \(rule)"
+        "\(program) (pid \(process) inside) called \(attempt): refused with \(answer) by \(rule)"
             + (policy.map { " of policy `\($0)`" } ?? "") + (count > 1 ? "; \(count) times" : "")
     }
+
+    /// Whether the kernel would refuse it also where the policy allowed it.
+    package var isFinal: Bool { opensWith == nil && remark != nil }
 
     private enum CodingKeys: String, CodingKey {
         case program, process, attempt, answer, rule, reason
         case opensWith = "opens_with"
-        case count
+        case remark, count
     }
 }
 
@@ -95,7 +100,7 @@ struct DenialRecorder {
         let key = refusal.map { "\($0.attempt) \($0.group.rawValue)" } ?? ""
         let isNew = refusal != nil && kinds[key] == nil && order.count < Self.mostKinds
         // Once it has its answer, the caller may end and be gone.
-        let program = isNew ? Self.programName(call.process) : ""
+        let (program, process) = isNew ? (Self.programName(call.process), Self.innerNumber(call.process)) : ("", 0)
         try Syscall.refuse(call, at: listener, refusal?.errno ?? .noFunction)
         guard let refusal else { return .given }
         if kinds[key] != nil {
@@ -103,13 +108,24 @@ struct DenialRecorder {
         } else if isNew {
             order.append(key)
             kinds[key] = Denial(
-                program: program, process: call.process, attempt: refusal.attempt,
+                program: program, process: process, attempt: refusal.attempt,
                 answer: SystemCallErrno.symbol(of: refusal.errno), rule: refusal.group.rawValue,
-                reason: refusal.reason, opensWith: refusal.opensWith, count: 1)
+                reason: refusal.reason, opensWith: refusal.opensWith, remark: refusal.remark, count: 1)
         } else {
             unrecorded += 1
         }
         return .given
+    }
+
+    /// The number that a process has for itself: the last one, of its own namespace (proc(5), NStgid).
+    private static func innerNumber(_ process: UInt32) -> UInt32 {
+        let status = try? Syscall.readFile(FilePath("\(StagePath.hostProcesses)/\(process)/status"), limit: 65536)
+        return status.flatMap { innerNumber(status: String(decoding: $0, as: UTF8.self)) } ?? process
+    }
+
+    static func innerNumber(status: String) -> UInt32? {
+        status.split(separator: "\n").first { $0.hasPrefix("NStgid:") }?
+            .split { $0 == "\t" || $0 == " " }.last.flatMap { UInt32($0) }
     }
 
     /// The program's own name for itself (proc(5), comm): hostile text of at most 15 bytes.

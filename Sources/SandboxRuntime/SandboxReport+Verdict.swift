@@ -75,12 +75,15 @@ extension SandboxReport {
                 detail: detail, remedy: projectRemedy(policy))
         }
         guard !fullPlaces.isEmpty else {
+            // ENOSPC is the answer as well where there may be no more namespaces, of which a sandbox has none to make.
+            let makesNamespaces = policy.seccomp.verdict(call: "unshare", arguments: [0x1000_0000]) == .allow
             let kept = roomyPlaces(policy).joined(separator: " or ")
             return Verdict(
                 .diskFull,
                 "\(what) ended with exit code \(code) for want of space: its output says `\(said?.line ?? "")`",
                 detail: detail,
-                remedy: (kept.isEmpty ? "" : "make room where \(kept) is kept, or ")
+                remedy: (makesNamespaces ? "if it was to make a namespace, no policy gives it one; else " : "")
+                    + (kept.isEmpty ? "" : "make room where \(kept) is kept, or ")
                     + "raise `limits.scratch` of policy `\(policy.name)` if it had filled /tmp and has removed it "
                     + "since")
         }
@@ -162,7 +165,8 @@ extension SandboxReport {
             detail: detail,
             remedy: denial.opensWith.map {
                 "to allow it, write a policy with `extends: \(policy.name)` and `\($0)` to `policies/NAME.yaml` in the store"
-            })
+                    + (denial.remark.map { "; \($0)" } ?? "")
+            } ?? denial.remark.map { "no policy can allow it: \($0)" })
     }
 
     /// `who` was killed for it.

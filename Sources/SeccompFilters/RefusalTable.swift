@@ -20,6 +20,9 @@ package struct Refusal: Sendable, Hashable {
 
     /// The line of a policy that would allow it, or nil where none does.
     package let opensWith: String?
+
+    /// What else there is to know of that: why nothing would, or what would be allowed as well.
+    package let remark: String?
 }
 
 /// What a filter's listener answers and records.
@@ -73,13 +76,27 @@ package struct RefusalTable: Sendable, Hashable {
 
     private func refusal(_ refusal: SeccompRefusal, _ call: SeccompData) -> Refusal {
         let group = policy.group(of: refusal)
+        func opening(_ name: String) -> (line: String?, remark: String?) {
+            let kernel = KernelRefusal(call: name, arguments: call.arguments)
+            guard let line = group?.opensWith(call: name), kernel?.isCertain != true else {
+                return (nil, kernel?.reason)
+            }
+            return (line, kernel?.reason ?? (group?.opening == .call ? Self.wideOpenings[name] : nil))
+        }
         let name = call.architecture == architecture.auditToken ? table.name(of: call.number) : nil
+        let (opensWith, remark) = name.map(opening) ?? (nil, nil)
         return Refusal(
             errno: refusal.errno,
             call: name ?? "call \(call.number)",
             attempt: describe(number: call.number, arguments: call.arguments),
             group: refusal.group,
             reason: group?.reason ?? "the policy refuses it",
-            opensWith: name.flatMap { group?.opensWith(call: $0) })
+            opensWith: opensWith, remark: remark)
     }
+
+    /// What the openings of calls allow besides, where one by one they cannot be allowed.
+    private static let wideOpenings = [
+        "socket": "that allows sockets of all families and protocols, AF_VSOCK and AF_ALG among them",
+        "personality": "that allows all execution domains",
+    ]
 }

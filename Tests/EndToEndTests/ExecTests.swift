@@ -217,10 +217,37 @@ extension EndToEnd {
 
         @Test("a refused call is explained with what would allow it")
         func refusalExplained() throws {
+            let program = "import ctypes, sys\nctypes.CDLL(None).ptrace(0, 0, 0, 0)\nsys.exit(1)"
+            let result = try Cloche.run("exec", "--", "python3", "-c", program)
+            #expect(result.status == 1)
+            // The number is the one that it has for itself: process 1 waits, and it is the first command.
+            #expect(result.errors.contains("python3 (pid 2 inside) called ptrace("), "\(result.errors)")
+            #expect(result.errors.contains("`seccomp: {allow: [debug]}`"), "\(result.errors)")
+        }
+
+        @Test("what the kernel refuses as well has no hint that would not help")
+        func refusalOfTheKernel() throws {
             let result = try Cloche.run("exec", "--", "unshare", "-m", "true")
             #expect(result.status == 1)
             #expect(result.errors.contains("unshare(CLONE_NEWNS)"), "\(result.errors)")
-            #expect(result.errors.contains("seccomp: {allow: ["), "\(result.errors)")
+            #expect(result.errors.contains("hint: no policy can allow it: the kernel"), "\(result.errors)")
+            let policy = try PolicyFile("extends: default\nseccomp: {allow: [mounts, namespaces, socket, reboot]}\n")
+            let questions = [
+                "syscall mount", "syscall chroot", "syscall unshare 0x10000000", "syscall socket 2 3 1",
+                "syscall reboot", "syscall setns",
+            ]
+            let asked = try Cloche.start(
+                ["policy", "test", policy.name, "--prove", "--json"] + questions.flatMap { ["--can", $0] }
+            ).wait(timeout: 60)
+            let answers = try asked.value("answers") as? [[String: Any]] ?? []
+            #expect(answers.count == questions.count && asked.status == 1, "\(asked.errors)")
+            for answer in answers {
+                #expect(
+                    answer["answer"] as? String == "refused" && answer["rule"] as? String == "privileges", "\(answer)")
+                #expect(answer["proof"] as? String != "allowed", "\(answer)")
+            }
+            let full = try policy.exec("--", "unshare", "-U", "true")
+            #expect(full.status == 1 && full.errors.contains("if it was to make a namespace"), "\(full.errors)")
         }
 
         @Test("a flood of refused calls is told, and slows only the one who makes it", .timeLimit(.minutes(1)))

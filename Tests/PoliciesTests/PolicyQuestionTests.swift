@@ -72,7 +72,7 @@ import Testing
         }
     }
 
-    @Test func `an outcome shows a refusal by its errno alone`() {
+    @Test func `an outcome shows a refusal by its errno, and where the kernel refuses as well`() throws {
         let policy = BuiltInPolicies.standard
         let any = CallProbe.registers([])
         func shown(_ call: String, _ outcome: CallProbe.Outcome) -> Bool? {
@@ -83,6 +83,17 @@ import Testing
         #expect(shown("mount", .returned) == true)
         #expect(shown("read", .failed(.badFileDescriptor)) == true)
         #expect(shown("read", .failed(.noFunction)) == nil)
+        let open = try lab("seccomp: {allow: [mounts, namespaces, socket, syslog]}")
+        for (call, arguments, isAllowed) in [
+            ("mount", [], false), ("unshare", [0x1000_0000], false), ("unshare", [0x400], true), ("unshare", [], true),
+            ("socket", [2, 3, 1], false), ("socket", [16, 3, 12], true), ("syslog", [5], false), ("syslog", [3], nil),
+        ] as [(String, [UInt64], Bool?)] {
+            #expect(open.answer(call: call, arguments: arguments).isAllowed == isAllowed, "\(call) \(arguments)")
+        }
+        #expect(CallProbe.isAllowed("mount", any, .failed(.notPermitted), under: open) == false)
+        #expect(CallProbe.isAllowed("mount", any, .failed(.badAddress), under: open) == nil)
+        #expect(CallProbe.isAllowed("unshare", [0x1000_0000], .failed(.noSpace), under: open) == false)
+        #expect(CallProbe.isAllowed("mount", any, .returned, under: open) == true)
         #expect(shown("pause", .waiting) == true && shown("exit", .ended) == true)
     }
 }

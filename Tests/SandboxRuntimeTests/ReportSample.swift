@@ -81,7 +81,7 @@ extension ReportSample {
             detail: ["exit_code": .integer(126)]),
         Self(
             "success after a refusal", .ended(.exited(0)), .succeeded, ["succeeded"], exitCode: 0,
-            detail: ["denials": .list(["python3 (pid 77) called mount(): refused with EPERM by network"])]
+            detail: ["denials": .list(["python3 (pid 77 inside) called mount(): refused with EPERM by network"])]
         ) {
             $0.denials = [denial("mount()")]
             $0.fullPlaces = ["/"]
@@ -180,7 +180,7 @@ extension ReportSample {
         ) { $0.complaint = .init(kind: .missingFile, line: "no data.csv") },
         Self(
             "a refused call", .ended(.exited(1)), .denied,
-            ["python3 (pid 77) called socket(AF_NETLINK)", "EPERM", "policy `lab`", "3 times"],
+            ["python3 (pid 77 inside) called socket(AF_NETLINK)", "EPERM", "policy `lab`", "3 times"],
             remedy: "`extends: lab` and `seccomp: {allow: [socket]}`", exitCode: 1
         ) { $0.denials = [denial("socket(AF_NETLINK)", opens: "seccomp: {allow: [socket]}", count: 3)] },
         Self(

@@ -229,7 +229,7 @@ struct SandboxVerdictTests {
     }
 
     @Test func `a refused call is one sentence`() {
-        let words = "python3 (pid 77) called bpf(0): refused with EPERM by network"
+        let words = "python3 (pid 77 inside) called bpf(0): refused with EPERM by network"
         #expect(ReportSample.denial("bpf(0)").summary() == words)
         #expect(ReportSample.denial("bpf(0)").summary(policy: "lab") == words + " of policy `lab`")
         #expect(ReportSample.denial("bpf(0)", count: 12).summary().hasSuffix("; 12 times"))

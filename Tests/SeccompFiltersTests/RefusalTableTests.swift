@@ -38,12 +38,27 @@ import Testing
         #expect(refusal.group == "network")
         #expect(refusal.reason.contains("socket families"))
         #expect(refusal.opensWith == "seccomp: {allow: [socket]}")
+        #expect(refusal.remark?.contains("AF_VSOCK") == true)
     }
 
     @Test func `what no policy opens has no such change`() throws {
         let refusal = try #require(table.answer(number: 90, arguments: [0, 0o104755], architecture: 0xC000_003E))
         #expect(refusal.group == "setuid-bits")
-        #expect(refusal.opensWith == nil)
+        #expect(refusal.opensWith == nil && refusal.remark == nil)
+    }
+
+    @Test(
+        "what the kernel would refuse to a sandbox has no such change either, and it is said why",
+        arguments: [
+            // mount, chroot, unshare, clone, setns, socket, reboot
+            (165, [], false), (161, [], false), (272, [0x1000_0000], false), (272, [0x400], true),
+            (56, [0x4000_0011], false), (308, [], false), (41, [2, 0x80003, 1], false), (41, [17, 3, 0], false),
+            (41, [40, 1, 0], true), (169, [], false), (103, [2], false), (103, [3], true), (101, [16], true),
+        ] as [(UInt32, [UInt64], Bool)])
+    func kernelRefusals(number: UInt32, arguments: [UInt64], helps: Bool) throws {
+        let refusal = try #require(table.answer(number: number, arguments: arguments, architecture: 0xC000_003E))
+        #expect((refusal.opensWith != nil) == helps, "\(refusal)")
+        #expect(helps || refusal.remark?.contains("the kernel") == true, "\(refusal)")
     }
 
     @Test func `a group that opens as a whole is named`() throws {
