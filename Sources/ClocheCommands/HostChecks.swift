@@ -239,9 +239,10 @@ struct HostChecks {
     private static func tunDevice() -> [Check] {
         OutboundNetwork.deviceTrouble().map { trouble in
             [
+                // Without an environment there is nothing to run anything in.
                 Check(
-                    name: "tun device", state: "weaker", detail: "no builds and no policies with a network",
-                    remedy: trouble)
+                    name: "tun device", state: Completion.builtEnvironments.isEmpty ? "failed" : "weaker",
+                    detail: "no environment can be built, and no policy with a network works", remedy: trouble)
             ]
         } ?? []
     }

@@ -110,8 +110,7 @@ extension CommandContext {
         guard let environment = try store.environment(name) else {
             throw CommandFailure(
                 .notFound, "find the environment `\(printable(name))`: it has not been built",
-                hint: didYouMean(name, among: Completion.builtEnvironments)
-                    ?? "build it with `cloche env build \(shellWord(name))`")
+                hint: MeantNames.environment(name))
         }
         return environment
     }

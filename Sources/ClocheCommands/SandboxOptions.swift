@@ -26,7 +26,11 @@ struct SandboxOptions: ParsableArguments {
     @Option(help: "The environment: a base, or the uuid of one of the project's.", completion: Completion.environments)
     var environment = SandboxWishes().environment
     @Option(help: "A directory that is shown, with throw-away changes, at /project-dir.") var project: String?
-    @Option(name: .customLong("bind-ro"), help: "Show a file or directory of the host, read-only: PATH or PATH:INSIDE.")
+    @Option(
+        name: .customLong("bind-ro"),
+        help:
+            "Show a file or directory of the host, read-only: PATH or PATH:INSIDE. Sockets and pipes in it lead to whoever listens there."
+    )
     var binds: [String] = []
     @Option(name: .customLong("env-var"), help: "Set a variable: NAME=VALUE.") var variables: [String] = []
     @Option(

@@ -59,7 +59,8 @@ extension LimitValue {
         guard let size = ByteCount(parsing: text) else {
             throw LimitFault(message: "is a size such as `512MiB`, `1.5GiB` or `unlimited`, and not \(quoted(text))")
         }
-        guard text.contains(where: \.isLetter) else {
+        // Zero is as much in every unit.
+        guard size.bytes == 0 || text.contains(where: \.isLetter) else {
             throw LimitFault(message: "is a size and needs a unit, as in `512MiB`; it is \(quoted(text))")
         }
         guard range.bytes.contains(size.bytes) else {

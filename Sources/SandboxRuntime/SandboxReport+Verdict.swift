@@ -130,21 +130,28 @@ extension SandboxReport {
         case .readOnly where line.contains("/data") && policy.data == .readOnly:
             return "use a policy with `data: rw`: `\(policy.name)` shows /data read-only"
         case .readOnly:
-            return "write to /project-dir, /tmp, the home directory or /data; what is read-only in a sandbox is the "
-                + "kernel's, or was shown read-only"
+            return "write to \(writablePlaces(policy)); what is read-only in a sandbox is the kernel's, or was shown "
+                + "read-only"
         case .permission where ["/project-dir", "/data"].contains(where: { Self.names($0, in: line) }):
             return "the mode of what is named, or of a directory above it, forbids it: `ls -l` shows it, and `chmod` "
                 + "changes it"
         case .permission:
             return "files of the environment that belong to root can be changed in its setup script only: write to "
-                + "/project-dir, /tmp, the home directory or /data; if it is a file of the project, see its mode"
+                + "\(writablePlaces(policy)); if it is a file of the project, see its mode"
+                + (policy.data == .readWrite ? "; no socket can be made in /data: make it in /tmp" : "")
         case .missingModule:
             return "install what is missing in the setup script of the environment; if it is a file of the project, "
                 + ignored
-        case .missingFile: return "if the file is one of the project, \(ignored); other files can be kept in /data"
+        case .missingFile:
+            return "if the file is one of the project, \(ignored)"
+                + (policy.data == .none ? "" : "; other files can be kept in /data")
         // Both have been told of, or are no matter of the sandbox.
         case .noSpace, .unreachable: return nil
         }
+    }
+
+    private func writablePlaces(_ policy: SandboxPolicy) -> String {
+        "/project-dir, /tmp" + (policy.data == .readWrite ? ", the home directory or /data" : " or the home directory")
     }
 
     /// Whether a line names something below a directory, and not below one whose path only ends so.

@@ -186,6 +186,18 @@ struct SandboxVerdictTests {
         }
     }
 
+    @Test("/data is named as a way out only where it can be written", arguments: [true, false])
+    func writablePlaces(isWritable: Bool) {
+        var policy = ReportSample.policy
+        policy.data = isWritable ? .readWrite : .none
+        for (kind, line) in [(SandboxReport.Complaint.Kind.readOnly, "/usr/a: EROFS"), (.permission, "/etc/a: EACCES")]
+        {
+            let refused = report(.ended(.exited(1))) { $0.complaint = .init(kind: kind, line: line) }
+            let remedy = ReportSample.verdict(refused, under: policy).remedy ?? ""
+            #expect(remedy.contains("/tmp") && remedy.contains("/data") == isWritable, "\(remedy)")
+        }
+    }
+
     @Test(
         "a refused file of the project, or of the data, is a matter of its mode",
         arguments: [
