@@ -33,6 +33,11 @@ struct ProbeSandbox {
         defer { try? remove(directory) }
         try Syscall.writeFile(
             directory.appending(name), try Syscall.readFile(programs.appending(name), limit: 32 << 20), mode: 0o755)
+        // The umask may be one under which nobody else may read what is made.
+        for path in [directory, directory.appending(name)] {
+            let opened = try Syscall.open(path, O_RDONLY | O_NOFOLLOW)
+            try Syscall.changeMode(of: opened.number, 0o755)
+        }
         var stage = StageSpec(environments: [.init(layers: [directory.string])])
         stage.connect(policy.network)
         let request = OneSandbox(

@@ -37,7 +37,11 @@ package enum PythonSupport {
         let digest = Digest.hexadecimal(content)
         let parent = store.path.appending("support")
         let target = parent.appending("python-" + digest.prefix(16))
-        if Syscall.exists(target) { return target }
+        if Syscall.exists(target) {
+            // One that was made under a closed umask.
+            if try Syscall.lstat(target).permissions & 0o005 != 0o005 { try open(target, files.map(\.path)) }
+            return target
+        }
         try Syscall.makeDirectories(parent, mode: 0o755)
         let staging = parent.appending("staging-\(getpid())")
         for file in files {
@@ -45,6 +49,7 @@ package enum PythonSupport {
             try Syscall.makeDirectories(path.removingLastComponent(), mode: 0o755)
             try Syscall.writeFile(path, file.bytes, mode: 0o644)
         }
+        try open(staging, files.map(\.path))
         // Its name says what it holds, so it gets the name when that is on the disk.
         let place = try Syscall.open(parent, O_RDONLY | O_DIRECTORY)
         try Syscall.syncFileSystem(of: place.number)
@@ -54,6 +59,23 @@ package enum PythonSupport {
             guard Syscall.exists(target) else { throw SyscallError("rename", target.string, errno: .ioError) }
         }
         return target
+    }
+
+    /// Lets every user read files below a directory, whatever the umask was under which they were made.
+    private static func open(_ directory: FilePath, _ files: [String]) throws(SyscallError) {
+        for file in files {
+            var path = directory.appending(file)
+            try setMode(0o644, of: path)
+            repeat {
+                path.removeLastComponent()
+                try setMode(0o755, of: path)
+            } while path != directory
+        }
+    }
+
+    private static func setMode(_ mode: UInt32, of path: FilePath) throws(SyscallError) {
+        let opened = try Syscall.open(path, O_RDONLY | O_NOFOLLOW)
+        try Syscall.changeMode(of: opened.number, mode)
     }
 
     private static func removeStaging(in parent: FilePath) throws(SyscallError) {
