@@ -161,7 +161,14 @@ struct Target {
     /// Finds what a reference names.
     init(_ text: String, in store: Store) throws {
         let reference = try RunReference(text)
-        job = try store.database.job(matching: reference.job)
+        do {
+            job = try store.database.job(matching: reference.job)
+        } catch let error as JobStorageError {
+            guard case .notFound = error, let owner = Self.owner(ofJob: reference.job, in: store) else { throw error }
+            throw CommandFailure(
+                .notFound, "find the job `\(printable(reference.job))`: it is a job of \(printable(owner))",
+                hint: "set CLOCHE_OWNER=\(shellWord(owner)) for jobs of that user")
+        }
         guard let number = reference.run else {
             run = nil
             step = nil
@@ -174,6 +181,14 @@ struct Target {
             return
         }
         step = try Self.step(name, of: record.address, in: store)
+    }
+
+    /// The user of the store's service who has a job that this one does not have.
+    private static func owner(ofJob name: String, in store: Store) -> String? {
+        guard store.owner == nil, let owners = try? StoreOwner.all(in: store.path) else { return nil }
+        return owners.first { _, path in
+            (try? JobDatabase(reading: path.appending("cloche.db").string).job(matching: name)) != nil
+        }?.owner.text
     }
 
     /// The step of that title, file or uuid, or of a uuid that begins so.

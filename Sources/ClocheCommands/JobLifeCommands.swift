@@ -91,12 +91,13 @@ struct JobEditCommand: ParsableCommand {
         commandName: "edit", abstract: "Change a job that there is already.",
         discussion: """
             Of a draft everything can be changed but its snapshot and environments; of a job with times to come the \
-            schedule, the limits and the policy of later batches; of any other that goes on the limits; of one that has \
-            ended its name.
+            schedule and the policy of later batches; of every job its name and its limits, which hold for what `retry` \
+            makes again as well.
 
             Examples:
               cloche job edit nightly --cron '0 3 * * *' --time-zone Europe/Berlin
               cloche job edit sweep --max-parallel 4 --keep 100
+              cloche job edit sweep --job-timeout 6h && cloche retry sweep --all
               cloche job edit sweep-2 --parameters other.json --skip 3
             """)
 
@@ -108,8 +109,8 @@ struct JobEditCommand: ParsableCommand {
     @Option(name: .customLong("env-var"), help: "Set a variable of every step: NAME=VALUE.") var variables: [String] =
         []
     @Option(help: "What the sandboxes may do: the name of a policy.") var policy: String?
-    @Option(help: "End a step after this time: 90s, 15m, 2h.") var timeout: String?
-    @Option(help: "How many runs are made at once.") var maxParallel: Int?
+    @Option(help: "End a step after this time: 90s, 15m, 2h; `none` leaves it to the policy.") var timeout: String?
+    @Option(help: "How many runs are made at once; 0 leaves it to the command or the service.") var maxParallel: Int?
     @Flag(inversion: .prefixedNo, help: "Skip the runs that are still pending when one has failed.")
     var stopOnFailure: Bool?
     @OptionGroup var timeLimits: TimeLimitOptions
@@ -146,17 +147,18 @@ struct JobEditCommand: ParsableCommand {
         edit.only = try RunSelection.read(only, of: "--only")
         edit.variables = try JobSettings.parsed(variables)
         edit.policy = try policy.map { try CommandContext.policy($0) }
-        edit.timeoutSeconds = try timeout.map { try JobSettings.seconds($0) }
         let kept = try keep.map { $0 == "all" ? nil : try KeepOption.count($0) }
-        if maxParallel != nil { _ = try Parallelism.limit(maxParallel) }
+        if maxParallel != 0 { _ = try Parallelism.limit(maxParallel) }
+        let stepTime = try TimeLimitOptions.limit(timeout)
         let retries = try retrying.change()
         let times = try timeLimits.change()
         if maxParallel != nil || stopOnFailure != nil || kept != nil || keepLogs != nil || retries != nil
-            || times != nil
+            || times != nil || stepTime != nil
         {
             let (maxParallel, stopOnFailure, keepLogs) = (maxParallel, stopOnFailure, keepLogs)
             edit.limits = { options in
-                if let maxParallel { options.maxParallel = maxParallel }
+                if let maxParallel { options.maxParallel = maxParallel == 0 ? nil : maxParallel }
+                if let stepTime { options.timeoutSeconds = stepTime }
                 if let stopOnFailure { options.stopOnFailure = stopOnFailure }
                 if let kept { options.keep = kept }
                 if let keepLogs { options.keepLogs = keepLogs ? true : nil }
@@ -166,7 +168,6 @@ struct JobEditCommand: ParsableCommand {
         }
         var options = JobOptions()
         edit.limits?(&options)
-        options.timeoutSeconds = edit.timeoutSeconds
         if let problem = options.problemOfOption { throw ValidationError(problem) }
         guard !noSchedule || schedule.isEmpty else { throw ValidationError("--no-schedule excludes other times") }
         if noSchedule { edit.schedule = { _ in nil } }

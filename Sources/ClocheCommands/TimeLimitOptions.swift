@@ -29,7 +29,7 @@ struct TimeLimitOptions: ParsableArguments {
     }
 
     /// The outer nil leaves the limit, the inner one takes it away.
-    private static func limit(_ text: String?) throws -> Double?? {
+    static func limit(_ text: String?) throws -> Double?? {
         guard let text else { return nil }
         return .some(text == "none" ? nil : try JobSettings.seconds(text))
     }

@@ -15,8 +15,8 @@ package enum TimeLimit: String, Sendable, Hashable {
     /// What to do about a run that it ended.
     package var remedy: String {
         switch self {
-        case .run: "give runs longer by `--run-timeout`, or less to do"
-        case .job: "give the job longer by `--job-timeout`; `cloche retry` makes what is missing"
+        case .run: "give runs longer by `--run-timeout`, which `cloche job edit` takes as well, or less to do"
+        case .job: "give the job longer by `cloche job edit --job-timeout`; `cloche retry --all` makes what is missing"
         }
     }
 

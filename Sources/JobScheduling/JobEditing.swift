@@ -20,8 +20,6 @@ package struct JobEdit {
     package var policy: SandboxPolicy?
     /// How the limits change; nil leaves them.
     package var limits: ((inout JobOptions) -> Void)?
-    /// How long a step may take; nil leaves it.
-    package var timeoutSeconds: Double?
     /// Gives the new schedule for the old one; nil leaves it.
     package var schedule: ((JobSchedule?) throws -> JobSchedule?)?
 
@@ -33,7 +31,7 @@ package struct JobEdit {
         var parts: [JobPart] = []
         if name != nil { parts.append(.name) }
         if limits != nil { parts.append(.limits) }
-        if policy != nil || timeoutSeconds != nil { parts.append(.policy) }
+        if policy != nil { parts.append(.policy) }
         if schedule != nil { parts.append(.schedule) }
         if parametersFile != nil || skip != nil || only != nil || !variables.isEmpty { parts.append(.runs) }
         return parts
@@ -55,7 +53,6 @@ extension Store {
             var new = document
             if let name = edit.name { new.name = name }
             edit.limits?(&new.options)
-            if let seconds = edit.timeoutSeconds { new.options.timeoutSeconds = seconds }
             if let problem = new.options.problemOfOption {
                 throw ParameterError("change the job: \(problem)", hint: "see `cloche job edit --help`")
             }

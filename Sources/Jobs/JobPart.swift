@@ -2,9 +2,9 @@
 package enum JobPart: String, Sendable, Hashable, CaseIterable {
     /// What it is called.
     case name
-    /// How many runs go on at once, retries, what stops it, what is kept.
+    /// How many runs go on at once, limits of time, retries, what stops it, what is kept: also for runs that are retried.
     case limits
-    /// The policy, and how long its steps may take.
+    /// The policy.
     case policy
     /// When its runs are made.
     case schedule
@@ -15,8 +15,7 @@ package enum JobPart: String, Sendable, Hashable, CaseIterable {
     package func checkChange(in state: JobState, awaitsBatches: Bool) throws(RefusedEdit) {
         let isAllowed =
             switch self {
-            case .name: true
-            case .limits: !state.isFinal
+            case .name, .limits: true
             case .policy, .schedule: state == .draft || awaitsBatches && !state.isFinal
             case .runs: state == .draft
             }
@@ -37,7 +36,7 @@ package struct RefusedEdit: Error, Sendable, Hashable, CustomStringConvertible {
             switch part {
             case .name: "its name"
             case .limits: "its limits"
-            case .policy: "its policy or the time of its steps"
+            case .policy: "its policy"
             case .schedule: "its schedule"
             case .runs: "what its runs are"
             }

@@ -158,7 +158,13 @@ extension EndToEndBeside {
                 (($0["parameters"] as? [String: Any])?["pipeline_parameters"] as? [String: Any])?["x"] as? Int
             }
             #expect(values == [10])
-            let ended = try Cloche.run("job", "edit", copy, "--max-parallel", "2")
+            // What is retried of it is bound by its limits.
+            for limits in [["--timeout", "5m", "--max-parallel", "2"], ["--timeout", "none", "--max-parallel", "0"]] {
+                #expect(try Cloche.start(["job", "edit", copy] + limits).wait(timeout: 60).status == 0, "\(limits)")
+                let seconds = try Cloche.run("show", copy, "--json").value("job", "timeout_seconds") as? Double
+                #expect(seconds == (limits[1] == "5m" ? 300 : nil))
+            }
+            let ended = try Cloche.run("job", "edit", copy, "--only", "1")
             #expect(ended.status == 6 && ended.errors.contains("it is succeeded"), "\(ended.errors)")
             #expect(try Cloche.run("job", "edit", copy, "--name", copy + "-c").status == 0)
             #expect(try Cloche.run("rm", copy + "-c", "--yes").status == 0)

@@ -196,6 +196,8 @@ extension EndToEnd {
                 ["show", "kept-1/0", "--json"], environment: ["CLOCHE_OWNER": bob.name]
             ).wait(timeout: 30)
             #expect(try shown.value("run", "state") as? String == "succeeded", "\(shown)")
+            let unnamed = try Cloche.run("show", "kept-1")
+            #expect(unnamed.status == 5 && unnamed.errors.contains("set CLOCHE_OWNER="), "\(unnamed)")
             for name in try FileManager.default.contentsOfDirectory(atPath: home)
             where name.hasPrefix("cloche.db.before-reindex-") {
                 try FileManager.default.removeItem(atPath: home + "/" + name)

@@ -89,7 +89,9 @@ import Testing
             #expect(allowed(state, true) == [.name, .limits, .policy, .schedule])
             #expect(allowed(state, false) == [.name, .limits])
         }
-        for state in [JobState.succeeded, .failed, .cancelled] { #expect(allowed(state, false) == [.name]) }
+        for state in [JobState.succeeded, .failed, .cancelled] {
+            #expect(allowed(state, false) == [.name, .limits])
+        }
     }
 
     @Test func `a job with times to come does not end, and one that is cancelled does`() throws {
