@@ -8,6 +8,8 @@ extension FaultyLaunch {
         private static let reasons: [(call: String, text: String, reason: String)] = [
             ("ioctl", "TCGETS", "asks whether a standard stream is a terminal"),
             ("openat", "/sys/devices/system/cpu/possible", "the C++ library counts processors when it starts"),
+            ("openat", "/sys/devices/system/cpu/online", "tells where a host has fewer than a limit"),
+            ("prlimit64", "RLIMIT_CORE, NULL", "a limit that cannot be read is set as if nothing were in the way"),
             ("openat", "/proc/net/snmp", "counts for an explanation, never for a decision"),
             ("openat", "/proc/sysvipc/shm", "counts for a limit that is best-effort where a watchdog holds it"),
             ("openat", "/proc/self/io", "counts for the usage, never for a decision"),

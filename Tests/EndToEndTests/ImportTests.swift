@@ -196,7 +196,7 @@ extension EndToEndBeside {
             var reader: pid_t?
             _ = eventually(within: 20) {
                 let readers = ProcessTable.descendants(of: command.pid).filter {
-                    $0.value.hasSuffix("cloche-supervisor unpack ")
+                    $0.value.contains("cloche-supervisor unpack ")
                 }
                 reader = readers.keys.first { Self.text($0, "mountinfo").split(separator: "\n").count == 1 }
                 return reader != nil
