@@ -163,10 +163,12 @@ struct Target {
         let reference = try RunReference(text)
         do {
             job = try store.database.job(matching: reference.job)
-        } catch let error as JobStorageError {
-            guard case .notFound = error, let owner = Self.owner(ofJob: reference.job, in: store) else { throw error }
+        } catch {
+            guard case .notFound(let name, _) = error, let owner = Self.owner(of: reference.job, in: store) else {
+                throw error
+            }
             throw CommandFailure(
-                .notFound, "find the job `\(printable(reference.job))`: it is a job of \(printable(owner))",
+                .notFound, "find the job `\(printable(name))`: it is a job of \(printable(owner))",
                 hint: "set CLOCHE_OWNER=\(shellWord(owner)) for jobs of that user")
         }
         guard let number = reference.run else {
@@ -184,10 +186,10 @@ struct Target {
     }
 
     /// The user of the store's service who has a job that this one does not have.
-    private static func owner(ofJob name: String, in store: Store) -> String? {
+    private static func owner(of job: RunReference.Job, in store: Store) -> String? {
         guard store.owner == nil, let owners = try? StoreOwner.all(in: store.path) else { return nil }
         return owners.first { _, path in
-            (try? JobDatabase(reading: path.appending("cloche.db").string).job(matching: name)) != nil
+            (try? JobDatabase(reading: path.appending("cloche.db").string).job(matching: job)) != nil
         }?.owner.text
     }
 

@@ -273,7 +273,9 @@ final class RunSupervisor {
         if let problem = metricsFile.takeOver(from: step.uuid, in: directory.number, to: Self.metrics) {
             verdict.detail["metrics"] = .text(problem)
         }
-        if verdict.cause == .timeout, spec.ownTimeLimit { verdict.remedy = "give it longer by `--timeout`, which `cloche job edit` takes as well" }
+        if verdict.cause == .timeout, spec.ownTimeLimit {
+            verdict.remedy = "give it longer by `--timeout`, which `cloche job edit` takes as well"
+        }
         if let recorded = RecordedSandbox(report, verdict) {
             AttemptDirectory.append(StepRecording(step: step.uuid, sandbox: recorded), in: directory.number)
         }
