@@ -187,6 +187,7 @@ struct Target {
 
     /// The user of the store's service who has a job that this one does not have.
     private static func owner(of job: RunReference.Job, in store: Store) -> String? {
+        // A hint: where a user's store cannot be read, the job is told as not found, as without it.
         guard store.owner == nil, let owners = try? StoreOwner.all(in: store.path) else { return nil }
         return owners.first { _, path in
             (try? JobDatabase(reading: path.appending("cloche.db").string).job(matching: job)) != nil

@@ -162,6 +162,7 @@ extension EnvironmentBuildCommand {
     /// Directories among a project's environments that are none, for their names.
     private func ignored(below project: FilePath) -> [String] {
         let directory = project.appending(".orchest/environments")
+        // A warning: a directory that cannot be listed is refused by whoever reads the environments in it.
         guard let opened = try? Syscall.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
             let entries = try? Syscall.directoryEntries(opened.number)
         else { return [] }

@@ -156,6 +156,7 @@ struct SystemStopCommand: ParsableCommand {
         let context = CommandContext()
         context.say("the service has ended")
         // Of a store that cannot be read another command tells.
+        // The service has ended, which is what was asked for; the next command tells what is wrong with the store.
         if let store = try? context.openStore() { try? tellLeft(store, context) }
     }
 

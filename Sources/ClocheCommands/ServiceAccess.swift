@@ -45,6 +45,7 @@ struct DetachOption: ParsableArguments {
     /// Tells the service of a job, and prints the job's name.
     func handOver(_ job: JobRecord, _ context: CommandContext, _ store: Store, json: Bool) throws {
         // One that has ended meanwhile goes on with the job when it is started again.
+        // The job is in the store, where a service that does not answer now finds it.
         let isTaken = try? ServiceClient.connect(CommandContext.servicePlace())?.takeUp(job.uuid)
         if json { return try context.print(Documents.object([("job", Documents.job(job, in: store))])) }
         try context.print(job.name.description)

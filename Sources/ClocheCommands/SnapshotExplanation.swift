@@ -21,6 +21,7 @@ struct SnapshotExplanation {
         self.context = context
         self.project = project
         rules = try IgnoreRules(project: project, includesGit: includesGit)
+        // Nothing is frozen by an explanation: without a store in use, others are known by their files.
         stores = StoreRecognition(store: try? CommandContext.storePath())
     }
 
